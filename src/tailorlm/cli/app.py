@@ -1,0 +1,104 @@
+"""The `tailor` command: its verbs, and how faults leave it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+
+from tailorlm.core.errors import TailorError, near_misses
+
+EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+# Verb to the function that does it and its line in the help. Only the verb that was typed is imported.
+VERBS = {
+    "compare": ("tailorlm.cli.compare:compare", "Compare ways of adapting a model on your rows: the main job."),
+    "fit": ("tailorlm.cli.fit:fit", "Fit one method or recipe and keep the adaptation."),
+    "predict": ("tailorlm.cli.predict:predict", "Predict rows with an adaptation."),
+    "eval": ("tailorlm.cli.evaluate:evaluate", "Score an adaptation on labelled rows."),
+    "runs": ("tailorlm.cli.runs:runs", "List runs, or show one."),
+    "doctor": ("tailorlm.cli.doctor:doctor", "Report the environment, for bug reports and for yourself."),
+}
+
+
+def build(verb: str | None) -> typer.Typer:
+    """The command line with one verb's real function; the others stand in the help alone."""
+    app = typer.Typer(
+        name="tailor",
+        help="Tailor a language model to your domain, and prove how well it fits.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for name, (target, line) in VERBS.items():
+        module, _, function = target.partition(":")
+        app.command(name, help=line)(getattr(importlib.import_module(module), function) if name == verb else _elsewhere)
+    return app
+
+
+def _elsewhere() -> None:
+    """Stands for a verb that was not typed."""
+
+
+def run() -> None:
+    """Run the command line; users see messages and exit codes, never a traceback."""
+    _quiet()
+    try:
+        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+        if verb is not None and verb not in VERBS:
+            near = near_misses(verb, VERBS)
+            _say(f"error: there is no command '{verb}'\n  expected: {', '.join(VERBS)}" + (f"\n  try:      tailor {near[0]}" if near else ""))
+            raise SystemExit(EXIT_USAGE)
+        code = build(verb)(standalone_mode=False)
+        sys.stdout.flush()
+    except TailorError as fault:
+        _say(f"error: {fault}")
+        code = fault.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted; finished runs are kept, and the same command goes on from there")
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILURE
+    except MemoryError:
+        _say("error: the machine has too little memory for this\n  try:      a smaller model, --methods features-lr, or shorter texts")
+        code = EXIT_FAILURE
+    except Exception as fault:
+        code = _click_fault(fault)
+    raise SystemExit(code or 0)
+
+
+def _click_fault(fault: Exception) -> int:
+    """Usage faults as Click words them; anything else is a defect of ours, shown in one line unless TAILOR_DEBUG is set."""
+    shown = getattr(fault, "format_message", None)
+    if shown is not None:
+        _say(f"error: {shown()}\n  try:      tailor {' '.join(a for a in sys.argv[1:2] if not a.startswith('-'))} --help".rstrip())
+        return int(getattr(fault, "exit_code", 2))
+    if type(fault).__name__ == "Exit":
+        return int(getattr(fault, "exit_code", 0))
+    if type(fault).__name__ == "Abort":
+        return EXIT_INTERRUPTED
+    if os.environ.get("TAILOR_DEBUG"):
+        raise fault
+    _say(f"error: {type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else '(no message)'}")
+    _say("  this is a defect of tailorlm; TAILOR_DEBUG=1 shows where it arose, `tailor doctor` what to send with a report")
+    return EXIT_FAILURE
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _quiet() -> None:
+    # Progress bars and advice of the libraries underneath would break ours; nothing phones home.
+    for name, value in {
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)

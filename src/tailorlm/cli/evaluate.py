@@ -1,0 +1,49 @@
+"""`tailor eval`: an adaptation's scores on labelled rows, with intervals."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailorlm.cli import options as o
+
+
+def evaluate(
+    adaptation: Annotated[Path, typer.Argument(help="The folder of an adaptation, or of the run that holds it.")],
+    rows: Annotated[list[str], typer.Argument(help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), or `-`.")],
+    text: Annotated[str | None, typer.Option("--text", help="The column that holds the text. [default: as fitted]", show_default=False)] = None,
+    label: Annotated[str | None, typer.Option("--label", help="The column that holds the label. [default: as fitted]", show_default=False)] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)] = None,
+    format: o.Format = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where the run goes. [default: tailor-runs]", show_default=False)] = None,
+    as_json: o.Json = False,
+) -> None:
+    """Score an adaptation on labelled rows and keep the run."""
+    from tailorlm.comparison.evaluate import evaluate_adaptation
+    from tailorlm.core.runs import DEFAULT_ROOT
+    from tailorlm.data import read
+    from tailorlm.recipes.adaptation import Adaptation
+
+    model = Adaptation.load(adaptation, base=base)
+    done = evaluate_adaptation(model, read(list(rows), format=format), text=text, label=label, root=out or DEFAULT_ROOT)
+    if as_json:
+        sys.stdout.write(json.dumps({"run": str(done.run.folder), "scores": done.scores}, ensure_ascii=False, indent=2) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(f"{model.recipe.name} on {done.rows:,} rows", markup=False)
+    for name, score in done.scores.items():
+        console.print(f"  {name:<18} {score['value']:.3f}  [{score['low']:.3f}, {score['high']:.3f}]", markup=False)
+    table = Table("label", "rows", "precision", "recall", "F1", box=None, padding=(0, 1), header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in sorted(done.per_label, key=lambda row: row.f1):
+        table.add_row(row.label, str(row.n), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}")
+    console.print(table)
+    console.print(f"run  {done.run.folder}", markup=False)

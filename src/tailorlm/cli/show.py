@@ -1,0 +1,167 @@
+"""What a comparison says on the terminal: what it found, what it will do, how far it is, the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tailorlm.comparison.estimate import Estimate
+    from tailorlm.comparison.request import Prepared
+
+Listen = Callable[[dict[str, Any]], None]
+
+
+class Screen:
+    """The terminal of one command. Progress goes to standard error, answers to standard output.
+
+    quiet: say nothing but faults (for `--json`).
+    """
+
+    def __init__(self, *, quiet: bool = False):
+        self.quiet = quiet
+        width = None if sys.stdout.isatty() else 140
+        self.out = Console(quiet=quiet, highlight=False, width=width)
+        self.err = Console(stderr=True, quiet=quiet, highlight=False, width=width)
+
+    def findings(self, prepared: Prepared) -> None:
+        """What was noticed about the rows."""
+        split = prepared.split
+        train, test = split.train, split.test
+        self.out.print(f"[bold]{len(train):,}[/] train rows, [bold]{len(test):,}[/] test rows, [bold]{len(train.labels)}[/] labels")
+        for note in split.notes:
+            self.out.print(f"  {escape(note)}", style="dim")
+        for finding in split.findings:
+            self.out.print(f"  [yellow]{escape(finding['message'])}[/]")
+            for row in finding["rows"][:5]:
+                self.out.print(f"    {escape(row)}", style="dim")
+        if prepared.earlier:
+            self.out.print(f"  other rows or settings than in {', '.join(prepared.earlier[:3])}: nothing is taken over from there", style="dim")
+
+    def plan(self, prepared: Prepared, estimate: Estimate) -> None:
+        """What will be done and how long it takes."""
+        comparer = prepared.comparer
+        done = comparer.finished()
+        total = len(comparer.recipes) * comparer.settings.seeds
+        names = ", ".join(recipe.name for recipe in comparer.recipes)
+        self.out.print(f"compares {len(comparer.recipes)} ways: {names}")
+        self.out.print(
+            f"  each: the same split, its own small grid tried on {len(prepared.split.train):,} train rows less validation, "
+            f"then one fit on all of them; {comparer.settings.seeds} seed{'s' if comparer.settings.seeds > 1 else ''}",
+            style="dim",
+        )
+        if done:
+            self.out.print(f"  {len(done)} of {total} runs are finished from before and are not repeated", style="green")
+        if len(done) < total:
+            rest = estimate.total(comparer.settings.seeds) * (1 - len(done) / total)
+            self.out.print(f"  about {duration(rest)} on this machine (Ctrl-C stops; the same command goes on)")
+
+    @contextmanager
+    def progress(self, prepared: Prepared, estimate: Estimate) -> Iterator[Listen]:
+        """Bars on a terminal, a line of JSON an event elsewhere."""
+        if self.quiet:
+            yield lambda event: None
+        elif self.err.is_terminal:
+            with _bars(self.err, prepared, estimate) as listen:
+                yield listen
+        else:
+            yield _json_lines
+
+    @contextmanager
+    def events(self) -> Iterator[Listen]:
+        """One line that changes, on a terminal; a line of JSON an event elsewhere."""
+        if self.quiet:
+            yield lambda event: None
+        elif self.err.is_terminal:
+            with self.err.status("reading the model") as status:
+                yield lambda event: status.update(_one_line(event)) if event["event"] != "reused" else None
+        else:
+            yield _json_lines
+
+    def result(self, result: dict[str, Any], folder: Any) -> None:
+        """The table, the answer, where everything is, what next."""
+        from tailorlm.comparison.report import COLUMNS, summary_rows
+
+        table = Table(*COLUMNS, box=None, padding=(0, 1), header_style="bold")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for cells, way in zip(summary_rows(result), result["ways"], strict=True):
+            style = "bold green" if way["name"] == result["recommended"] else "red" if way["status"] == "failed" else ""
+            table.add_row(*[escape(cell) for cell in cells], style=style)
+        self.out.print()
+        self.out.print(table)
+        self.out.print()
+        self.out.print(f"[bold green]{escape(result['recommended'])}[/] is recommended. {escape(result['reason'])}")
+        self.out.print()
+        self.out.print(f"report   {folder / 'report.html'}")
+        self.out.print(f"         {folder / 'report.md'}, {folder / 'comparison.json'}", style="dim")
+        for step in result.get("next", []):
+            self.out.print(f"next     {escape(step)}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words a person reads: `40 s`, `6 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _one_line(event: dict[str, Any]) -> str:
+    if event["event"] == "step":
+        return f"pass {event['epoch']}/{event['epochs']}  step {event['step']}  loss {event['loss']:.3f}"
+    if event["event"] == "validation":
+        return f"pass {event['epoch']}  validation {event['score']:.3f}"
+    if event["event"] == "trial":
+        return f"tries {_settings(event['settings'])}"
+    return "last fit, on all rows"
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{k.rsplit('.', 1)[1]} {v:g}" if isinstance(v, float) else f"{k.rsplit('.', 1)[1]} {v}" for k, v in settings.items())
+
+
+def _json_lines(event: dict[str, Any]) -> None:
+    if event["event"] == "step" and event["step"] % 50:
+        return
+    sys.stderr.write(json.dumps(event, ensure_ascii=False) + "\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[Listen]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    seeds = prepared.comparer.settings.seeds
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}"), TimeElapsedColumn()]
+    with Progress(*columns, console=console, transient=True) as progress:
+        whole = progress.add_task("all ways", total=estimate.total(seeds), note="")
+        now = progress.add_task("", total=1.0, note="")
+        state: dict[str, Any] = {"done": 0.0, "way": "", "trial": "", "begun": time.monotonic(), "rows": 0}
+
+        def listen(event: dict[str, Any]) -> None:
+            kind = event["event"]
+            if kind == "way":
+                state.update(way=event["name"], trial="", begun=time.monotonic(), rows=0)
+                progress.update(now, description=f"{event['name']} ({event['number']}/{event['of']})", completed=0, note="")
+            elif kind in {"trial", "last-fit"}:
+                state.update(trial=f"tries {_settings(event['settings'])}" if kind == "trial" else "last fit", begun=time.monotonic(), rows=0)
+                progress.update(now, completed=0, note=state["trial"])
+            elif kind == "step":
+                state["rows"] += event["rows"]
+                speed = state["rows"] / max(1e-6, time.monotonic() - state["begun"])
+                note = f"{state['trial']}  pass {event['epoch']}/{event['epochs']}  loss {event['loss']:.3f}  {speed:.0f} rows/s"
+                progress.update(now, completed=(event["epoch"] - 1) / event["epochs"], note=note)
+            elif kind in {"way-done", "reused"} and state["way"]:
+                state["done"] += estimate.seconds.get(state["way"], 0.0) * (1 if kind == "reused" else seeds)
+                left = max(0.0, estimate.total(seeds) - state["done"])
+                progress.update(whole, completed=state["done"], note=f"about {duration(left)} left")
+
+        yield listen

@@ -1,0 +1,222 @@
+"""Numbers and texts for people: the same words in the HTML page, in the Markdown page and on the terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+NOTHING = "–"
+MINUS = "\u2212"
+VERDICTS = ("best", "cannot be told apart", "worse")
+
+_METRIC_TITLES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "micro_f1": "Micro F1", "weighted_f1": "Weighted F1", "mcc": "MCC"}
+# Control characters can drive a terminal and lone surrogates cannot be written as UTF-8; both become U+FFFD.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Marks that turn the reading direction around: harmless in a file of rows, misleading in a table of labels.
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_SECOND_STEPS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite float, or None for everything else (missing, text, NaN, infinite)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def clean(text: Any) -> str:
+    """Text that can be shown anywhere: without control characters, lone surrogates and direction marks."""
+    return _DIRECTION.sub("", _UNPRINTABLE.sub("\ufffd", "" if text is None else str(text)))
+
+
+def one_line(text: Any, limit: int | None = None) -> str:
+    """Clean text on one line; with `limit`, cut to that many characters with an ellipsis."""
+    line = " ".join(clean(text).split())
+    return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def metric_title(name: str) -> str:
+    """`macro_f1` -> 'Macro F1'."""
+    plain = one_line(name)
+    return _METRIC_TITLES.get(plain, plain.replace("_", " ")[:1].upper() + plain.replace("_", " ")[1:])
+
+
+def score(value: Any) -> str:
+    """A score with three decimals: '0.868'; scores of 100 and more with one."""
+    plain = number(value)
+    if plain is None:
+        return NOTHING
+    text = f"{plain:.1f}" if abs(plain) >= 100 else f"{plain:.3f}"
+    return _minus("0.000" if text == "-0.000" else text)
+
+
+def interval(low: Any, high: Any) -> str:
+    """'[0.843, 0.891]', or nothing where there is no interval."""
+    return "" if number(low) is None or number(high) is None else f"[{score(low)}, {score(high)}]"
+
+
+def score_interval(entry: dict[str, Any] | None) -> str:
+    """A score with its interval: '0.868 [0.843, 0.891]'. entry: `value`, `low`, `high`."""
+    entry = entry or {}
+    return f"{score(entry.get('value'))} {interval(entry.get('low'), entry.get('high'))}".strip()
+
+
+def difference(value: Any) -> str:
+    """A difference of scores with its sign: '−0.012', '+0.004', '0.000'."""
+    plain = number(value)
+    if plain is None:
+        return NOTHING
+    text = f"{plain:+.3f}"
+    return "0.000" if text in ("+0.000", "-0.000") else _minus(text)
+
+
+def difference_interval(entry: dict[str, Any] | None) -> str:
+    """A difference with its interval: '−0.012 [−0.030, +0.004]'. entry: `difference`, `low`, `high`; None gives a dash."""
+    entry = entry or {}
+    low, high = entry.get("low"), entry.get("high")
+    bracket = "" if number(low) is None or number(high) is None else f" [{difference(low)}, {difference(high)}]"
+    return difference(entry.get("difference")) + bracket
+
+
+def p_value(value: Any) -> str:
+    """A probability: '<0.001', '0.004', '0.27', '1'."""
+    plain = number(value)
+    if plain is None:
+        return NOTHING
+    if plain < 0.001:
+        return "<0.001"
+    return f"{plain:.3f}" if plain < 0.0995 else f"{plain:.2f}" if plain < 0.995 else "1"
+
+
+def percent(share: Any) -> str:
+    """0.95 -> '95 %', 0.999 -> '99.9 %'."""
+    plain = number(share)
+    return NOTHING if plain is None else f"{plain * 100:.4g} %"
+
+
+def seconds(value: Any) -> str:
+    """A duration in at most three digits: '3.1 ms', '0.45 s', '96 s', '6.9 min', '2.1 h'."""
+    plain = number(value)
+    if plain is None or plain < 0:
+        return NOTHING
+    if plain == 0:
+        return "0 s"
+    if plain < 0.0995:
+        return f"{_time_digits(plain * 1000)} ms"
+    for size, unit in _SECOND_STEPS:
+        if plain >= 2 * size or (unit == "min" and plain >= 119.5):
+            return f"{_digits(plain / size)} {unit}"
+    return f"{_time_digits(plain)} s"
+
+
+def milliseconds(value: Any) -> str:
+    """A duration given in milliseconds: '3.1 ms', '0.02 ms', '1.2 s'."""
+    plain = number(value)
+    if plain is None or plain < 0:
+        return NOTHING
+    return f"{_time_digits(plain)} ms" if plain < 999.5 else seconds(plain / 1000)
+
+
+def size(value: Any) -> str:
+    """A byte count in decimal units: '0 B', '1.2 MB', '900 MB', '22.7 GB'."""
+    return _scaled(value, ("B", "kB", "MB", "GB", "TB", "PB"), plain_below=1000)
+
+
+def count(value: Any) -> str:
+    """A count of parameters: '9,636', '123 k', '22.7 M'."""
+    return _scaled(value, ("", "k", "M", "G", "T"), plain_below=10_000)
+
+
+def whole(value: Any) -> str:
+    """A whole number with thousands marked: '3,080'."""
+    plain = number(value)
+    return NOTHING if plain is None else f"{plain:,.0f}"
+
+
+def setting(value: Any) -> str:
+    """A setting as one short text: '0.0003', '1e-05', 'yes', 'a, b'."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(setting(item) for item in value) or NOTHING
+    if isinstance(value, dict):
+        return ", ".join(f"{one_line(key)} {setting(item)}" for key, item in value.items()) or NOTHING
+    return one_line(value)
+
+
+def date(value: Any) -> str:
+    """'2026-11-21T10:00:00Z' -> '21 November 2026'; anything else is shown as it is."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return one_line(value)
+    months = "January February March April May June July August September October November December".split()
+    return f"{moment.day} {months[moment.month - 1]} {moment.year}"
+
+
+def plural(amount: int, one: str, many: str | None = None) -> str:
+    """'1 row', '750 rows'."""
+    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
+def width(text: str, font_size: float) -> float:
+    """Roughly how wide a line of system type is, in pixels; errs on the wide side."""
+    return sum(_advance(char) for char in text) * font_size
+
+
+def fit_width(text: str, font_size: float, limit: float) -> str:
+    """The text, cut with an ellipsis to at most `limit` pixels."""
+    if width(text, font_size) <= limit:
+        return text
+    kept = text
+    while kept and width(kept + "…", font_size) > limit:
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def _advance(char: str) -> float:
+    if unicodedata.combining(char):
+        return 0.0
+    if unicodedata.east_asian_width(char) in "WF":
+        return 1.0
+    if char in " .,:;'|!ijl()[]":
+        return 0.34
+    return 0.88 if char in "mwMW@%—" else 0.7 if char.isupper() else 0.6
+
+
+def _scaled(value: Any, units: tuple[str, ...], plain_below: int) -> str:
+    plain = number(value)
+    if plain is None or plain < 0:
+        return NOTHING
+    if plain < plain_below:
+        return f"{plain:,.0f} {units[0]}".rstrip()
+    for unit in units:
+        if plain < 999.5 or unit == units[-1]:
+            return f"{_digits(plain)} {unit}".rstrip()
+        plain /= 1000
+    return NOTHING
+
+
+def _digits(value: float) -> str:
+    """Two to three digits that matter, with at most one decimal: 0.5, 3.1, 12.3, 123."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}"
+
+
+def _time_digits(value: float) -> str:
+    """Two digits that matter: 0.025, 0.45, 3.1, 96."""
+    if value >= 0.995:
+        return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.0995 else f"{value:.2g}"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", MINUS)

@@ -1,0 +1,208 @@
+"""The parts of the page below its table: how to read it, data, labels, rows, search, recipes, origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tailorlm.comparison.report import format as fmt
+
+LONGEST_TEXT = 600
+
+_PARTS = (("train", "Train"), ("validation", "Validation"), ("test", "Test"))
+
+
+def reading(result: dict[str, Any], metric: str) -> list[str]:
+    """How to read the table, in a few sentences that anybody understands."""
+    settings, rows = result.get("settings") or {}, ((result.get("data") or {}).get("test") or {}).get("rows")
+    level = fmt.number(settings.get("level")) or 0.95
+    others = sum(1 for way in result.get("ways") or [] if way.get("against_best"))
+    told = [
+        f"The bracket behind a score is its {fmt.percent(level)} interval: where the {metric} on endless rows of this kind plausibly "
+        f"lies, given what was seen on {fmt.whole(rows)} test rows."
+    ]
+    if not others:
+        return told
+    at_once = f", corrected for making {others} such comparisons at once" if others > 1 else ""
+    return [
+        *told,
+        "Every way answered the same test rows, so each is compared with the best one row by row. The adjusted p says how often chance "
+        f"alone would show a difference this large if the two were equally good{at_once}.",
+        f"A way is called worse where the adjusted p is below {1 - level:.4g}.",
+        "“Cannot be told apart” does not mean equal: these rows do not suffice to say which of the two is better, and more test rows might. "
+        "Until then, cost is a fair reason to choose.",
+    ]
+
+
+def data(result: dict[str, Any]) -> dict[str, Any]:
+    """The rows that were used, where they came from, and what was found in them."""
+    facts = result.get("data") or {}
+    parts = []
+    for key, title in _PARTS:
+        part = facts.get(key)
+        if not part:
+            continue
+        taken = fmt.one_line(part.get("taken_from"))
+        source = fmt.one_line(part.get("source")) or (f"taken from the {taken} rows" if taken else fmt.NOTHING)
+        finger = fmt.one_line(part.get("fingerprint"))
+        parts.append({"title": title, "rows": fmt.whole(part.get("rows")), "source": source, "fingerprint": finger or fmt.NOTHING})
+    findings = [
+        {
+            "code": fmt.one_line(finding.get("code")),
+            "message": fmt.one_line(finding.get("message"), 400),
+            "rows": [fmt.one_line(row, 200) for row in finding.get("rows") or []],
+        }
+        for finding in facts.get("findings") or []
+    ]
+    return {"parts": parts, "notes": [fmt.one_line(note, 400) for note in facts.get("notes") or []], "findings": findings}
+
+
+def per_label(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of every label, the weakest first."""
+    rows = []
+    for entry in result.get("per_label") or []:
+        f1 = fmt.number(entry.get("f1"))
+        rows.append(
+            {
+                "label": fmt.one_line(entry.get("label"), 120),
+                "n": fmt.whole(entry.get("n")),
+                "precision": fmt.score(entry.get("precision")),
+                "recall": fmt.score(entry.get("recall")),
+                "f1": fmt.score(f1),
+                "bar": None if f1 is None else min(max(f1, 0.0), 1.0) * 100.0,
+            }
+        )
+    return sorted(rows, key=lambda row: (row["bar"] is not None, row["bar"] or 0.0, row["label"]))
+
+
+def most_confused(result: dict[str, Any]) -> list[dict[str, str]]:
+    """The pairs of labels that the recommended way mistakes most often."""
+    totals = {fmt.clean(entry.get("label")): entry.get("n") for entry in result.get("per_label") or []}
+    pairs = []
+    for pair in result.get("most_confused") or []:
+        total = fmt.number(totals.get(fmt.clean(pair.get("gold"))))
+        of = f" of {fmt.plural(int(total), 'row')}" if total else ""
+        gold, predicted = fmt.one_line(pair.get("gold"), 120), fmt.one_line(pair.get("predicted"), 120)
+        pairs.append({"gold": gold, "predicted": predicted, "count": fmt.whole(pair.get("count")), "of": of})
+    return pairs
+
+
+def answered_rows(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Test rows with what each way answered; ways that gave one answer stand together, the right answer first."""
+    titles = {way.get("name"): fmt.one_line(way.get("title") or way.get("name"), 80) for way in result.get("ways") or []}
+    rows = []
+    for row in result.get(key) or []:
+        gold = fmt.clean(row.get("gold"))
+        groups: dict[str, list[str]] = {}
+        for name, answer in (row.get("answers") or {}).items():
+            groups.setdefault(fmt.clean(answer), []).append(titles.get(name) or fmt.one_line(name, 80))
+        ordered = sorted(groups.items(), key=lambda item: (item[0] != gold, -len(item[1]), item[0]))
+        answers = [{"label": fmt.one_line(label, 120) or "(no answer)", "right": label == gold, "ways": ways} for label, ways in ordered]
+        shown = {"id": fmt.one_line(row.get("id"), 120), "gold": fmt.one_line(row.get("gold"), 120), "answers": answers}
+        rows.append({**shown, **_short_text(row.get("text"))})
+    return rows
+
+
+def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:
+    """Every metric of every way with interval, n and the value of each seed, and both tests against the best."""
+    rows = []
+    for way, title in _in_order(result, order):
+        against = way.get("against_best") or {}
+        for number, name in enumerate(way.get("scores") or {}):
+            entry = way["scores"][name]
+            first = number == 0
+            rows.append(
+                {
+                    "title": title,
+                    "metric": fmt.metric_title(name),
+                    "score": fmt.score_interval(entry),
+                    "n": fmt.whole(entry.get("n")),
+                    "seeds": " · ".join(fmt.score(value) for value in entry.get("per_seed") or []) or fmt.NOTHING,
+                    "p_bootstrap": fmt.p_value(against.get("p_bootstrap")) if first else "",
+                    "p_adjusted": fmt.p_value(against.get("p_adjusted")) if first else "",
+                    "p_mcnemar": fmt.p_value(against.get("p_mcnemar")) if first else "",
+                    "p_mcnemar_adjusted": fmt.p_value(against.get("p_mcnemar_adjusted")) if first else "",
+                }
+            )
+    seeds = [fmt.setting(seed) for seed in (result.get("settings") or {}).get("seeds") or []]
+    return {"rows": rows, "seeds": seeds}
+
+
+def search(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
+    """What the search tried for each way, one table per seed, with the chosen line marked."""
+    seeds = (result.get("settings") or {}).get("seeds") or []
+    told = []
+    for way, title in _in_order(result, order):
+        chosen = [entry or {} for entry in way.get("chosen") or []]
+        tables = []
+        for number, tries in enumerate(way.get("search") or []):
+            if tries:
+                seed = fmt.setting(seeds[number]) if number < len(seeds) else str(number)
+                tables.append({"seed": seed, **_tries(tries, chosen[number] if number < len(chosen) else {})})
+        said = "; ".join(dict.fromkeys(_settings_text(entry) for entry in chosen if entry))
+        amount = sum(len(table["rows"]) for table in tables)
+        summary = (f"{fmt.plural(amount, 'setting')} tried" if amount else "nothing to search") + (f", chosen: {said}" if said else "")
+        told.append({"title": title, "summary": fmt.one_line(summary, 300), "tables": tables})
+    return told
+
+
+def recipes(result: dict[str, Any], order: list[Any]) -> list[dict[str, str]]:
+    """The recipe of every way as YAML."""
+    from tailorlm.core.yaml import dump_yaml
+
+    return [
+        {"title": title, "yaml": fmt.clean(dump_yaml(way["recipe"]))}
+        for way, title in _in_order(result, order, failed=True)
+        if way.get("recipe")
+    ]
+
+
+def origin(result: dict[str, Any]) -> dict[str, Any]:
+    """How the comparison came about: command, settings, environment."""
+    base, runs = result.get("base") or {}, [run for way in result.get("ways") or [] for run in way.get("runs") or []]
+    settings = [(fmt.one_line(key).replace("_", " "), fmt.setting(value)) for key, value in (result.get("settings") or {}).items()]
+    environment = [(fmt.one_line(key).replace("_", " "), fmt.setting(value)) for key, value in (result.get("environment") or {}).items()]
+    environment.append(("base fingerprint", fmt.one_line(base.get("fingerprint")) or fmt.NOTHING))
+    shown = [fmt.one_line(run, 120) for run in runs]
+    return {"repeat": fmt.clean(result.get("repeat")), "settings": settings, "environment": environment, "runs": shown}
+
+
+def _in_order(result: dict[str, Any], order: list[Any], failed: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+    """The ways in the order of the table, with their titles; the failed ones only where asked for."""
+    ways = {way.get("name"): way for way in result.get("ways") or []}
+    for name in order:
+        way = ways[name]
+        if failed or way.get("status") != "failed":
+            yield way, fmt.one_line(way.get("title") or name, 80)
+
+
+def _short_text(text: Any) -> dict[str, Any]:
+    whole = fmt.clean(text)
+    if len(whole) <= LONGEST_TEXT:
+        return {"text": whole, "cut": ""}
+    return {"text": whole[:LONGEST_TEXT].rstrip() + "…", "cut": f"{fmt.whole(len(whole))} characters in all"}
+
+
+def _tries(tries: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any]:
+    keys = list(dict.fromkeys(key for entry in tries for key in entry.get("settings") or {}))
+    rows, taken = [], False
+    for entry in tries:
+        settings = entry.get("settings") or {}
+        # Only one line is the chosen one, even where two tries had the same settings.
+        match = not taken and bool(settings) and all(chosen.get(key) == value for key, value in settings.items())
+        taken = taken or match
+        rows.append(
+            {
+                "chosen": match,
+                "cells": [fmt.setting(settings.get(key)) for key in keys],
+                "score": fmt.score(entry.get("score")),
+                "loss": fmt.score(entry.get("loss")),
+                "epochs": fmt.setting(entry.get("epochs")),
+            }
+        )
+    return {"keys": [fmt.one_line(key, 80) for key in keys], "rows": rows}
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    """`{'stages.0.weights.lr': 0.001}` -> 'lr 0.001': the last word of a key is enough in a summary."""
+    return ", ".join(f"{fmt.one_line(key).rpartition('.')[2]} {fmt.setting(value)}" for key, value in settings.items())

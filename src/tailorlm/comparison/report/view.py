@@ -1,0 +1,187 @@
+"""From a comparison's plain dict to what the pages show: words and numbers ready to print, in the order of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailorlm.comparison.report import format as fmt
+from tailorlm.comparison.report import sections
+from tailorlm.comparison.report.heatmap import heatmap
+from tailorlm.comparison.report.scatter import pictures, score_domain
+
+COLUMNS = ("Way", "Score", "Difference to best", "Verdict", "Fit", "Per row", "Memory", "Stored")
+
+_SHAPES = {"best": "best", "cannot be told apart": "same", "worse": "worse"}
+
+
+def summary_rows(result: dict[str, Any]) -> list[list[str]]:
+    """The comparison's table as short texts, best way first, failed ways last; one list per way, as in `COLUMNS`.
+
+    result: the content of comparison.json. The cells hold no control characters, but a way's name may hold square
+    brackets: print them with `rich.text.Text`, not as markup. Choose `render_markdown` for a page instead of a table.
+    Example: `summary_rows(result)[0][1]` is '0.868 [0.843, 0.891]'.
+    """
+    rows = []
+    for way in way_rows(result):
+        verdict = way["verdict"] + (", recommended" if way["recommended"] else "")
+        cells = [way["title"], way["score_text"], way["difference_text"], verdict, way["fit_text"]]
+        rows.append([*cells, way["per_row_text"], way["memory_text"], way["stored_text"]])
+    return rows
+
+
+def view(result: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the pages show, as plain values. Texts of the user are still unescaped."""
+    ways = way_rows(result)
+    metric = _metric(result)
+    scored = [way for way in ways if way["value"] is not None]
+    return {
+        **_head(result, ways),
+        "metric": metric,
+        "answer": _answer(result, ways, metric),
+        "next": [fmt.clean(step) for step in result.get("next") or []],
+        "ways": ways,
+        "scored": len(scored),
+        "any_difference": any(way["difference_text"] != fmt.NOTHING for way in ways),
+        "bars": _bars(scored),
+        "pictures": pictures(ways, metric["title"]),
+        "picture_words": _picture_words(scored, metric),
+        "reading": sections.reading(result, metric["title"]),
+        "data": sections.data(result),
+        "per_label": sections.per_label(result),
+        "heatmap": heatmap(result.get("confusion")),
+        "label_count": len((result.get("confusion") or {}).get("labels") or []),
+        "most_confused": sections.most_confused(result),
+        "disagreements": sections.answered_rows(result, "disagreements"),
+        "all_wrong": sections.answered_rows(result, "all_wrong"),
+        "scores": sections.every_score(result, [way["name"] for way in ways]),
+        "search": sections.search(result, [way["name"] for way in ways]),
+        "recipes": sections.recipes(result, [way["name"] for way in ways]),
+        "failed": [{"title": w["title"], "error": w["error"]} for w in ways if w["failed"]],
+        **sections.origin(result),
+    }
+
+
+def way_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """One dict per way, best score first, failed ways last."""
+    metric = _metric(result)
+    rows = [_way_row(way, result, metric) for way in result.get("ways") or []]
+    sign = -1.0 if metric["higher"] else 1.0
+    return sorted(rows, key=lambda row: (row["failed"], row["value"] is None, sign * (row["value"] or 0.0)))
+
+
+def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]) -> dict[str, Any]:
+    scores, cost, against = way.get("scores") or {}, way.get("cost") or {}, way.get("against_best") or {}
+    failed = way.get("status") == "failed"
+    main = {} if failed else scores.get(metric["name"]) or {}
+    title = fmt.one_line(way.get("title") or way.get("name"), 80)
+    verdict = "failed" if failed else fmt.one_line(way.get("verdict")) or fmt.NOTHING
+    fit = fmt.number(cost.get("fit_seconds"))
+    recommended = not failed and way.get("name") is not None and way.get("name") == result.get("recommended")
+    score_text, difference_text = fmt.score_interval(main), fmt.difference_interval(against)
+    tip = f"{title}: {metric['title']} {score_text}; {fmt.seconds(fit)} to fit; {verdict}"
+    return {
+        "name": way.get("name"),
+        "title": title,
+        "summary": fmt.one_line(way.get("summary")),
+        "failed": failed,
+        "error": fmt.clean(way.get("error") or "no message was left"),
+        "recommended": recommended,
+        "verdict": verdict,
+        "shape": _SHAPES.get(verdict, "none"),
+        "value": fmt.number(main.get("value")),
+        "low": fmt.number(main.get("low")),
+        "high": fmt.number(main.get("high")),
+        "fit": fit,
+        "tip": tip + ("; recommended" if recommended else ""),
+        "score_text": score_text,
+        "value_text": fmt.score(main.get("value")),
+        "interval_text": fmt.interval(main.get("low"), main.get("high")),
+        "second_text": fmt.score((scores.get(metric["second"]) or {}).get("value")) if metric["second"] else fmt.NOTHING,
+        "difference_text": difference_text,
+        "difference_value": fmt.difference(against.get("difference")),
+        "difference_interval": difference_text.partition(" ")[2],
+        "p_text": fmt.p_value(against.get("p_adjusted")),
+        "fit_text": fmt.seconds(fit),
+        "last_fit_text": fmt.seconds(cost.get("last_fit_seconds")),
+        "per_row_text": fmt.milliseconds(cost.get("predict_ms_per_row")),
+        "memory_text": fmt.size(cost.get("peak_memory_bytes")),
+        "trainable_text": fmt.count(cost.get("trainable_parameters")),
+        "stored_text": fmt.size(cost.get("stored_bytes")),
+    }
+
+
+def _metric(result: dict[str, Any]) -> dict[str, Any]:
+    facts = result.get("metric") or {}
+    names = list(result.get("metrics") or [])
+    name = facts.get("name") or (names[0] if names else "score")
+    second = next((other for other in names if other != name), None)
+    return {
+        "name": name,
+        "title": fmt.metric_title(name),
+        "version": fmt.setting(facts.get("version")),
+        "higher": facts.get("higher_is_better", True) is not False,
+        "second": second,
+        "second_title": fmt.metric_title(second) if second else None,
+    }
+
+
+def _head(result: dict[str, Any], ways: list[dict[str, Any]]) -> dict[str, Any]:
+    task, base, facts = result.get("task") or {}, result.get("base") or {}, result.get("data") or {}
+    labels = len(task.get("labels") or [])
+    what = f"to {fmt.one_line(task.get('name') or 'answer')} {fmt.one_line(task.get('text') or 'rows')}"
+    what += f" into {fmt.plural(labels, 'label')}" if labels else ""
+    train, test = ((facts.get(part) or {}).get("rows") for part in ("train", "test"))
+    origin = fmt.one_line(base.get("origin"))
+    return {
+        "title": fmt.one_line(result.get("title") or "Comparison", 120),
+        "what": f"{fmt.plural(len(ways), 'way')} {what}" + (" compared" if len(ways) > 1 else ""),
+        "base": fmt.one_line(base.get("name")) + (f" ({origin})" if origin and origin != fmt.one_line(base.get("name")) else ""),
+        "train_rows": fmt.whole(train),
+        "test_rows": fmt.whole(test),
+        "date": fmt.date(result.get("created")),
+        "version": fmt.one_line(result.get("tailorlm")),
+        "took": fmt.seconds(result.get("seconds")),
+    }
+
+
+def _answer(result: dict[str, Any], ways: list[dict[str, Any]], metric: dict[str, Any]) -> dict[str, Any]:
+    reason = fmt.one_line(result.get("reason"))
+    chosen = next((way for way in ways if way["recommended"]), None)
+    if chosen is None:
+        return {"title": None, "summary": "", "reason": reason or "No way could be fitted and scored.", "figures": []}
+    figures = [
+        (metric["title"], chosen["value_text"], chosen["interval_text"]),
+        ("To fit, search included", chosen["fit_text"], f"last fit {chosen['last_fit_text']}"),
+        ("To answer one row", chosen["per_row_text"], ""),
+        ("Peak memory", chosen["memory_text"], ""),
+        ("To store", chosen["stored_text"], f"{chosen['trainable_text']} trained parameters"),
+    ]
+    shown = [{"label": label, "value": value, "note": note} for label, value, note in figures]
+    return {"title": chosen["title"], "summary": chosen["summary"], "reason": reason, "figures": shown}
+
+
+def _bars(scored: list[dict[str, Any]]) -> dict[str, Any]:
+    """Puts a small bar (`bar`, in percent of the common axis) on every scored way; the ends of that axis."""
+    low, high = score_domain(scored)
+    best = next((way["value"] for way in scored if way["verdict"] == "best"), None)
+
+    def at(value: float) -> float:
+        return 4.0 + (value - low) / (high - low) * 92.0
+
+    for way in scored:
+        whisker = way["low"] is not None and way["high"] is not None
+        ends = (at(way["low"]), at(way["high"])) if whisker else (at(way["value"]),) * 2
+        way["bar"] = {"low": ends[0], "high": ends[1], "at": at(way["value"]), "best": None if best is None else at(best)}
+    return {"low": fmt.score(low), "high": fmt.score(high)}
+
+
+def _picture_words(scored: list[dict[str, Any]], metric: dict[str, Any]) -> str:
+    """What a reader who cannot see the picture is told instead."""
+    if not scored:
+        return ""
+    said = f"Scatter chart of {metric['title']} against the seconds it took to fit, {fmt.plural(len(scored), 'way')}. "
+    best, slowest = scored[0], max(scored, key=lambda way: way["fit"] or 0.0)
+    said += f"Best score: {best['title']} with {best['score_text']}, {best['fit_text']} to fit. "
+    chosen = next((way for way in scored if way["recommended"]), None)
+    said += f"Recommended: {chosen['title']} with {chosen['score_text']}, {chosen['fit_text']} to fit. " if chosen else ""
+    return said + f"Slowest to fit: {slowest['title']}, {slowest['fit_text']}. The table below holds every figure."

@@ -1,0 +1,173 @@
+"""What a comparison is asked to do, as data: the same from flags, from a YAML file and from Python."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
+
+from tailorlm.comparison.compare import Comparer, comparison_name
+from tailorlm.comparison.settings import CompareSettings
+from tailorlm.comparison.split import Split, split_rows
+from tailorlm.core import atomic
+from tailorlm.core.config import Settings, load, setting, validate
+from tailorlm.core.errors import CheckError, UsageError
+from tailorlm.core.runs import DEFAULT_ROOT
+from tailorlm.data import Rows, read
+from tailorlm.data.hub import read_hub
+from tailorlm.recipes.presets import PRESETS, preset
+from tailorlm.recipes.schema import Recipe, TaskPart
+from tailorlm.tasks.classify import Classify
+
+
+class ReadSettings(Settings):
+    """How files of rows are read."""
+
+    format: str | None = setting(None, help="csv, tsv, jsonl or json; without it the file's name and content decide")
+    encoding: str | None = setting(None, help="the files' encoding where it is not UTF-8, e.g. cp1252")
+    delimiter: str | None = setting(None, help="what separates the fields of a CSV, where it is not plain", min_length=1, max_length=1)
+    max_bad: int = setting(0, ge=0, help="broken rows that are set aside in a quarantine file before it stops", unit="rows")
+
+
+class CompareRequest(Settings):
+    """A whole comparison: rows, task, base model, ways and settings."""
+
+    rows: tuple[str, ...] = setting(help="files of labelled rows, `-` for standard input, or hub:org/name", min_length=1)
+    test: tuple[str, ...] = setting((), help="files of test rows; without them a share of the rows is held out")
+    base: str = setting("starter", help="the base model: `starter`, a folder, or a hub id")
+    task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
+    ways: tuple[str | dict[str, Any], ...] = setting(tuple(PRESETS), help="methods by name, or whole recipes", min_length=1)
+    read: ReadSettings = setting(ReadSettings(), help="how the files are read")
+    settings: CompareSettings = setting(CompareSettings(), help="the same for every way")
+
+    @field_validator("rows", "test", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    def recipes(self) -> list[Recipe]:
+        """The recipe of every way; recipes given whole take this request's base and task where they name none."""
+        task = self.task.plain()
+        made = []
+        for way in self.ways:
+            if isinstance(way, str):
+                made.append(preset(way).recipe(way, self.base, task))
+            else:
+                made.append(validate({"base": self.base, "task": task} | way, Recipe))
+        return made
+
+
+@dataclass
+class Prepared:
+    """A request whose rows are read, checked and split, ready to run."""
+
+    request: CompareRequest
+    split: Split
+    comparer: Comparer
+    earlier: list[str]
+
+    @property
+    def folder(self) -> Path:
+        """Where runs and report go."""
+        return self.comparer.folder
+
+
+def load_request(path: Path, overrides: Mapping[str, Any] | None = None) -> CompareRequest:
+    """Read a comparison from YAML; files named in it are found from the folder that it lies in."""
+    request = load(path, CompareRequest, overrides)
+
+    def beside(name: str) -> str:
+        return name if name == "-" or name.startswith("hub:") or Path(name).is_absolute() else str(path.parent / name)
+
+    return request.with_(rows=tuple(map(beside, request.rows)), test=tuple(map(beside, request.test)))
+
+
+def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
+    """Read and check the rows, split them, and name the folder. Nothing is fitted yet.
+
+    Raises TailorError for whatever is wrong with files, columns, labels or names, before anything slow begins.
+    """
+    recipes = request.recipes()
+    task = request.task.make()
+    rows, test = read_rows(request, task, root)
+    split = split_rows(task, rows, test, request.settings)
+    if any(recipe.context is not None and recipe.context.name == "instruction" for recipe in recipes):
+        task.label_texts(split.train.labels)
+    stem = Path(request.rows[0].removeprefix("hub:")).name.split(".")[0] if request.rows[0] != "-" else "stdin"
+    stem = Path(request.rows[0]).resolve().parent.name + "-" + stem if stem in {"train", "rows", "data"} and request.rows[0] != "-" else stem
+    name = comparison_name(stem, split, request.settings, recipes)
+    others = [p.name for p in root.glob(f"{name.rsplit('-', 1)[0]}-*") if p.is_dir() and p.name != name and (p / "runs").is_dir()]
+    return Prepared(request, split, Comparer(recipes, split, request.settings, root / name), sorted(others))
+
+
+def command(request: CompareRequest) -> str:
+    """The shell command that repeats a request, flags at their defaults left out."""
+    words = ["tailor", "compare", *request.rows]
+    for name in request.test:
+        words += ["--test", name]
+    task = request.task.settings
+    for flag, value, default in (("--text", task.text, "text"), ("--label", task.label, "label"), ("--id", task.id, None), ("--model", request.base, "starter")):
+        words += [flag, str(value)] if value != default else []
+    names = [way if isinstance(way, str) else str(way.get("name")) for way in request.ways]
+    words += ["--methods", ",".join(names)] if tuple(names) != tuple(PRESETS) else []
+    for part, settings in (("read", request.read), ("settings", request.settings)):
+        for name, field in type(settings).model_fields.items():
+            value = getattr(settings, name)
+            if value != field.default:
+                flag = f"--{name.replace('_', '-')}"
+                words += [flag, str(value)] if part == "read" or not isinstance(value, bool) else [flag if value else f"--no-{flag[2:]}"]
+    return shlex.join(words)
+
+
+def read_rows(request: CompareRequest, task: Classify, root: Path) -> tuple[Rows, Rows | None]:
+    """The request's rows and test rows (None where none are named), broken ones set aside within `max_bad`."""
+    hub = [name for name in request.rows if name.startswith("hub:")]
+    if hub:
+        if len(request.rows) > 1:
+            raise UsageError("a hub data set comes alone", got=" ".join(request.rows))
+        name = hub[0].removeprefix("hub:")
+        test = _read_files(request.test, request, task, root, "test") if request.test else _usable(read_hub(name, "test"), request, task, root, "test")
+        return _usable(read_hub(name, "train"), request, task, root, "train"), test
+    test = _read_files(request.test, request, task, root, "test") if request.test else None
+    return _read_files(request.rows, request, task, root, "train" if request.test else "given"), test
+
+
+def _read_files(names: Sequence[str], request: CompareRequest, task: Classify, root: Path, what: str) -> Rows:
+    options = request.read
+    quarantine = root / f"quarantine-{what}.jsonl" if options.max_bad else None
+    rows = read(
+        list(names), format=options.format, encoding=options.encoding, delimiter=options.delimiter, max_bad=options.max_bad, quarantine=quarantine
+    )
+    return _usable(rows, request, task, root, what)
+
+
+def _usable(rows: Rows, request: CompareRequest, task: Classify, root: Path, what: str) -> Rows:
+    """Set rows aside that the task cannot use, within `max_bad`, together with those that could not be read."""
+    task.columns(rows, what=what)
+    faults = task.faults(rows)
+    if not faults or len(faults) + len(rows.bad) > request.read.max_bad:
+        if faults and request.read.max_bad:
+            raise CheckError(
+                f"{len(faults) + len(rows.bad)} of the {what} rows are broken",
+                got=", ".join(f"{rows[i].where}: {reason}" for i, reason in list(faults.items())[:8]),
+                allowed=f"{request.read.max_bad} (--max-bad)",
+            )
+        return rows  # the task refuses them, with a list
+    path = root / f"quarantine-{what}.jsonl"
+    lines = [_aside(rows, i, reason) for i, reason in faults.items()]
+    before = path.read_text(encoding="utf-8") if rows.bad and path.is_file() else ""
+    root.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(path, before + "".join(lines))
+    kept = rows.select([i for i in range(len(rows)) if i not in faults])
+    return Rows(kept.rows, kept.columns, (*kept.notes, f"{len(faults)} {what} rows without text or label were set aside in {path}"), kept.bad)
+
+
+def _aside(rows: Rows, index: int, reason: str) -> str:
+    import json
+
+    row = rows[index]
+    return json.dumps({"source": row.source, "line": row.line, "reason": reason, "raw": dict(row.values)}, ensure_ascii=False, default=str) + "\n"

@@ -1,0 +1,148 @@
+"""Settings by trying: a small grid a way, each trial scored on validation rows, the best kept.
+
+Every way gets the same rows, the same validation rows and its own grid of the same small size, declared beside the setting
+it is about. Trials are remembered, so that an interrupted search goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tailorlm.comparison.split import Fold
+from tailorlm.core.errors import TailorError
+from tailorlm.models.run import EmbeddingView
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.schema import Recipe
+from tailorlm.training.loop import Event
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting tried: what was set, validation score (higher is better) and log loss, passes kept, seconds it took."""
+
+    settings: Mapping[str, Any]
+    score: float
+    loss: float
+    epochs: int | None
+    seconds: float
+
+    def plain(self) -> dict[str, Any]:
+        """As kept in files."""
+        return {"settings": dict(self.settings), "score": self.score, "loss": self.loss, "epochs": self.epochs, "seconds": self.seconds}
+
+
+@dataclass
+class Tuned:
+    """The outcome of a search: the recipe with the best settings in it, and every trial."""
+
+    recipe: Recipe
+    trials: list[Trial]
+    best: Trial | None
+    seconds: float
+
+
+@dataclass
+class TrialMemory:
+    """Finished trials by key, kept in a file of JSON lines so that a stopped search need not repeat them.
+
+    A torn last line (the process was killed while writing) is passed over. `path` None keeps them in memory alone.
+    """
+
+    path: Path | None = None
+    _known: dict[str, Trial] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.path is None or not self.path.is_file():
+            return
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+                self._known[entry.pop("key")] = Trial(**entry)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+
+    def find(self, key: str) -> Trial | None:
+        """The trial of that key, if it was finished before."""
+        return self._known.get(key)
+
+    def add(self, key: str, trial: Trial) -> None:
+        """Remember a finished trial."""
+        self._known[key] = trial
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as handle:
+                handle.write("\n" * bool(handle.tell()) + json.dumps({"key": key, **trial.plain()}))
+                handle.flush()
+
+
+def candidates(grid: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of a grid's values, as dotted key to value."""
+    for values in itertools.product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
+
+
+def tune(
+    recipe: Recipe,
+    fold: Fold,
+    *,
+    seed: int,
+    view: EmbeddingView,
+    memory: TrialMemory,
+    listen: Callable[[Event], None] = lambda event: None,
+) -> Tuned:
+    """Try every setting of the recipe's grid on the fold and keep the best (score, then log loss).
+
+    The passes that the best trial kept become `stop_after` of each trained stage, so that the last fit on all rows follows the same
+    schedule and ends where validation was best. A trial that diverges counts as failed; if all do, that is a TailorError.
+    """
+    grid = recipe.grid
+    if not grid and not any(stage.weights.trains for stage in recipe.stages):
+        return Tuned(recipe, [], None, 0.0)
+    trials: list[Trial] = []
+    faults: list[TailorError] = []
+    for number, changes in enumerate(candidates(grid), 1):
+        candidate = recipe.changed(changes)
+        listen({"event": "trial", "number": number, "settings": changes})
+        try:
+            trials.append(_trial(candidate, changes, fold, seed, view, memory, listen))
+        except TailorError as fault:
+            faults.append(fault)
+            continue
+    if not trials:
+        raise faults[0]
+    best = max(trials, key=lambda trial: (trial.score, -trial.loss))
+    chosen = recipe.changed(best.settings)
+    if best.epochs:
+        chosen = chosen.changed({f"stages.{i}.train.stop_after": best.epochs for i in range(len(chosen.stages))})
+    return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
+
+
+def _trial(
+    candidate: Recipe,
+    changes: Mapping[str, Any],
+    fold: Fold,
+    seed: int,
+    view: EmbeddingView,
+    memory: TrialMemory,
+    listen: Callable[[Event], None],
+) -> Trial:
+    content = [candidate.key, fold.trial.fingerprint, fold.validation.fingerprint, seed]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    known = memory.find(key)
+    if known is not None:
+        return known
+    start, spent = time.perf_counter(), view.spent
+    fitted = fit(candidate, fold.trial, fold.validation, seed=seed, embeddings=view, listen=listen)
+    # Vectors are charged once for the whole way, not to the trial that happened to come first.
+    seconds = time.perf_counter() - start - (view.spent - spent)
+    assert fitted.score is not None
+    epochs = fitted.trained[-1].best_epoch if fitted.trained else None
+    trial = Trial(dict(changes), fitted.score.value, fitted.score.loss, epochs, seconds)
+    memory.add(key, trial)
+    return trial

@@ -1,0 +1,95 @@
+"""One split for all ways: test rows that only the final scorer reads, and validation rows that settings are chosen on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailorlm.comparison.settings import CompareSettings
+from tailorlm.core.errors import CheckError
+from tailorlm.data import Rows
+from tailorlm.data.quality import find_copies, normalised
+from tailorlm.data.split import stratified, subsample
+from tailorlm.tasks.classify import Classify, Labelled, findings
+
+SHOWN = 8
+
+
+@dataclass
+class Split:
+    """Train and test rows of a comparison, with everything that was noticed on the way."""
+
+    train: Labelled
+    test: Labelled
+    notes: list[str] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one seed tunes on: rows of a trial, validation rows, and all train rows for the last fit."""
+
+    trial: Labelled
+    validation: Labelled
+    everything: Labelled
+
+
+def split_rows(task: Classify, rows: Rows, test: Rows | None, settings: CompareSettings) -> Split:
+    """Turn rows (and a test file, if there is one) into train and test.
+
+    Without a test file a stratified share is held out, equal texts on one side. With one, train rows that are exact or trivially
+    different copies of test rows stop it (CheckError), are dropped, or kept, as `leaks` says; in any case they are reported.
+    """
+    if test is None:
+        every = task.prepare(rows, what="given")
+        groups = [normalised(text) for text in every.texts]
+        train_index, test_index = stratified(every.gold, settings.test_share, settings.seed, groups=groups)
+        _enough(train_index, test_index, every)
+        split = Split(every.select(train_index), every.select(test_index))
+        split.notes.append(f"{len(test_index)} of {len(every)} rows were held out as test (stratified, seed {settings.seed}, copies kept on one side)")
+    else:
+        train = task.prepare(rows, what="train")
+        split = Split(train, task.prepare(test, what="test", labels=train.labels))
+        _leaks(split, settings)
+    split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
+    split.findings += findings(split.train)
+    return split
+
+
+def fold(train: Labelled, settings: CompareSettings, seed: int) -> Fold:
+    """The validation rows of one seed (stratified, copies on one side) and the rows of its trials."""
+    share = min(settings.validation_share, settings.validation_rows / max(1, len(train)))
+    groups = [normalised(text) for text in train.texts]
+    kept, held = stratified(train.gold, share, seed, groups=groups)
+    trial = train.select(kept)
+    return Fold(trial.select(subsample(trial.gold, settings.search_rows, seed)), train.select(held), train)
+
+
+def _enough(train: list[int], test: list[int], every: Labelled) -> None:
+    if len(test) < 2 or len({every.gold[i] for i in train}) < 2:
+        raise CheckError(
+            f"{len(every)} rows are too few to hold any out as test",
+            got=f"{len(train)} train and {len(test)} test rows",
+            allowed="two labels or more, with several rows each",
+            hint="give more rows, or a test file with --test",
+        )
+
+
+def _leaks(split: Split, settings: CompareSettings) -> None:
+    copies = find_copies(split.train.texts, split.test.texts)
+    if not copies:
+        return
+    pairs = [f"{split.train.ids[c.train_index]} = {split.test.ids[c.test_index]} ({c.kind})" for c in copies]
+    leaked = sorted({c.train_index for c in copies})
+    some = f"{len(leaked)} train row{'s are copies' if len(leaked) > 1 else ' is a copy'} of test rows"
+    if settings.leaks == "stop":
+        raise CheckError(
+            f"{some}: scores on them would flatter every way that remembers",
+            got="; ".join(pairs[:SHOWN]) + (f"; and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""),
+            hint="--leaks drop leaves them out of train (--leaks keep goes on with them)",
+        )
+    done = "dropped from train" if settings.leaks == "drop" else "kept in train"
+    split.findings.append({"code": "test-train-copies", "message": f"{some}; {done}", "rows": pairs[:SHOWN]})
+    if settings.leaks == "drop":
+        gone = set(leaked)
+        split.train = split.train.select([i for i in range(len(split.train)) if i not in gone])

@@ -1,0 +1,159 @@
+"""One way of a comparison with one seed: search, last fit, prediction of the test rows, and the run folder that records it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailorlm.comparison.cost import PeakMemory, folder_bytes
+from tailorlm.comparison.search import TrialMemory, Tuned, tune
+from tailorlm.comparison.settings import CompareSettings
+from tailorlm.comparison.split import Fold
+from tailorlm.core.machine import environment
+from tailorlm.core.runs import Run, RunWriter, read_run
+from tailorlm.evaluation import Cost, Predictions
+from tailorlm.evaluation.scores import score_table
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import EmbeddingCache, EmbeddingView
+from tailorlm.recipes.fit import Fitted, fit
+from tailorlm.recipes.schema import Recipe
+from tailorlm.tasks.classify import Labelled
+from tailorlm.training.loop import Event
+
+# Counts into every run's key: raise it when a change of the program changes results, so that old runs are not taken for new.
+RESULTS_VERSION = 1
+
+
+@dataclass
+class Bench:
+    """What all ways of a comparison share: settings, where runs go, the vectors of the frozen base, remembered trials."""
+
+    settings: CompareSettings
+    root: Path
+    memory: TrialMemory
+    cache: EmbeddingCache
+    listen: Callable[[Event], None]
+
+    def find(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> Run | None:
+        """The finished run of exactly this recipe, rows, settings and seed, if there is one."""
+        return read_run(self.root / self.run_id(recipe, fold, test, seed))
+
+    def run_id(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> str:
+        """Name of a run: the way's name, the seed, and a key over all that its result depends on."""
+        return f"{recipe.name}-s{seed}-{self.run_key(recipe, fold, test, seed)[:12]}"
+
+    def run_key(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> str:
+        """sha256 (hex) over recipe, base weights, rows, seed and the settings that change a result."""
+        prints = [part.fingerprint if part else None for part in (fold.trial, fold.validation, fold.everything, test)]
+        content = [RESULTS_VERSION, recipe.key, resolve(recipe.base).fingerprint, prints, seed, self.settings.refit, self.settings.level]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def run_way(bench: Bench, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int, *, name: str | None = None) -> Run:
+    """Tune, fit, predict and record one way with one seed; a finished equal run is returned instead.
+
+    test: the rows to score on, read once, after the last fit; None keeps the adaptation unscored. name: the run folder's, if not
+    derived. Raises TailorError for what the way cannot do; nothing half-written is left.
+    """
+    run_id = name or bench.run_id(recipe, fold, test, seed)
+    done = read_run(bench.root / run_id)
+    if done is not None and done.record.get("key") == bench.run_key(recipe, fold, test, seed):
+        bench.listen({"event": "reused", "run": run_id})
+        return done
+    with RunWriter(bench.root, run_id) as writer:
+
+        def listen(event: Event) -> None:
+            if event["event"] != "step" or event["step"] % 10 == 0:
+                writer.event(event)
+            bench.listen(event)
+
+        searching, last = EmbeddingView(bench.cache), EmbeddingView(bench.cache)
+        with PeakMemory() as peak:
+            tuned = tune(recipe, fold, seed=seed, view=searching, memory=bench.memory, listen=listen)
+            fitted, seconds = _last_fit(bench, tuned, fold, seed, last, listen)
+            scores, per_row = _predict(fitted, test if test is not None else fold.validation)
+        cost = Cost(
+            fit_seconds=tuned.seconds + seconds - last.spent + searching.charge(last),
+            last_fit_seconds=seconds - last.spent + last.charge(),
+            predict_ms_per_row=per_row * 1000,
+            peak_memory_bytes=peak.bytes,
+            trainable_parameters=fitted.trainable,
+            stored_bytes=0,
+        )
+        metrics = _score(writer, recipe, fitted, scores, test, seed, bench.settings.level) if test is not None else {}
+        adaptation = writer.folder / "adaptation"
+        adaptation.mkdir()
+        fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
+        writer.write_recipe(fitted.adaptation.recipe.plain())
+        record = _record(tuned, fitted, fold, test, seed) | {"cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}}
+        return writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
+
+
+def _score(
+    writer: RunWriter, recipe: Recipe, fitted: Fitted, scores: np.ndarray, test: Labelled, seed: int, level: float
+) -> dict[str, Any]:
+    labels = fitted.adaptation.labels
+    predicted = tuple(labels[i] for i in scores.argmax(1))
+    predictions = Predictions(ids=test.ids, gold=test.gold, predicted=predicted, labels=labels, scores=scores)
+    predictions.to_jsonl(writer.folder / "predictions.jsonl")
+    metrics = score_table(recipe.task.make().metrics, [predictions], level=level)
+    shared = {"data": test.fingerprint, "seed": seed, "commit": environment()["commit"], "tailorlm": environment()["tailorlm"]}
+    writer.write_json("scores.json", {name: value | shared for name, value in metrics.items()})
+    return metrics
+
+
+def _last_fit(
+    bench: Bench, tuned: Tuned, fold: Fold, seed: int, view: EmbeddingView, listen: Callable[[Event], None]
+) -> tuple[Fitted, float]:
+    start = time.perf_counter()
+    listen({"event": "last-fit", "rows": len(fold.everything) if bench.settings.refit else len(fold.trial)})
+    if bench.settings.refit:
+        fitted = fit(tuned.recipe, fold.everything, seed=seed, embeddings=view, listen=listen)
+    else:
+        fitted = fit(tuned.recipe, fold.trial, fold.validation, seed=seed, embeddings=view, listen=listen)
+    return fitted, time.perf_counter() - start
+
+
+def _predict(fitted: Fitted, test: Labelled) -> tuple[np.ndarray, float]:
+    fitted.adaptation.scores(test.texts[:8])  # the first call pays for what later ones do not
+    start = time.perf_counter()
+    scores = fitted.adaptation.scores(test.texts)
+    return scores, (time.perf_counter() - start) / max(1, len(test))
+
+
+def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, seed: int) -> dict[str, Any]:
+    chosen = dict(tuned.best.settings) if tuned.best else {}
+    if tuned.best and tuned.best.epochs:
+        chosen["epochs"] = tuned.best.epochs
+    base = fitted.adaptation.model.base
+    rows = {"train": fold.everything, "trial": fold.trial, "validation": fold.validation} | ({"test": test} if test is not None else {})
+    return {
+        "kind": "fit",
+        "name": tuned.recipe.name,
+        "method": tuned.recipe.method,
+        "seed": seed,
+        "base": {"name": base.name, "origin": base.origin, "fingerprint": base.fingerprint},
+        "data": {name: {"rows": len(part), "fingerprint": part.fingerprint} for name, part in rows.items()},
+        "labels": list(fitted.adaptation.labels),
+        "chosen": chosen,
+        "search": [trial.plain() for trial in tuned.trials],
+        "validation_score": tuned.best.score if tuned.best else None,
+        "environment": environment(),
+    }
+
+
+def _facts(metrics: dict[str, Any], fold: Fold, cost: Cost) -> dict[str, str]:
+    facts = {name: f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}] on {m['n']} test rows" for name, m in metrics.items()}
+    return facts | {
+        "train rows": f"{len(fold.everything)} (fingerprint {fold.everything.fingerprint[:12]})",
+        "seconds to fit, search included": f"{cost.fit_seconds:.1f}",
+        "milliseconds a row to predict": f"{cost.predict_ms_per_row:.2f}",
+        "peak memory": f"{cost.peak_memory_bytes / 1e6:.0f} MB",
+    }

@@ -1,0 +1,23 @@
+"""What a way of adapting is scored by: one file a metric, one line in the table."""
+
+from __future__ import annotations
+
+from tailorlm.core.registry import Registry
+from tailorlm.evaluation.metrics._base import Metric
+
+TABLE = {
+    "accuracy": "tailorlm.evaluation.metrics.accuracy:Accuracy",
+    "balanced_accuracy": "tailorlm.evaluation.metrics.balanced_accuracy:BalancedAccuracy",
+    "macro_f1": "tailorlm.evaluation.metrics.macro_f1:MacroF1",
+}
+
+METRICS = Registry("metric", TABLE, "tailorlm.metrics")
+
+
+def metric_of(metric: str | Metric) -> Metric:
+    """The metric itself, for a registered name or a metric; an unknown name is a UsageError with near misses."""
+    found: Metric = METRICS.get(metric)() if isinstance(metric, str) else metric
+    return found
+
+
+__all__ = ["METRICS", "TABLE", "Metric", "metric_of"]

@@ -1,0 +1,99 @@
+"""Heads: from a pooled vector to a score for each label.
+
+Every way ends in one of these, so that predicting is one path: a trained head, logistic regression, a linear
+SVM and label names are all `Linear`; nearest examples are `Nearest`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tailorlm.core.errors import TailorError
+
+
+class Linear(nn.Module):
+    """One row of weights and one bias per label.
+
+    weight: (labels, width). bias: (labels,). normalise: scale vectors to length one first (features of sentence
+    encoders, label names). dropout acts in training alone. Returns (batch, labels).
+    """
+
+    kind = "linear"
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, normalise: bool = False, dropout: float = 0.0):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight.float().contiguous()), nn.Parameter(bias.float().contiguous())
+        self.normalise, self.dropout = normalise, nn.Dropout(dropout)
+
+    @classmethod
+    def fresh(cls, width: int, labels: int, *, dropout: float = 0.1, generator: torch.Generator | None = None) -> Linear:
+        """A head that knows nothing yet: weights N(0, 0.02), biases 0 (transformers' own start for BERT heads)."""
+        return cls(torch.randn(labels, width, generator=generator) * 0.02, torch.zeros(labels), dropout=dropout)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """pooled: (batch, width). Returns scores (batch, labels)."""
+        if self.normalise:
+            pooled = nn.functional.normalize(pooled, dim=-1)
+        return nn.functional.linear(self.dropout(pooled), self.weight, self.bias)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and settings that `load_head` makes the same head from."""
+        return {"weight": self.weight, "bias": self.bias}, {"normalise": self.normalise, "dropout": self.dropout.p}
+
+
+class Nearest(nn.Module):
+    """A vote of the k most similar stored examples, each vote weighted by its cosine similarity.
+
+    examples: (stored, width), scaled to length one on entry. codes: (stored,) label of each. Returns the share of the
+    vote each label got, (batch, labels). A tie goes to the label of the nearer example.
+    """
+
+    kind = "nearest"
+
+    def __init__(self, examples: Tensor, codes: Tensor, *, labels: int, k: int):
+        super().__init__()
+        self.register_buffer("examples", nn.functional.normalize(examples.float(), dim=-1))
+        self.register_buffer("codes", codes.long())
+        self.labels, self.k = labels, min(k, len(codes))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """pooled: (batch, width). Returns vote shares (batch, labels)."""
+        examples: Tensor = self.get_buffer("examples")
+        similarity = nn.functional.normalize(pooled, dim=-1) @ examples.T
+        near, index = similarity.topk(self.k, dim=-1)
+        # A vote is never negative, and the nearest gets a hair more, which settles ties.
+        weight = near.clamp_min(0) + 1e-6 * torch.arange(self.k, 0, -1, dtype=near.dtype, device=near.device)
+        votes = pooled.new_zeros(len(pooled), self.labels).scatter_add_(1, self.get_buffer("codes")[index], weight)
+        return votes / votes.sum(-1, keepdim=True)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and settings that `load_head` makes the same head from."""
+        return {"examples": self.get_buffer("examples"), "codes": self.get_buffer("codes")}, {"labels": self.labels, "k": self.k}
+
+
+def save_head(head: Linear | Nearest, folder: Path) -> None:
+    """Write `head.safetensors` and `head.json` into a folder."""
+    tensors, settings = head.state()
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / "head.safetensors")
+    (folder / "head.json").write_text(json.dumps({"kind": head.kind, **settings}, indent=2) + "\n", encoding="utf-8")
+
+
+def load_head(folder: Path) -> Linear | Nearest:
+    """Read the head that `save_head` wrote. Raises TailorError when the folder holds something else."""
+    try:
+        settings = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "head.safetensors")
+        if settings["kind"] == "linear":
+            return Linear(tensors["weight"], tensors["bias"], normalise=settings["normalise"], dropout=settings["dropout"])
+        head = Nearest(tensors["examples"], tensors["codes"], labels=settings["labels"], k=settings["k"])
+        # Scaling twice would move the last bit; the stored vectors are scaled already.
+        head.register_buffer("examples", tensors["examples"])
+        return head
+    except (OSError, KeyError, ValueError) as error:
+        raise TailorError(f"{folder} has no readable head", got=f"{type(error).__name__}: {error}", hint="fit it again") from None

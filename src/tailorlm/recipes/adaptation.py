@@ -1,0 +1,182 @@
+"""The adaptation: a fitted recipe, kept in a folder, that predicts.
+
+The folder holds `recipe.yaml`, `adaptation.json` (labels, base model and its fingerprint), the head, and what the weights part
+saves: PEFT's files for LoRA, transformers' for full tuning, safetensors for the rest. No pickle, no absolute path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core import atomic
+from tailorlm.core.config import load as load_settings
+from tailorlm.core.errors import TailorError
+from tailorlm.core.yaml import dump_yaml
+from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.heads import load_head, save_head
+from tailorlm.models.resolve import BaseModel, resolve
+from tailorlm.models.run import label_scores
+from tailorlm.recipes.card import model_card
+from tailorlm.recipes.schema import Recipe
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One prediction: the label, how sure (`confidence`: its share of the scores, 0 to 1), and the score of every label."""
+
+    label: str
+    confidence: float
+    scores: Mapping[str, float]
+
+
+class Adaptation:
+    """A fitted recipe that predicts.
+
+    recipe: what it was fitted from. labels: the label set in score order. Made by `fit` or `Adaptation.load`.
+    """
+
+    def __init__(self, recipe: Recipe, model: TextModel, parts: Sequence[Any], labels: Sequence[str]):
+        self.recipe, self.model, self.parts, self.labels = recipe, model, list(parts), tuple(labels)
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Scores of every label, (texts, labels) float32: logits, margins, cosines or vote shares, by what answers."""
+        if not texts:
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        return label_scores(self.model, texts)
+
+    def predict(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Answer]:
+        """Predict texts, or rows as mappings that hold the task's text column.
+
+        Raises TailorError for a row without that column. Answers come in the order of the rows.
+        """
+        column = self.recipe.task.settings.text
+        texts = []
+        for number, row in enumerate(rows, 1):
+            value = row if isinstance(row, str) else row.get(column)
+            if not isinstance(value, str):
+                raise TailorError(f"row {number} has no text", got=type(value).__name__, allowed=f"a string, or a mapping with '{column}'")
+            texts.append(value)
+        scores = self.scores(texts)
+        shares = self.shares(scores)
+        best = scores.argmax(1) if len(scores) else np.zeros(0, int)
+        return [
+            Answer(self.labels[b], float(share[b]), dict(zip(self.labels, map(float, row), strict=True)))
+            for b, share, row in zip(best, shares, scores, strict=True)
+        ]
+
+    def shares(self, scores: np.ndarray) -> np.ndarray:
+        """Scores as shares that sum to one: softmax, or the vote itself for nearest examples."""
+        if self.model.head is not None and self.model.head.kind == "nearest":
+            return scores
+        powers = np.exp(scores - scores.max(1, keepdims=True)) if len(scores) else scores
+        return np.asarray(powers / powers.sum(1, keepdims=True)) if len(scores) else scores
+
+    def save(self, folder: Path | str, facts: Mapping[str, Any] | None = None) -> Path:
+        """Write the adaptation; the folder appears whole or not at all.
+
+        facts: figures for the model card (scores, rows, cost). An existing complete adaptation is replaced. Raises TailorError when the
+        disk is full or the folder holds something else.
+        """
+        folder = Path(folder)
+        if folder.exists() and not (folder / "adaptation.json").is_file() and any(folder.iterdir()):
+            raise TailorError(f"{folder} holds other files", hint="give a new folder with --out")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        old = temp.with_name(temp.name + ".old")
+        try:
+            self.write(temp, facts)
+            if folder.exists():
+                folder.rename(old)
+            atomic.publish_folder(temp, folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+        finally:
+            atomic.remove_folder(temp)
+            atomic.remove_folder(old)
+        return folder
+
+    def write(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
+        """Write the files into an existing folder that somebody else publishes (a run's temp folder)."""
+        with atomic.disk_errors(folder):
+            for part in self.parts:
+                if part.trains:
+                    part.save(self.model, folder)
+            if self.model.head is not None:
+                save_head(self.model.head, folder)
+            base = self.model.base
+            record = {
+                "format": FORMAT,
+                "labels": list(self.labels),
+                "base": {"name": base.name, "origin": base.origin, "fingerprint": base.fingerprint},
+                "pooling": self.model.pooling,
+                "max_length": self.model.max_length,
+            }
+            plain = self.recipe.plain()
+            if Path(str(plain["base"])).is_absolute():
+                plain["base"] = base.origin
+            (folder / "adaptation.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (folder / "recipe.yaml").write_text(dump_yaml(plain), encoding="utf-8")
+            (folder / "README.md").write_text(model_card(self.recipe, record, facts or {}), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path | str, *, base: str | None = None) -> Adaptation:
+        """Read an adaptation folder.
+
+        base: where the base model lies now, when its name no longer leads to it. Raises TailorError for an incomplete folder, or
+        a base whose weights are not those it was fitted on.
+        """
+        folder = _adaptation_folder(Path(folder))
+        record = _record(folder)
+        recipe = load_settings(folder / "recipe.yaml", Recipe)
+        parts = [stage.weights.make() for stage in recipe.stages]
+        whole = any(getattr(part, "whole", False) for part in parts)
+        found = BaseModel(record["base"]["name"], folder, record["base"]["origin"]) if whole else resolve(base or record["base"]["name"])
+        if not whole and found.fingerprint != record["base"]["fingerprint"]:
+            raise TailorError(
+                f"{folder} was fitted on other base weights",
+                got=f"{found.name} with fingerprint {found.fingerprint[:12]}",
+                allowed=f"{record['base']['origin']} with fingerprint {record['base']['fingerprint'][:12]}",
+                hint="give the right base with --base, or fit again",
+            )
+        model = load_model(found, labels=record["labels"], pooling=record["pooling"], max_length=record["max_length"])
+        for part in parts:
+            if part.trains and not getattr(part, "whole", False):
+                part.load(model, folder)
+        if (folder / "head.json").is_file():
+            model.head = load_head(folder).to(model.device)
+        model.eval()
+        return cls(recipe, model, parts, record["labels"])
+
+
+def _adaptation_folder(folder: Path) -> Path:
+    if (folder / "adaptation" / "adaptation.json").is_file():  # a run folder was given
+        return folder / "adaptation"
+    if not (folder / "adaptation.json").is_file():
+        raise TailorError(
+            f"{folder} is not an adaptation",
+            got="no such folder" if not folder.is_dir() else f"a folder with {', '.join(sorted(os.listdir(folder))[:5]) or 'nothing'} in it",
+            hint="`tailor fit ... --out FOLDER` makes one, `tailor runs` lists those you have",
+        )
+    return folder
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    marked = folder if (folder / "COMPLETE").is_file() else folder.parent
+    if not atomic.is_complete(marked, verify=True):
+        raise TailorError(f"{folder} is incomplete or changed", got="files do not match its COMPLETE marker", hint="fit it again")
+    record: dict[str, Any] = json.loads((folder / "adaptation.json").read_text(encoding="utf-8"))
+    if record.get("format") != FORMAT:
+        raise TailorError(f"{folder} has another format", got=str(record.get("format")), allowed=str(FORMAT), hint="use a newer tailorlm")
+    return record

@@ -1,0 +1,85 @@
+"""The model card beside an adaptation: what it is, how to load it with and without tailorlm, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tailorlm.recipes.schema import Recipe
+
+_OURS = """```python
+import tailorlm
+
+adaptation = tailorlm.load("THIS FOLDER")
+print(adaptation.predict(["some text"])[0].label)
+```"""
+
+_NATIVE_LORA = """```python
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification
+
+base = AutoModelForSequenceClassification.from_pretrained("{origin}", num_labels={labels})
+model = PeftModel.from_pretrained(base, "THIS FOLDER")
+```"""
+
+_POOLED = """```python
+import torch
+from safetensors.torch import load_file
+{imports}
+
+{body}
+head = load_file("THIS FOLDER/head.safetensors")
+hidden = body(**batch).last_hidden_state              # batch: input_ids and attention_mask
+mask = batch["attention_mask"].unsqueeze(-1).float()
+{pool}
+logits = pooled @ head["weight"].T + head["bias"]
+```"""
+
+_POOLS = {
+    "mean": "pooled = (hidden * mask).sum(1) / mask.sum(1)",
+    "cls": "pooled = hidden[:, 0]",
+    "last": 'pooled = hidden[torch.arange(len(hidden)), batch["attention_mask"].sum(1) - 1]',
+}
+
+
+def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Markdown of the card. record: as in `adaptation.json`. facts: figure name to text, as measured by the run."""
+    labels = record["labels"]
+    shown = ", ".join(f"`{label}`" for label in labels[:30]) + (f" and {len(labels) - 30} more" if len(labels) > 30 else "")
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"An adaptation of `{record['base']['origin']}` to {len(labels)} labels, made with tailorlm by the method `{recipe.method or recipe.name}`.",
+        "",
+        f"Labels: {shown}.",
+        "",
+        "## Load it",
+        "",
+        _OURS,
+        *_without_us(recipe, record),
+        "",
+        "## Measured",
+        "",
+        *([f"- {name}: {value}" for name, value in facts.items()] or ["Nothing was measured when this folder was written."]),
+        "",
+        "Not measured: other languages or domains than the rows it was scored on, fairness across groups, robustness to attack.",
+        "The licence of the base model and of the rows it was fitted on apply.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
+    part = recipe.stages[-1].weights.name if recipe.stages and recipe.context is None else None
+    origin, native = record["base"]["origin"], record["pooling"] == "native"
+    if part == "lora" and native:
+        return ["", "Without tailorlm:", "", _NATIVE_LORA.format(origin=origin, labels=len(record["labels"]))]
+    if part == "lora":
+        imports = "from peft import PeftModel\nfrom transformers import AutoModel"
+        body = f'body = PeftModel.from_pretrained(AutoModel.from_pretrained("{origin}"), "THIS FOLDER")'
+        return ["", "Without tailorlm:", "", _POOLED.format(imports=imports, body=body, pool=_POOLS[record["pooling"]])]
+    if part == "full" and native:
+        return ["", 'Without tailorlm: `AutoModelForSequenceClassification.from_pretrained("THIS FOLDER")`.']
+    if part == "full":
+        body = 'body = AutoModel.from_pretrained("THIS FOLDER")'
+        return ["", "Without tailorlm:", "", _POOLED.format(imports="from transformers import AutoModel", body=body, pool=_POOLS[record["pooling"]])]
+    return []

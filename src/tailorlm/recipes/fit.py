@@ -1,0 +1,152 @@
+"""Fitting a recipe: its stages in order, then its context, into an adaptation that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.heads import Linear
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import EmbeddingView, embed, label_scores
+from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.tasks.classify import Labelled
+from tailorlm.training.loop import Event, Job, Score, Trained, train
+from tailorlm.training.source import TokenSource, VectorSource
+
+
+@dataclass
+class Fitted:
+    """A fitted recipe with what the fit left behind.
+
+    adaptation: the thing that predicts. trained: the loop's record of each trained stage. trainable: parameters that
+    learnt (weights of a classical classifier included). score: on the validation rows, where there were any.
+    """
+
+    adaptation: Adaptation
+    trained: list[Trained]
+    trainable: int
+    score: Score | None
+
+
+def fit(
+    recipe: Recipe,
+    rows: Labelled,
+    validation: Labelled | None = None,
+    *,
+    seed: int = 0,
+    embeddings: EmbeddingView | None = None,
+    listen: Callable[[Event], None] = lambda event: None,
+) -> Fitted:
+    """Fit a recipe on labelled rows.
+
+    validation: rows that stop the training early and score it; without them a trained stage runs all its passes.
+    embeddings: vectors of the frozen base shared with other fits. Raises TailorError for what the base cannot do.
+    """
+    import torch
+
+    torch.manual_seed(seed)  # native heads draw their first weights while loading
+    task = recipe.task.make()
+    model = load_model(resolve(recipe.base), labels=rows.labels, pooling=recipe.pooling, max_length=task.settings.max_length)
+    fitting = _Fitting(model, rows, validation, seed, embeddings or EmbeddingView(), listen)
+    parts = [fitting.stage(stage) for stage in recipe.stages]
+    if recipe.context is not None:
+        fitting.context(recipe.context.make(), task.label_texts(rows.labels))
+    adaptation = Adaptation(recipe, model, parts, rows.labels)
+    score = None
+    if validation is not None:
+        best = fitting.trained[-1].best if fitting.trained and recipe.context is None else None
+        score = best or fitting.score()
+    return Fitted(adaptation, fitting.trained, fitting.trainable, score)
+
+
+@dataclass
+class _Fitting:
+    model: TextModel
+    rows: Labelled
+    validation: Labelled | None
+    seed: int
+    embeddings: EmbeddingView
+    listen: Callable[[Event], None]
+
+    def __post_init__(self) -> None:
+        self.trained: list[Trained] = []
+        self.trainable = 0
+        self.frozen = True  # whether the body still is the base's own
+
+    def vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Pooled vectors: shared ones while the body is the base's own, fresh ones after it learnt."""
+        if self.frozen:
+            return self.embeddings.take(self.model, texts)
+        return embed(self.model, texts)
+
+    def stage(self, stage: Stage) -> Any:
+        part = stage.weights.make()
+        if not part.trains:
+            self.model.head = part.fit(self.vectors(self.rows.texts), self.rows.codes, len(self.rows.labels), self.seed)
+            self.trainable = sum(p.numel() for p in self.model.head.parameters())
+            return part
+        if self.model.pooling != "native":
+            self.model.head = self._start_of_head(part.settings.head_start)
+        names = part.attach(self.model)
+        shapes = dict(self.model.named_parameters())
+        self.trainable = sum(shapes[name].numel() for name in names)
+        body_learns = any(not name.startswith("head.") for name in names)
+        frozen_head = self.frozen and not body_learns
+        self.frozen = self.frozen and not body_learns
+        source = VectorSource(self.model, self.vectors(self.rows.texts)) if frozen_head else TokenSource(self.model, self.rows.texts)
+        job = Job(source, names, stage.objective.make(), self.rows.codes, self.rows.ids, stage.train, part.settings.lr, self.seed)
+        self.trained.append(train(job, validate=self.score if self.validation is not None else None, listen=self.listen))
+        part.release()
+        self.model.requires_grad_(False)
+        return part
+
+    def context(self, context: Any, label_texts: list[str]) -> None:
+        labels = len(self.rows.labels)
+        if context.needs_rows:
+            self.model.head = context.head(self.vectors(context.texts(self.rows.texts)), self.rows.codes, labels)
+        else:
+            self.model.head = context.head(self.vectors(context.texts(label_texts)), np.arange(labels), labels)
+
+    def score(self) -> Score:
+        """Accuracy and mean log loss on the validation rows, as the model stands."""
+        import torch
+
+        assert self.validation is not None
+        if self.frozen and self.model.head is not None:
+            with torch.inference_mode():
+                scores = self.model.head(torch.from_numpy(self.vectors(self.validation.texts))).numpy()
+        else:
+            scores = label_scores(self.model, self.validation.texts)
+        codes = self.validation.codes
+        shifted = scores - scores.max(1, keepdims=True)
+        log_loss = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(codes)), codes]
+        return Score(float((scores.argmax(1) == codes).mean()), float(log_loss.mean()))
+
+    def _start_of_head(self, start: str) -> Linear:
+        import torch
+
+        labels, dropout = len(self.rows.labels), float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
+        if start == "random" or not self.frozen:
+            return Linear.fresh(self.model.width, labels, dropout=dropout, generator=torch.Generator().manual_seed(self.seed))
+        return probe(self.vectors(self.rows.texts), self.rows.codes, labels, dropout)
+
+
+def probe(vectors: np.ndarray, codes: np.ndarray, labels: int, dropout: float) -> Linear:
+    """A head that begins as logistic regression on the frozen vectors (Kumar et al. 2022, arXiv:2202.10054).
+
+    vectors: (rows, width), as pooled; codes: (rows,). The regression is fitted on vectors of length one; dividing its weights by
+    the mean length lets the head read the pooled vector itself.
+    """
+    import torch
+
+    from tailorlm.weights.features import Features
+
+    scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
+    head = Features(Features.Settings(classifier="logistic", c=10.0)).fit(vectors, codes, labels, seed=0)
+    with torch.no_grad():
+        return Linear(head.weight / scale, head.bias, dropout=dropout)

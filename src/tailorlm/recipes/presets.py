@@ -1,0 +1,59 @@
+"""Methods: recipes with names people know. A preset is data, nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailorlm.core.config import validate
+from tailorlm.core.errors import unknown_name
+from tailorlm.recipes.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named point on the three axes. title: as shown to people. summary: one line on what it does."""
+
+    title: str
+    summary: str
+    weights: str | dict[str, Any] | None = None
+    context: str | dict[str, Any] | None = None
+    train: dict[str, Any] = field(default_factory=dict)
+
+    def recipe(self, name: str, base: str, task: Mapping[str, Any]) -> Recipe:
+        """The recipe of this preset for a base model and a task."""
+        stage = {"weights": self.weights, "objective": "labels", "train": self.train}
+        value = {
+            "name": name,
+            "method": name,
+            "base": base,
+            "task": dict(task),
+            "stages": [stage] if self.weights else [],
+            "context": self.context,
+        }
+        return validate(value, Recipe)
+
+
+PRESETS: dict[str, Preset] = {
+    "zero-shot": Preset("Zero-shot", "rows against the labels' names or descriptions; no labelled row is used", context="instruction"),
+    "nearest": Preset("Nearest examples", "the most similar train rows vote, chosen anew for every row", context="examples"),
+    "features-lr": Preset("Features + logistic regression", "a classical classifier on the frozen model's vectors", weights="features"),
+    "features-svm": Preset(
+        "Features + linear SVM", "a classical classifier on the frozen model's vectors", weights={"part": "features", "classifier": "linear_svm"}
+    ),
+    "head": Preset(
+        "Head only", "a linear head learns by gradient descent, the body is frozen", weights="head", train={"epochs": 60, "patience": 10}
+    ),
+    "top-layers": Preset("Top layers", "the last two blocks and the head learn (partial fine-tuning)", weights="top_layers"),
+    "bitfit": Preset("BitFit", "only the bias vectors and the head learn", weights="bias"),
+    "lora": Preset("LoRA", "low-rank matrices beside frozen projections, and the head, learn", weights="lora"),
+    "full": Preset("Full fine-tuning", "every parameter learns", weights="full"),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`; an unknown name answers with near misses and the list."""
+    if name not in PRESETS:
+        raise unknown_name("method", name, PRESETS)
+    return PRESETS[name]

@@ -1,0 +1,140 @@
+"""The recipe: the whole of an adaptation in one YAML file.
+
+A recipe is a point on three axes: *weights* (which parameters learn) x *objective* (what from), trained in stages, and
+*context* (what the model is shown). Parts come from the tables of their folders, so a part added there is known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, InstanceOf, PlainSerializer, ValidationError, WithJsonSchema, model_validator
+
+from tailorlm.context import contexts
+from tailorlm.core.config import PartFault, Settings, search_grid, setting
+from tailorlm.core.errors import TailorError
+from tailorlm.core.registry import Registry
+from tailorlm.objectives import objectives
+from tailorlm.tasks import tasks
+from tailorlm.training.settings import TrainSettings
+from tailorlm.weights import weights
+
+
+@dataclass(frozen=True)
+class Part:
+    """A registered part with its settings: `name` in the table of `registry`, `settings` an instance of its Settings."""
+
+    name: str
+    settings: Settings
+    registry: Registry
+
+    def make(self) -> Any:
+        """The part itself, with these settings."""
+        return self.registry.get(self.name)(self.settings)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the part is trained by the loop, in passes (weights parts alone are)."""
+        return bool(getattr(self.registry.get(self.name), "trains", False))
+
+    def plain(self) -> dict[str, Any]:
+        """As written in YAML: the name and every setting."""
+        return {"part": self.name, **self.settings.model_dump()}
+
+
+def _reader(registry: Registry) -> Any:
+    def read(value: Any) -> Any:
+        if isinstance(value, Part):
+            return value
+        value = {"part": value} if isinstance(value, str) else value
+        if not isinstance(value, Mapping) or not isinstance(value.get("part"), str):
+            raise ValueError(f"names a {registry.kind}: one of {', '.join(registry)}")
+        try:
+            settings: type[BaseModel] = registry.get(value["part"]).Settings
+        except TailorError as error:
+            raise ValueError(str(error).replace("\n ", ";")) from None
+        try:
+            made = settings.model_validate({k: v for k, v in value.items() if k != "part"})
+        except ValidationError as error:
+            raise PartFault(error, settings) from None
+        return Part(value["part"], made, registry)  # type: ignore[arg-type]
+
+    return read
+
+
+def _part_schema(registry: Registry) -> Any:
+    return WithJsonSchema({"oneOf": [{"enum": list(registry)}, {"type": "object", "required": ["part"], "properties": {"part": {"enum": list(registry)}}}]})
+
+
+def _choice(registry: Registry) -> Any:
+    serial = PlainSerializer(lambda part: part.plain(), return_type=dict)
+    return Annotated[InstanceOf[Part], BeforeValidator(_reader(registry)), serial, _part_schema(registry)]
+
+
+WeightsPart = _choice(weights)
+ObjectivePart = _choice(objectives)
+ContextPart = _choice(contexts)
+TaskPart = _choice(tasks)
+
+
+class Stage(Settings):
+    """Weights x objective, trained once."""
+
+    weights: WeightsPart = setting(help="which parameters learn")
+    objective: ObjectivePart = setting("labels", help="what they learn from", validate_default=True)
+    train: TrainSettings = setting(TrainSettings(), help="how long, in what steps")
+
+
+class Recipe(Settings):
+    """A base model, stages in order, a context. `method` names the preset it came from, if any."""
+
+    name: str = setting(help="the name on the comparison's line", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    method: str | None = setting(None, help="the preset that this recipe began as")
+    base: str = setting("starter", help="the base model: `starter`, a folder, or a hub id")
+    pooling: Literal["auto", "mean", "cls", "last", "native"] = setting(
+        "auto", help="how token states become one vector; `native` = transformers' own classification model"
+    )
+    task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
+    stages: tuple[Stage, ...] = setting((), help="what is trained, in order")
+    context: ContextPart | None = setting(None, help="what the model is shown when it answers")
+    search: dict[str, tuple[Any, ...]] | None = setting(
+        None, help="what the search tries: dotted key to values; without it, the grid of the last part; {} for none"
+    )
+
+    @model_validator(mode="after")
+    def _something_answers(self) -> Recipe:
+        if not self.stages and self.context is None:
+            raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
+        return self
+
+    @property
+    def grid(self) -> dict[str, list[Any]]:
+        """Dotted key to the values that the search tries: its own, or those declared by the last part."""
+        if self.search is not None:
+            return {key: list(values) for key, values in self.search.items()}
+        part = self.context if self.context is not None else self.stages[-1].weights
+        at = "context" if self.context is not None else f"stages.{len(self.stages) - 1}.weights"
+        return {f"{at}.{name}": values for name, values in search_grid(type(part.settings)).items()}
+
+    def plain(self) -> dict[str, Any]:
+        """Every key with its value, defaults written out."""
+        return self.model_dump(mode="json")
+
+    def changed(self, changes: Mapping[str, Any]) -> Recipe:
+        """A copy with dotted keys set to new values, validated like a new recipe."""
+        from tailorlm.core.config import set_key, validate
+
+        value = self.plain()
+        for key, new in changes.items():
+            set_key(value, key, new)
+        return validate(value, Recipe)
+
+    @property
+    def key(self) -> str:
+        """sha256 (hex) over everything but the name: two recipes with equal keys give equal results."""
+        content = {k: v for k, v in self.plain().items() if k not in {"name", "method"}}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

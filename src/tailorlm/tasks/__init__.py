@@ -1,0 +1,7 @@
+"""Tasks: what is asked of the model. One file each; add a line here and it is everywhere."""
+
+from tailorlm.core.registry import Registry
+
+TABLE = {"classify": "tailorlm.tasks.classify:Classify"}
+
+tasks = Registry("task", TABLE, "tailorlm.tasks")

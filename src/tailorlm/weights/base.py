@@ -1,0 +1,97 @@
+"""What every weights part is: settings, which parameters learn, and how they are kept.
+
+The contract (one suite in `tests/contracts` runs over every registered part): `attach` makes exactly the declared
+tensors trainable and returns their names; after training they have moved and all others are bit-equal; `detach` gives the
+base back; `save` then `load` on a fresh base gives the same answers to the bit; `merge`, where there is one, changes
+no answer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from tailorlm.core.config import Settings, setting
+from tailorlm.core.errors import TailorError
+
+if TYPE_CHECKING:
+    from tailorlm.models.encoder import TextModel
+
+CHANGED = "changed.safetensors"
+
+
+class WeightsSettings(Settings):
+    """What all trained parts share."""
+
+    head_start: Literal["probe", "random"] = setting(
+        "probe",
+        help="start of the head: `probe` = logistic regression on the frozen features (better below ~50 rows a label), `random`",
+    )
+
+
+class TrainedPart:
+    """The common manners of parts that change some of the model's own parameters.
+
+    A subclass says which, in `trainable`; the head always learns with them. The changed tensors are stored as they are,
+    in one safetensors file.
+    """
+
+    Settings: ClassVar[type[WeightsSettings]] = WeightsSettings
+    trains: ClassVar[bool] = True
+
+    def __init__(self, settings: WeightsSettings):
+        self.settings = settings
+        self._before: dict[str, object] = {}
+
+    def trainable(self, model: TextModel) -> list[str]:
+        """Names of the body's parameters that learn (as in `model.named_parameters()`)."""
+        raise TailorError(f"{type(self).__name__} does not say which parameters learn")
+
+    def attach(self, model: TextModel) -> list[str]:
+        """Make exactly the declared parameters and the head trainable; returns their names, sorted."""
+        wanted = {*self.trainable(model), *model.head_parameters()}
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in wanted)
+            if name in wanted and not name.startswith("head."):
+                self._before[name] = parameter.detach().clone()
+        return sorted(wanted)
+
+    def detach(self, model: TextModel) -> None:
+        """Put the base's own values back and freeze everything."""
+        import torch
+
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in self._before:
+                    parameter.copy_(self._before[name])  # type: ignore[arg-type]
+                parameter.requires_grad_(False)
+        self._before = {}
+
+    def release(self) -> None:
+        """Forget the base's own values, which `detach` would have needed; frees their memory."""
+        self._before = {}
+
+    def save(self, model: TextModel, folder: Path) -> None:
+        """Write the changed tensors of the body into `changed.safetensors`."""
+        from safetensors.torch import save_file
+
+        names = {name for name in [*self.trainable(model), *model.head_parameters()] if not name.startswith("head.")}
+        tensors = {name: p.detach().contiguous() for name, p in model.named_parameters() if name in names}
+        if tensors:
+            save_file(tensors, folder / CHANGED)
+
+    def load(self, model: TextModel, folder: Path) -> None:
+        """Put the saved tensors into a fresh base. A missing or foreign tensor is a TailorError."""
+        import torch
+        from safetensors.torch import load_file
+
+        path = folder / CHANGED
+        saved = load_file(path) if path.is_file() else {}
+        wanted = {name for name in [*self.trainable(model), *model.head_parameters()] if not name.startswith("head.")}
+        if set(saved) != wanted:
+            odd = sorted(set(saved) ^ wanted)
+            raise TailorError(f"{path} does not fit the base model", got=f"{len(odd)} tensors differ, e.g. {odd[0]}", hint="fit it again")
+        parameters = dict(model.named_parameters())
+        with torch.no_grad():
+            for name, tensor in saved.items():
+                parameters[name].copy_(tensor)

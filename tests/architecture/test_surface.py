@@ -1,0 +1,74 @@
+"""What outsiders see: public names, registered names, verbs, start-up, dependencies. A change here is a diff to approve."""
+
+import importlib
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import tailorlm
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_public_names_are_those_approved():
+    assert sorted(tailorlm.__all__) == (GOLDEN / "public_names.txt").read_text().split()
+    for name in tailorlm.__all__:
+        assert getattr(tailorlm, name).__doc__, name
+
+
+def test_registered_names_are_those_approved():
+    lines = []
+    for room in ("tasks", "weights", "objectives", "context", "data.readers", "evaluation.metrics"):
+        lines += [f"{room} {name}" for name in importlib.import_module(f"tailorlm.{room}").TABLE]
+    from tailorlm.recipes.presets import PRESETS
+
+    lines += [f"methods {name}" for name in PRESETS]
+    assert lines == (GOLDEN / "registered_names.txt").read_text().splitlines()
+
+
+def test_dependencies_are_those_approved():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = sorted(re.split(r"[<>=]", d)[0] for d in project["dependencies"])
+    assert found == (GOLDEN / "dependencies.txt").read_text().split()
+
+
+HEAVY = {"torch", "transformers", "peft", "sklearn", "scipy", "numpy", "altair", "datasets"}
+
+
+def run(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv=['tailor','--help']\n"
+        "from tailorlm.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as e: assert not e.code\n"
+        f"print('HEAVY', sorted(set(sys.modules) & {HEAVY!r}))"
+    )
+    assert "HEAVY []" in run(code).stdout
+
+
+def test_help_answers_at_once():
+    """Under 0.3 s of processor time, best of five: wall time on a shared machine is not evidence."""
+    code = "import sys; sys.argv=['tailor','--help']\nfrom tailorlm.cli import main\nmain()"
+    best = 10.0
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        best = min(best, time.perf_counter() - start)
+    bare = 10.0
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", ""], capture_output=True, check=True)
+        bare = min(bare, time.perf_counter() - start)
+    assert best < max(0.3, 6 * bare)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert "HEAVY []" in run(f"import tailorlm, sys; print('HEAVY', sorted(set(sys.modules) & {HEAVY!r}))").stdout
