@@ -51,7 +51,9 @@ class Comparison:
         for entry in self.result["ways"]:
             if entry["name"] == wanted and entry["runs"]:
                 return load(self.folder / "runs" / entry["runs"][0])
-        raise TailorError(f"the comparison has no way called '{wanted}'", allowed=", ".join(w["name"] for w in self.result["ways"]))
+        raise TailorError(
+            f"the comparison has no way called '{wanted}'", allowed=", ".join(w["name"] for w in self.result["ways"])
+        )
 
 
 def compare(
@@ -128,7 +130,9 @@ def _request(
         "settings": dict(settings),
     }
     if ways is not None:
-        value["ways"] = [way.plain() if isinstance(way, Recipe) else dict(way) if isinstance(way, Mapping) else way for way in ways]
+        value["ways"] = [
+            way.plain() if isinstance(way, Recipe) else dict(way) if isinstance(way, Mapping) else way for way in ways
+        ]
     return validate(value, CompareRequest)
 
 

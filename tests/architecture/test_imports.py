@@ -28,7 +28,13 @@ EVALUATION_USERS = {"recipes", "comparison", "serving", "monitoring", "export", 
 def imported_rooms(path: Path) -> set[str]:
     rooms = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names = (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
         if isinstance(node, ast.ImportFrom) and node.module == "tailorlm":
             names = [f"tailorlm.{alias.name}" for alias in node.names]
         rooms |= {name.split(".")[1] for name in names if name.startswith("tailorlm.")}

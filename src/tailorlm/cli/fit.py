@@ -17,15 +17,27 @@ if TYPE_CHECKING:
     from tailorlm.recipes.schema import Recipe
 
 
-def fit(  # noqa: PLR0913 - one parameter an option
-    rows: Annotated[list[str] | None, typer.Argument(help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), `-` or hub:org/name.")] = None,
+def fit(
+    rows: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files of labelled rows (csv, tsv, jsonl, json; gzip too), `-` or hub:org/name."),
+    ] = None,
     text: o.Text = None,
     label: o.Label = None,
-    method: Annotated[str | None, typer.Option("--method", help="A method by name. [default: features-lr]", show_default=False)] = None,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe YAML in place of a method.", show_default=False)] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", help="A method by name. [default: features-lr]", show_default=False)
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A recipe YAML in place of a method.", show_default=False)
+    ] = None,
     model: o.Model = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Set a key of the recipe: stages.0.weights.lr=1e-4.", show_default=False)] = None,
-    search: Annotated[bool, typer.Option("--search/--no-search", help="Try the method's small grid on validation rows first.")] = True,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a key of the recipe: stages.0.weights.lr=1e-4.", show_default=False),
+    ] = None,
+    search: Annotated[
+        bool, typer.Option("--search/--no-search", help="Try the method's small grid on validation rows first.")
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Start, order and validation rows.")] = 0,
     id_column: o.Id = None,
     descriptions: o.Descriptions = None,
@@ -33,12 +45,19 @@ def fit(  # noqa: PLR0913 - one parameter an option
     encoding: o.Encoding = None,
     delimiter: o.Delimiter = None,
     max_bad: o.MaxBad = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The adaptation's folder. [default: tailor-runs/fit-...]", show_default=False)] = None,
-    show_recipe: Annotated[bool, typer.Option("--show-recipe", help="Print the whole recipe, every default written, and stop.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The adaptation's folder. [default: tailor-runs/fit-...]", show_default=False),
+    ] = None,
+    show_recipe: Annotated[
+        bool, typer.Option("--show-recipe", help="Print the whole recipe, every default written, and stop.")
+    ] = False,
     as_json: o.Json = False,
 ) -> None:
     """Fit one method or recipe and keep the adaptation."""
-    task = {"part": "classify"} | o.flags_given({"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions) or None})
+    task = {"part": "classify"} | o.flags_given(
+        {"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions) or None}
+    )
     made = _recipe(method, recipe, model, task, o.key_values(set_), search=search)
     if show_recipe:
         from tailorlm.core.yaml import dump_yaml
@@ -52,12 +71,28 @@ def fit(  # noqa: PLR0913 - one parameter an option
 
     read = o.flags_given({"format": format, "encoding": encoding, "delimiter": delimiter, "max_bad": max_bad})
     request = validate(
-        {"rows": rows, "task": made.task.plain(), "base": made.base, "ways": [made.plain()], "read": read, "settings": {"seed": seed}}, CompareRequest
+        {
+            "rows": rows,
+            "task": made.task.plain(),
+            "base": made.base,
+            "ways": [made.plain()],
+            "read": read,
+            "settings": {"seed": seed},
+        },
+        CompareRequest,
     )
     _fit(request, made, out, seed, as_json=as_json)
 
 
-def _recipe(method: str | None, path: Path | None, model: str | None, task: dict[str, Any], changes: dict[str, Any], *, search: bool) -> Recipe:
+def _recipe(
+    method: str | None,
+    path: Path | None,
+    model: str | None,
+    task: dict[str, Any],
+    changes: dict[str, Any],
+    *,
+    search: bool,
+) -> Recipe:
     from tailorlm.core.config import load
     from tailorlm.recipes.presets import preset
     from tailorlm.recipes.schema import Recipe
@@ -65,7 +100,9 @@ def _recipe(method: str | None, path: Path | None, model: str | None, task: dict
     if method and path:
         raise UsageError("--method and --recipe were both given", hint="choose one")
     if path:
-        changes = ({"base": model} if model else {}) | {f"task.{k}": v for k, v in task.items() if k != "part"} | changes
+        changes = (
+            ({"base": model} if model else {}) | {f"task.{k}": v for k, v in task.items() if k != "part"} | changes
+        )
         made = load(path, Recipe, changes)
     else:
         name = method or "features-lr"
@@ -89,9 +126,15 @@ def _fit(request: CompareRequest, recipe: Recipe, out: Path | None, seed: int, *
         sys.stdout.write(json.dumps(done.record, ensure_ascii=False, indent=2) + "\n")
         return
     score = done.record["validation_score"]
-    screen.out.print(f"{recipe.name}: fitted on {done.record['data']['train']['rows']:,} rows in {done.record['seconds']:.1f} s", markup=False)
+    screen.out.print(
+        f"{recipe.name}: fitted on {done.record['data']['train']['rows']:,} rows in {done.record['seconds']:.1f} s",
+        markup=False,
+    )
     if score is not None:
-        screen.out.print(f"  accuracy {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)", style="dim")
+        screen.out.print(
+            f"  accuracy {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)",
+            style="dim",
+        )
     screen.out.print(f"adaptation  {done.folder}")
     screen.out.print(f"next        tailor predict {done.folder} NEW_ROWS.csv", markup=False)
     screen.out.print(f"            tailor eval {done.folder} TEST_ROWS.csv", markup=False)

@@ -43,8 +43,12 @@ def key_values(pairs: list[str] | None) -> dict[str, Any]:
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise UsageError(f"--set {pair} does not set anything", allowed="--set key=value, e.g. --set stages.0.weights.lr=1e-4")
-        found[key.strip()] = parse_yaml(f"value: {value}" if value.strip() else "value: ''", Path("--set")).value["value"]
+            raise UsageError(
+                f"--set {pair} does not set anything", allowed="--set key=value, e.g. --set stages.0.weights.lr=1e-4"
+            )
+        found[key.strip()] = parse_yaml(f"value: {value}" if value.strip() else "value: ''", Path("--set")).value[
+            "value"
+        ]
     return found
 
 
@@ -59,14 +63,41 @@ def descriptions(path: Path | None) -> dict[str, str]:
     return dict(value)
 
 
-Text = Annotated[str | None, typer.Option("--text", help="The column that holds the text. [default: text]", show_default=False)]
-Label = Annotated[str | None, typer.Option("--label", help="The column that holds the label. [default: label]", show_default=False)]
-Id = Annotated[str | None, typer.Option("--id", help="A column that names each row; file:line where there is none.", show_default=False)]
-Model = Annotated[str | None, typer.Option("--model", help="`starter`, a folder, or a hub id. [default: starter]", show_default=False)]
+Text = Annotated[
+    str | None, typer.Option("--text", help="The column that holds the text. [default: text]", show_default=False)
+]
+Label = Annotated[
+    str | None, typer.Option("--label", help="The column that holds the label. [default: label]", show_default=False)
+]
+Id = Annotated[
+    str | None,
+    typer.Option("--id", help="A column that names each row; file:line where there is none.", show_default=False),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="`starter`, a folder, or a hub id. [default: starter]", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Where runs and reports go. [default: tailor-runs]", show_default=False)]
-Format = Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or json, where name and content do not tell.", show_default=False)]
-Encoding = Annotated[str | None, typer.Option("--encoding", help="The files' encoding where it is not UTF-8, e.g. cp1252.", show_default=False)]
-Delimiter = Annotated[str | None, typer.Option("--delimiter", help="What separates the fields of a CSV.", show_default=False)]
-MaxBad = Annotated[int | None, typer.Option("--max-bad", help="Broken rows set aside in a file before it stops. [default: 0]", show_default=False)]
-Descriptions = Annotated[Path | None, typer.Option("--descriptions", help="A YAML file `label: words`, for ways that read label names.", show_default=False)]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Where runs and reports go. [default: tailor-runs]", show_default=False)
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="csv, tsv, jsonl or json, where name and content do not tell.", show_default=False),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="The files' encoding where it is not UTF-8, e.g. cp1252.", show_default=False),
+]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", help="What separates the fields of a CSV.", show_default=False)
+]
+MaxBad = Annotated[
+    int | None,
+    typer.Option("--max-bad", help="Broken rows set aside in a file before it stops. [default: 0]", show_default=False),
+]
+Descriptions = Annotated[
+    Path | None,
+    typer.Option(
+        "--descriptions", help="A YAML file `label: words`, for ways that read label names.", show_default=False
+    ),
+]

@@ -17,17 +17,32 @@ from tailorlm.core.errors import UsageError, near_misses
 
 def predict(
     adaptation: Annotated[Path, typer.Argument(help="The folder of an adaptation, or of the run that holds it.")],
-    rows: Annotated[list[str] | None, typer.Argument(help="Files of rows (csv, tsv, jsonl, json; gzip too), or `-`.")] = None,
-    text: Annotated[str | None, typer.Option("--text", help="The column that holds the text. [default: as fitted]", show_default=False)] = None,
-    say: Annotated[str | None, typer.Option("--say", help="One text to predict, in place of files.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write there (.csv or .jsonl) in place of standard output.", show_default=False)] = None,
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Files of rows (csv, tsv, jsonl, json; gzip too), or `-`.")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="The column that holds the text. [default: as fitted]", show_default=False),
+    ] = None,
+    say: Annotated[
+        str | None, typer.Option("--say", help="One text to predict, in place of files.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write there (.csv or .jsonl) in place of standard output.", show_default=False),
+    ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Give the score of every label.")] = False,
-    base: Annotated[str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)
+    ] = None,
     format: o.Format = None,
 ) -> None:
     """Predict rows with an adaptation; each row comes back with `predicted` and `confidence`."""
     if (rows is None) == (say is None):
-        raise UsageError("nothing to predict" if say is None else "--say and files were both given", hint=f"tailor predict {adaptation} rows.csv")
+        raise UsageError(
+            "nothing to predict" if say is None else "--say and files were both given",
+            hint=f"tailor predict {adaptation} rows.csv",
+        )
     if out is not None and out.suffix not in {".csv", ".jsonl"}:
         raise UsageError(f"{out} is neither .csv nor .jsonl", hint=f"--out {out.with_suffix('.csv')}")
     from tailorlm.data import read
@@ -44,14 +59,22 @@ def predict(
         column = text or model.recipe.task.settings.text
         if column not in table.columns:
             near = near_misses(column, table.columns)
-            raise UsageError(f"the rows have no column '{column}'", got=f"columns: {', '.join(table.columns)}", hint=f"--text {near[0] if near else table.columns[0]}")
+            raise UsageError(
+                f"the rows have no column '{column}'",
+                got=f"columns: {', '.join(table.columns)}",
+                hint=f"--text {near[0] if near else table.columns[0]}",
+            )
         texts = ["" if value is None else str(value) for value in table.column(column)]
     answers = model.predict(texts)
     lines = []
     for value, answer in zip(values, answers, strict=True):
         extra: dict[str, Any] = {"predicted": answer.label, "confidence": round(answer.confidence, 4)}
         lines.append(value | extra | ({"scores": dict(answer.scores)} if scores else {}))
-    as_csv = out.suffix == ".csv" if out else bool(rows) and rows is not None and rows[0].split(".gz")[0].endswith((".csv", ".tsv"))
+    as_csv = (
+        out.suffix == ".csv"
+        if out
+        else bool(rows) and rows is not None and rows[0].split(".gz")[0].endswith((".csv", ".tsv"))
+    )
     content = _csv(lines) if as_csv else "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     if out is None:
         sys.stdout.write(content)

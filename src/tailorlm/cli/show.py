@@ -36,7 +36,9 @@ class Screen:
         """What was noticed about the rows."""
         split = prepared.split
         train, test = split.train, split.test
-        self.out.print(f"[bold]{len(train):,}[/] train rows, [bold]{len(test):,}[/] test rows, [bold]{len(train.labels)}[/] labels")
+        self.out.print(
+            f"[bold]{len(train):,}[/] train rows, [bold]{len(test):,}[/] test rows, [bold]{len(train.labels)}[/] labels"
+        )
         for note in split.notes:
             self.out.print(f"  {escape(note)}", style="dim")
         for finding in split.findings:
@@ -44,7 +46,10 @@ class Screen:
             for row in finding["rows"][:5]:
                 self.out.print(f"    {escape(row)}", style="dim")
         if prepared.earlier:
-            self.out.print(f"  other rows or settings than in {', '.join(prepared.earlier[:3])}: nothing is taken over from there", style="dim")
+            self.out.print(
+                f"  other rows or settings than in {', '.join(prepared.earlier[:3])}: nothing is taken over from there",
+                style="dim",
+            )
 
     def plan(self, prepared: Prepared, estimate: Estimate) -> None:
         """What will be done and how long it takes."""
@@ -52,14 +57,16 @@ class Screen:
         done = comparer.finished()
         total = len(comparer.recipes) * comparer.settings.seeds
         names = ", ".join(recipe.name for recipe in comparer.recipes)
-        self.out.print(f"compares {len(comparer.recipes)} ways: {names}")
+        self.out.print(f"compares {len(comparer.recipes)} way{'s' if len(comparer.recipes) > 1 else ''}: {names}")
         self.out.print(
             f"  each: the same split, its own small grid tried on {len(prepared.split.train):,} train rows less validation, "
             f"then one fit on all of them; {comparer.settings.seeds} seed{'s' if comparer.settings.seeds > 1 else ''}",
             style="dim",
         )
         if done:
-            self.out.print(f"  {len(done)} of {total} runs are finished from before and are not repeated", style="green")
+            self.out.print(
+                f"  {len(done)} of {total} runs are finished from before and are not repeated", style="green"
+            )
         if len(done) < total:
             rest = estimate.total(comparer.settings.seeds) * (1 - len(done) / total)
             self.out.print(f"  about {duration(rest)} on this machine (Ctrl-C stops; the same command goes on)")
@@ -99,7 +106,7 @@ class Screen:
         self.out.print()
         self.out.print(table)
         self.out.print()
-        self.out.print(f"[bold green]{escape(result['recommended'])}[/] is recommended. {escape(result['reason'])}")
+        self.out.print(f"[bold]Answer[/]   {escape(result['reason'])}")
         self.out.print()
         self.out.print(f"report   {folder / 'report.html'}")
         self.out.print(f"         {folder / 'report.md'}, {folder / 'comparison.json'}", style="dim")
@@ -125,7 +132,10 @@ def _one_line(event: dict[str, Any]) -> str:
 
 
 def _settings(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{k.rsplit('.', 1)[1]} {v:g}" if isinstance(v, float) else f"{k.rsplit('.', 1)[1]} {v}" for k, v in settings.items())
+    return ", ".join(
+        f"{k.rsplit('.', 1)[1]} {v:g}" if isinstance(v, float) else f"{k.rsplit('.', 1)[1]} {v}"
+        for k, v in settings.items()
+    )
 
 
 def _json_lines(event: dict[str, Any]) -> None:
@@ -140,7 +150,12 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     seeds = prepared.comparer.settings.seeds
-    columns = [TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}"), TimeElapsedColumn()]
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    ]
     with Progress(*columns, console=console, transient=True) as progress:
         whole = progress.add_task("all ways", total=estimate.total(seeds), note="")
         now = progress.add_task("", total=1.0, note="")
@@ -150,9 +165,15 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
             kind = event["event"]
             if kind == "way":
                 state.update(way=event["name"], trial="", begun=time.monotonic(), rows=0)
-                progress.update(now, description=f"{event['name']} ({event['number']}/{event['of']})", completed=0, note="")
+                progress.update(
+                    now, description=f"{event['name']} ({event['number']}/{event['of']})", completed=0, note=""
+                )
             elif kind in {"trial", "last-fit"}:
-                state.update(trial=f"tries {_settings(event['settings'])}" if kind == "trial" else "last fit", begun=time.monotonic(), rows=0)
+                state.update(
+                    trial=f"tries {_settings(event['settings'])}" if kind == "trial" else "last fit",
+                    begun=time.monotonic(),
+                    rows=0,
+                )
                 progress.update(now, completed=0, note=state["trial"])
             elif kind == "step":
                 state["rows"] += event["rows"]

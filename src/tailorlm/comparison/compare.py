@@ -18,6 +18,7 @@ from tailorlm.comparison.way import Bench, run_way
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.core.runs import Run
+from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache
 from tailorlm.recipes.schema import Recipe
 from tailorlm.training.loop import Event
@@ -55,7 +56,9 @@ class Comparer:
 
     def plan(self) -> Estimate:
         """Expected seconds of each way, measured on a sample of the rows."""
-        return estimate(self.recipes, fold(self.split.train, self.settings, self.settings.seed), self.split.test, self.settings)
+        return estimate(
+            self.recipes, fold(self.split.train, self.settings, self.settings.seed), self.split.test, self.settings
+        )
 
     def finished(self) -> list[str]:
         """Names of the runs of an earlier sitting that need not be repeated."""
@@ -69,7 +72,7 @@ class Comparer:
 
     def run(self, listen: Callable[[Event], None] = lambda event: None) -> Outcome:
         """Run every way with every seed. A way that fails is recorded with its error; if all fail, the first error is raised."""
-        _distinct(self.recipes)
+        check_recipes(self.recipes)
         start, ways, faults = time.perf_counter(), [WayRuns(recipe) for recipe in self.recipes], []
         with atomic.disk_errors(self.folder):
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
@@ -95,7 +98,9 @@ class Comparer:
         return range(self.settings.seed, self.settings.seed + self.settings.seeds)
 
     def _bench(self, listen: Callable[[Event], None]) -> Bench:
-        return Bench(self.settings, self.folder / "runs", TrialMemory(self.folder / "trials.jsonl"), EmbeddingCache(), listen)
+        return Bench(
+            self.settings, self.folder / "runs", TrialMemory(self.folder / "trials.jsonl"), EmbeddingCache(), listen
+        )
 
 
 def comparison_name(stem: str, split: Split, settings: CompareSettings, recipes: Sequence[Recipe]) -> str:
@@ -107,7 +112,8 @@ def comparison_name(stem: str, split: Split, settings: CompareSettings, recipes:
     return f"compare-{clean[:40]}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def _distinct(recipes: Sequence[Recipe]) -> None:
+def check_recipes(recipes: Sequence[Recipe]) -> None:
+    """Refuse what cannot be compared: no way, two of one name, different tasks, a base model that is not there."""
     names = [recipe.name for recipe in recipes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -117,3 +123,5 @@ def _distinct(recipes: Sequence[Recipe]) -> None:
     tasks = {json.dumps(recipe.task.plain(), sort_keys=True) for recipe in recipes}
     if len(tasks) > 1:
         raise UsageError("the recipes do not ask the same task of the model", hint="give all recipes the same `task`")
+    for base in sorted({recipe.base for recipe in recipes}):
+        resolve(base)

@@ -44,14 +44,23 @@ def estimate(recipes: Sequence[Recipe], fold: Fold, test: Labelled, settings: Co
         passes = sum(stage.train.epochs * _factor(stage.weights.name, layers) for stage in trained) * EXPECTED_PASSES
         trials = len(list(candidates(recipe.grid)))
         rows = trials * len(fold.trial) + (len(fold.everything) if settings.refit else len(fold.trial))
-        checks = trials * len(fold.validation) * sum(stage.train.epochs for stage in trained if _factor(stage.weights.name, layers)) * EXPECTED_PASSES
-        seconds[recipe.name] = row * (rows * passes + checks + len(test)) + (shared if number == 0 else 0) + 0.5 * (trials + 1)
+        checks = (
+            trials
+            * len(fold.validation)
+            * sum(stage.train.epochs for stage in trained if _factor(stage.weights.name, layers))
+            * EXPECTED_PASSES
+        )
+        seconds[recipe.name] = (
+            row * (rows * passes + checks + len(test)) + (shared if number == 0 else 0) + 0.5 * (trials + 1)
+        )
     return Estimate(seconds, row)
 
 
 def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     task = recipe.task.make()
-    model = load_model(resolve(recipe.base), labels=fold.everything.labels, pooling=recipe.pooling, max_length=task.settings.max_length)
+    model = load_model(
+        resolve(recipe.base), labels=fold.everything.labels, pooling=recipe.pooling, max_length=task.settings.max_length
+    )
     sample = list(dict.fromkeys(fold.everything.texts))[:64]
     embed(model, sample[:4])
     start = time.perf_counter()

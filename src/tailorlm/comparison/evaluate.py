@@ -38,7 +38,9 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
     labelled = task.prepare(rows, what="given", labels=model.labels)
     scores = model.scores(labelled.texts)
     predicted = tuple(model.labels[i] for i in scores.argmax(1))
-    predictions = Predictions(ids=labelled.ids, gold=labelled.gold, predicted=predicted, labels=model.labels, scores=scores)
+    predictions = Predictions(
+        ids=labelled.ids, gold=labelled.gold, predicted=predicted, labels=model.labels, scores=scores
+    )
     table = score_table(Classify.metrics, [predictions])
     key = hashlib.sha256(json.dumps([model.recipe.key, labelled.fingerprint, predicted]).encode()).hexdigest()
     run_id = f"eval-{model.recipe.name}-{key[:12]}"
@@ -46,9 +48,22 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
     if run is None:
         with RunWriter(root, run_id) as writer:
             predictions.to_jsonl(writer.folder / "predictions.jsonl")
-            shared = {"data": labelled.fingerprint, "seed": None, "commit": environment()["commit"], "tailorlm": environment()["tailorlm"]}
+            shared = {
+                "data": labelled.fingerprint,
+                "seed": None,
+                "commit": environment()["commit"],
+                "tailorlm": environment()["tailorlm"],
+            }
             writer.write_json("scores.json", {name: value | shared for name, value in table.items()})
             writer.write_recipe(model.recipe.plain())
             data = {"test": {"rows": len(labelled), "fingerprint": labelled.fingerprint}}
-            run = writer.publish({"kind": "eval", "name": model.recipe.name, "method": model.recipe.method, "data": data, "environment": environment()})
+            run = writer.publish(
+                {
+                    "kind": "eval",
+                    "name": model.recipe.name,
+                    "method": model.recipe.method,
+                    "data": data,
+                    "environment": environment(),
+                }
+            )
     return Evaluated(run, len(labelled), table, tables.per_label(predictions))

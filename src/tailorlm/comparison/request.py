@@ -6,19 +6,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import BeforeValidator, ValidationError, field_validator
 
-from tailorlm.comparison.compare import Comparer, comparison_name
+from tailorlm.comparison.compare import Comparer, check_recipes, comparison_name
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Split, split_rows
 from tailorlm.core import atomic
-from tailorlm.core.config import Settings, load, setting, validate
+from tailorlm.core.config import PartFault, Settings, load, setting, validate
 from tailorlm.core.errors import CheckError, UsageError
 from tailorlm.core.runs import DEFAULT_ROOT
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
+from tailorlm.evaluation.metrics import metric_of
 from tailorlm.recipes.presets import PRESETS, preset
 from tailorlm.recipes.schema import Recipe, TaskPart
 from tailorlm.tasks.classify import Classify
@@ -29,18 +30,42 @@ class ReadSettings(Settings):
 
     format: str | None = setting(None, help="csv, tsv, jsonl or json; without it the file's name and content decide")
     encoding: str | None = setting(None, help="the files' encoding where it is not UTF-8, e.g. cp1252")
-    delimiter: str | None = setting(None, help="what separates the fields of a CSV, where it is not plain", min_length=1, max_length=1)
-    max_bad: int = setting(0, ge=0, help="broken rows that are set aside in a quarantine file before it stops", unit="rows")
+    delimiter: str | None = setting(
+        None, help="what separates the fields of a CSV, where it is not plain", min_length=1, max_length=1
+    )
+    max_bad: int = setting(
+        0, ge=0, help="broken rows that are set aside in a quarantine file before it stops", unit="rows"
+    )
+
+
+def _way(value: Any) -> Any:
+    """A method's name, or a whole recipe; a recipe's faults are found where it stands."""
+    if isinstance(value, str):
+        preset(value)
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("is neither a method's name nor a recipe")
+    try:
+        Recipe.model_validate({"name": "recipe", **value})
+    except ValidationError as error:
+        raise PartFault(error, Recipe) from None
+    return dict(value)
 
 
 class CompareRequest(Settings):
     """A whole comparison: rows, task, base model, ways and settings."""
 
-    rows: tuple[str, ...] = setting(help="files of labelled rows, `-` for standard input, or hub:org/name", min_length=1)
+    word: ClassVar[str] = "the comparison"
+
+    rows: tuple[str, ...] = setting(
+        help="files of labelled rows, `-` for standard input, or hub:org/name", min_length=1
+    )
     test: tuple[str, ...] = setting((), help="files of test rows; without them a share of the rows is held out")
     base: str = setting("starter", help="the base model: `starter`, a folder, or a hub id")
     task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
-    ways: tuple[str | dict[str, Any], ...] = setting(tuple(PRESETS), help="methods by name, or whole recipes", min_length=1)
+    ways: tuple[Annotated[Any, BeforeValidator(_way)], ...] = setting(
+        tuple(PRESETS), help="methods by name, or whole recipes", min_length=1
+    )
     read: ReadSettings = setting(ReadSettings(), help="how the files are read")
     settings: CompareSettings = setting(CompareSettings(), help="the same for every way")
 
@@ -92,15 +117,25 @@ def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
     Raises TailorError for whatever is wrong with files, columns, labels or names, before anything slow begins.
     """
     recipes = request.recipes()
+    check_recipes(recipes)
+    metric_of(request.settings.metric)
     task = request.task.make()
     rows, test = read_rows(request, task, root)
     split = split_rows(task, rows, test, request.settings)
     if any(recipe.context is not None and recipe.context.name == "instruction" for recipe in recipes):
         task.label_texts(split.train.labels)
     stem = Path(request.rows[0].removeprefix("hub:")).name.split(".")[0] if request.rows[0] != "-" else "stdin"
-    stem = Path(request.rows[0]).resolve().parent.name + "-" + stem if stem in {"train", "rows", "data"} and request.rows[0] != "-" else stem
+    stem = (
+        Path(request.rows[0]).resolve().parent.name + "-" + stem
+        if stem in {"train", "rows", "data"} and request.rows[0] != "-"
+        else stem
+    )
     name = comparison_name(stem, split, request.settings, recipes)
-    others = [p.name for p in root.glob(f"{name.rsplit('-', 1)[0]}-*") if p.is_dir() and p.name != name and (p / "runs").is_dir()]
+    others = [
+        p.name
+        for p in root.glob(f"{name.rsplit('-', 1)[0]}-*")
+        if p.is_dir() and p.name != name and (p / "runs").is_dir()
+    ]
     return Prepared(request, split, Comparer(recipes, split, request.settings, root / name), sorted(others))
 
 
@@ -110,7 +145,12 @@ def command(request: CompareRequest) -> str:
     for name in request.test:
         words += ["--test", name]
     task = request.task.settings
-    for flag, value, default in (("--text", task.text, "text"), ("--label", task.label, "label"), ("--id", task.id, None), ("--model", request.base, "starter")):
+    for flag, value, default in (
+        ("--text", task.text, "text"),
+        ("--label", task.label, "label"),
+        ("--id", task.id, None),
+        ("--model", request.base, "starter"),
+    ):
         words += [flag, str(value)] if value != default else []
     names = [way if isinstance(way, str) else str(way.get("name")) for way in request.ways]
     words += ["--methods", ",".join(names)] if tuple(names) != tuple(PRESETS) else []
@@ -119,7 +159,11 @@ def command(request: CompareRequest) -> str:
             value = getattr(settings, name)
             if value != field.default:
                 flag = f"--{name.replace('_', '-')}"
-                words += [flag, str(value)] if part == "read" or not isinstance(value, bool) else [flag if value else f"--no-{flag[2:]}"]
+                words += (
+                    [flag, str(value)]
+                    if part == "read" or not isinstance(value, bool)
+                    else [flag if value else f"--no-{flag[2:]}"]
+                )
     return shlex.join(words)
 
 
@@ -130,17 +174,26 @@ def read_rows(request: CompareRequest, task: Classify, root: Path) -> tuple[Rows
         if len(request.rows) > 1:
             raise UsageError("a hub data set comes alone", got=" ".join(request.rows))
         name = hub[0].removeprefix("hub:")
-        test = _read_files(request.test, request, task, root, "test") if request.test else _usable(read_hub(name, "test"), request, task, root, "test")
+        test = (
+            _read_files(request.test, request, task, root, "test")
+            if request.test
+            else _usable(read_hub(name, "test"), request, task, root, "test")
+        )
         return _usable(read_hub(name, "train"), request, task, root, "train"), test
-    test = _read_files(request.test, request, task, root, "test") if request.test else None
-    return _read_files(request.rows, request, task, root, "train" if request.test else "given"), test
+    held = _read_files(request.test, request, task, root, "test") if request.test else None
+    return _read_files(request.rows, request, task, root, "train" if request.test else "given"), held
 
 
 def _read_files(names: Sequence[str], request: CompareRequest, task: Classify, root: Path, what: str) -> Rows:
     options = request.read
     quarantine = root / f"quarantine-{what}.jsonl" if options.max_bad else None
     rows = read(
-        list(names), format=options.format, encoding=options.encoding, delimiter=options.delimiter, max_bad=options.max_bad, quarantine=quarantine
+        list(names),
+        format=options.format,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        max_bad=options.max_bad,
+        quarantine=quarantine,
     )
     return _usable(rows, request, task, root, what)
 
@@ -163,11 +216,26 @@ def _usable(rows: Rows, request: CompareRequest, task: Classify, root: Path, wha
     root.mkdir(parents=True, exist_ok=True)
     atomic.write_text(path, before + "".join(lines))
     kept = rows.select([i for i in range(len(rows)) if i not in faults])
-    return Rows(kept.rows, kept.columns, (*kept.notes, f"{len(faults)} {what} rows without text or label were set aside in {path}"), kept.bad)
+    return Rows(
+        kept.rows,
+        kept.columns,
+        (
+            *kept.notes,
+            f"{len(faults)} {what} row{'s' if len(faults) > 1 else ''} without text or label set aside in {path}",
+        ),
+        kept.bad,
+    )
 
 
 def _aside(rows: Rows, index: int, reason: str) -> str:
     import json
 
     row = rows[index]
-    return json.dumps({"source": row.source, "line": row.line, "reason": reason, "raw": dict(row.values)}, ensure_ascii=False, default=str) + "\n"
+    return (
+        json.dumps(
+            {"source": row.source, "line": row.line, "reason": reason, "raw": dict(row.values)},
+            ensure_ascii=False,
+            default=str,
+        )
+        + "\n"
+    )

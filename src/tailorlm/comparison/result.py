@@ -12,7 +12,7 @@ from tailorlm.comparison.compare import Outcome, WayRuns
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run
-from tailorlm.evaluation import Cost, Predictions, compare, recommend, tables
+from tailorlm.evaluation import AgainstBest, Comparison, Cost, Predictions, compare, recommend, tables
 from tailorlm.evaluation.scores import score_table
 from tailorlm.recipes.presets import PRESETS
 
@@ -20,7 +20,9 @@ FORMAT, VERSION = "tailorlm-comparison", 1
 ROWS_SHOWN = 30
 
 
-def build_result(outcome: Outcome, settings: CompareSettings, *, title: str, sources: Mapping[str, str], repeat: str) -> dict[str, Any]:
+def build_result(
+    outcome: Outcome, settings: CompareSettings, *, title: str, sources: Mapping[str, str], repeat: str
+) -> dict[str, Any]:
     """The content of `comparison.json`, which report, terminal table and advice read.
 
     title: what was compared. sources: `train` and `test` to the names of files as the user gave them. repeat: the command that repeats it.
@@ -46,7 +48,10 @@ def build_result(outcome: Outcome, settings: CompareSettings, *, title: str, sou
         "settings": settings.model_dump(mode="json") | {"seeds": [settings.seed + i for i in range(settings.seeds)]},
         "metric": _metric(settings.metric),
         "metrics": [settings.metric, *[m for m in ("accuracy", "macro_f1") if m != settings.metric]],
-        "ways": [_way(way, judged, predictions.get(way.recipe.name, []), settings) for way in outcome.ways],
+        "ways": [
+            _way(way, judged, predictions.get(way.recipe.name, []), settings)
+            for way in _best_first(outcome.ways, judged)
+        ],
         "best": judged.best,
         "recommended": advice.name,
         "reason": advice.reason,
@@ -60,9 +65,19 @@ def build_result(outcome: Outcome, settings: CompareSettings, *, title: str, sou
     }
 
 
+def _best_first(ways: Sequence[WayRuns], judged: Comparison) -> list[WayRuns]:
+    place = {name: i for i, name in enumerate(judged.scores)}
+    return sorted(ways, key=lambda way: place.get(way.recipe.name, len(place)))
+
+
 def _task(outcome: Outcome) -> dict[str, Any]:
     part = outcome.ways[0].recipe.task
-    return {"name": part.name, "text": part.settings.text, "label": part.settings.label, "labels": list(outcome.split.train.labels)}
+    return {
+        "name": part.name,
+        "text": part.settings.text,
+        "label": part.settings.label,
+        "labels": list(outcome.split.train.labels),
+    }
 
 
 def _data(outcome: Outcome, sources: Mapping[str, str]) -> dict[str, Any]:
@@ -77,13 +92,15 @@ def _data(outcome: Outcome, sources: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    from tailorlm.evaluation.metrics import metrics
+    from tailorlm.evaluation.metrics import metric_of
 
-    metric = metrics.get(name)
+    metric = metric_of(name)
     return {"name": name, "version": metric.version, "higher_is_better": metric.higher_is_better}
 
 
-def _way(way: WayRuns, judged: Any, predictions: Sequence[Predictions], settings: CompareSettings) -> dict[str, Any]:
+def _way(
+    way: WayRuns, judged: Comparison, predictions: Sequence[Predictions], settings: CompareSettings
+) -> dict[str, Any]:
     name, preset = way.recipe.name, PRESETS.get(way.recipe.method or "")
     head = {
         "name": name,
@@ -104,11 +121,11 @@ def _way(way: WayRuns, judged: Any, predictions: Sequence[Predictions], settings
         "search": [run.record["search"] for run in way.runs],
         "cost": asdict(_cost(way.runs)),
         "against_best": _plain(against) if against is not None else None,
-        "verdict": judged.verdicts[name],
+        "verdict": against.verdict if against is not None else "best",
     }
 
 
-def _plain(against: Any) -> dict[str, Any]:
+def _plain(against: AgainstBest) -> dict[str, Any]:
     return {key: value for key, value in asdict(against).items() if key not in {"name", "verdict"}}
 
 

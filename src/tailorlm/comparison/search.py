@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +36,13 @@ class Trial:
 
     def plain(self) -> dict[str, Any]:
         """As kept in files."""
-        return {"settings": dict(self.settings), "score": self.score, "loss": self.loss, "epochs": self.epochs, "seconds": self.seconds}
+        return {
+            "settings": dict(self.settings),
+            "score": self.score,
+            "loss": self.loss,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+        }
 
 
 @dataclass
@@ -98,8 +105,8 @@ def tune(
 ) -> Tuned:
     """Try every setting of the recipe's grid on the fold and keep the best (score, then log loss).
 
-    The passes that the best trial kept become `stop_after` of each trained stage, so that the last fit on all rows follows the same
-    schedule and ends where validation was best. A trial that diverges counts as failed; if all do, that is a TailorError.
+    The passes that the best trial kept become `stop_after` of each trained stage (see `_passes`), so that the last fit on all rows
+    follows the same schedule and ends where validation was best. A trial that diverges counts as failed; if all do, that is a TailorError.
     """
     grid = recipe.grid
     if not grid and not any(stage.weights.trains for stage in recipe.stages):
@@ -119,8 +126,23 @@ def tune(
     best = max(trials, key=lambda trial: (trial.score, -trial.loss))
     chosen = recipe.changed(best.settings)
     if best.epochs:
-        chosen = chosen.changed({f"stages.{i}.train.stop_after": best.epochs for i in range(len(chosen.stages))})
+        chosen = chosen.changed(_passes(chosen, best.epochs, fold))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
+
+
+def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
+    """Passes of the last fit: those of the best trial, fewer where the trial saw only a part of the train rows.
+
+    With n times the rows, the same passes would be n times the steps and the same steps a fraction of a pass; the last fit takes
+    the geometric middle, passes / sqrt(n).
+    """
+    share = len(fold.trial) / max(1, len(fold.everything) - len(fold.validation))
+    fewer = math.sqrt(min(1.0, share))
+    changes = {}
+    for i, stage in enumerate(recipe.stages):
+        changes[f"stages.{i}.train.epochs"] = max(1, round(stage.train.epochs * fewer))
+        changes[f"stages.{i}.train.stop_after"] = max(1, min(round(best * fewer), changes[f"stages.{i}.train.epochs"]))
+    return changes
 
 
 def _trial(

@@ -13,11 +13,17 @@ class CompareSettings(Settings):
     metric: str = setting("accuracy", help="the score that ways are ranked and tested by")
     seeds: int = setting(1, ge=1, le=100, help="repeats with other seeds (start, order, validation rows)", unit="seeds")
     seed: int = setting(0, ge=0, le=2**31 - 1, help="the first seed")
-    test_share: float = setting(0.25, gt=0, lt=1, help="share of the rows held out as test, where no test file is given")
+    test_share: float = setting(
+        0.25, gt=0, lt=1, help="share of the rows held out as test, where no test file is given"
+    )
     validation_share: float = setting(0.2, gt=0, lt=1, help="share of the train rows that settings are chosen on")
     validation_rows: int = setting(1000, ge=2, help="validation rows at most", unit="rows")
     search_rows: int = setting(2000, ge=2, help="train rows of a trial at most; the last fit takes all", unit="rows")
     refit: bool = setting(True, help="fit the chosen settings once more on all train rows, validation included")
-    leaks: Literal["stop", "drop", "keep"] = setting("stop", help="train rows that are copies of test rows: stop, drop them from train, or keep")
-    volume: int = setting(10_000, ge=0, help="rows to predict that count as cost beside fitting, when the cheapest is named", unit="rows")
+    leaks: Literal["stop", "drop", "keep"] = setting(
+        "stop", help="train rows that are copies of test rows: stop, drop them from train, or keep"
+    )
+    volume: int = setting(
+        10_000, ge=0, help="rows to predict that count as cost beside fitting, when the cheapest is named", unit="rows"
+    )
     level: float = setting(0.95, gt=0.5, lt=1, help="level of the intervals; 1 - level is the threshold of a verdict")

@@ -52,7 +52,11 @@ def fit_one(
     if final.exists():
         done = read_run(final)
         if done is None or done.record.get("key") != bench.run_key(recipe, part, None, seed):
-            raise TailorError(f"{final} exists already", got="another run or other files", hint="give another folder with --out, or remove it")
+            raise TailorError(
+                f"{final} exists already",
+                got="another run or other files",
+                hint="give another folder with --out, or remove it",
+            )
     notes = [*rows.notes, *(str(finding["message"]) for finding in findings(train))]
     run = run_way(bench, recipe, part, None, seed, name=name)
     return FittedRun(run.folder, run.record, notes)

@@ -46,7 +46,9 @@ def split_rows(task: Classify, rows: Rows, test: Rows | None, settings: CompareS
         train_index, test_index = stratified(every.gold, settings.test_share, settings.seed, groups=groups)
         _enough(train_index, test_index, every)
         split = Split(every.select(train_index), every.select(test_index))
-        split.notes.append(f"{len(test_index)} of {len(every)} rows were held out as test (stratified, seed {settings.seed}, copies kept on one side)")
+        split.notes.append(
+            f"{len(test_index)} of {len(every)} rows were held out as test (stratified, seed {settings.seed}, copies kept on one side)"
+        )
     else:
         train = task.prepare(rows, what="train")
         split = Split(train, task.prepare(test, what="test", labels=train.labels))

@@ -52,11 +52,21 @@ class Bench:
     def run_key(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> str:
         """sha256 (hex) over recipe, base weights, rows, seed and the settings that change a result."""
         prints = [part.fingerprint if part else None for part in (fold.trial, fold.validation, fold.everything, test)]
-        content = [RESULTS_VERSION, recipe.key, resolve(recipe.base).fingerprint, prints, seed, self.settings.refit, self.settings.level]
+        content = [
+            RESULTS_VERSION,
+            recipe.key,
+            resolve(recipe.base).fingerprint,
+            prints,
+            seed,
+            self.settings.refit,
+            self.settings.level,
+        ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def run_way(bench: Bench, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int, *, name: str | None = None) -> Run:
+def run_way(
+    bench: Bench, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int, *, name: str | None = None
+) -> Run:
     """Tune, fit, predict and record one way with one seed; a finished equal run is returned instead.
 
     test: the rows to score on, read once, after the last fit; None keeps the adaptation unscored. name: the run folder's, if not
@@ -92,7 +102,9 @@ def run_way(bench: Bench, recipe: Recipe, fold: Fold, test: Labelled | None, see
         adaptation.mkdir()
         fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
         writer.write_recipe(fitted.adaptation.recipe.plain())
-        record = _record(tuned, fitted, fold, test, seed) | {"cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}}
+        record = _record(tuned, fitted, fold, test, seed) | {
+            "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}
+        }
         return writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
 
 
@@ -104,7 +116,12 @@ def _score(
     predictions = Predictions(ids=test.ids, gold=test.gold, predicted=predicted, labels=labels, scores=scores)
     predictions.to_jsonl(writer.folder / "predictions.jsonl")
     metrics = score_table(recipe.task.make().metrics, [predictions], level=level)
-    shared = {"data": test.fingerprint, "seed": seed, "commit": environment()["commit"], "tailorlm": environment()["tailorlm"]}
+    shared = {
+        "data": test.fingerprint,
+        "seed": seed,
+        "commit": environment()["commit"],
+        "tailorlm": environment()["tailorlm"],
+    }
     writer.write_json("scores.json", {name: value | shared for name, value in metrics.items()})
     return metrics
 
@@ -133,7 +150,9 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, see
     if tuned.best and tuned.best.epochs:
         chosen["epochs"] = tuned.best.epochs
     base = fitted.adaptation.model.base
-    rows = {"train": fold.everything, "trial": fold.trial, "validation": fold.validation} | ({"test": test} if test is not None else {})
+    rows = {"train": fold.everything, "trial": fold.trial, "validation": fold.validation} | (
+        {"test": test} if test is not None else {}
+    )
     return {
         "kind": "fit",
         "name": tuned.recipe.name,
@@ -150,7 +169,9 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, see
 
 
 def _facts(metrics: dict[str, Any], fold: Fold, cost: Cost) -> dict[str, str]:
-    facts = {name: f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}] on {m['n']} test rows" for name, m in metrics.items()}
+    facts = {
+        name: f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}] on {m['n']} test rows" for name, m in metrics.items()
+    }
     return facts | {
         "train rows": f"{len(fold.everything)} (fingerprint {fold.everything.fingerprint[:12]})",
         "seconds to fit, search included": f"{cost.fit_seconds:.1f}",

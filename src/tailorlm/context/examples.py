@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from tailorlm.core.config import Settings, setting
+from tailorlm.core import config
+from tailorlm.core.config import setting
 
 if TYPE_CHECKING:
     from tailorlm.models.heads import Nearest
@@ -21,10 +22,12 @@ class Examples:
     Source: Cover & Hart 1967 for the rule; Liu et al. 2022 (arXiv:2101.06804) for nearest rows as context.
     """
 
-    class Settings(Settings):
+    class Settings(config.Settings):
         """Settings of `examples`."""
 
-        k: int = setting(5, ge=1, le=1000, help="how many train rows answer together", unit="rows", search=(1, 3, 5, 10))
+        k: int = setting(
+            5, ge=1, le=1000, help="how many train rows answer together", unit="rows", search=(1, 3, 5, 10)
+        )
 
     needs_rows: ClassVar[bool] = True
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from tailorlm.core.config import Settings, setting
+from tailorlm.core import config
+from tailorlm.core.config import setting
 
 if TYPE_CHECKING:
     from tailorlm.models.heads import Linear
@@ -20,10 +21,12 @@ class Instruction:
     on the words, so give `descriptions` where label names are codes. With ten rows a label, `examples` and `features` pass it.
     """
 
-    class Settings(Settings):
+    class Settings(config.Settings):
         """Settings of `instruction`."""
 
-        template: str = setting("{}", help="how a label's words are put before the model; `{}` stands for them", pattern=r"\{\}")
+        template: str = setting(
+            "{}", help="how a label's words are put before the model; `{}` stands for them", pattern=r"\{\}"
+        )
 
     needs_rows: ClassVar[bool] = False
 

@@ -28,7 +28,7 @@ _FOLDER_FLUSH_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _HASH_BLOCK = 1 << 20
 
 
-class DiskFull(TailorError):
+class DiskFull(TailorError):  # noqa: N818 - named by the state of the disk, as callers read it
     """No space, or no quota, is left: nothing else that writes can succeed either, so a batch of work should stop."""
 
 
@@ -236,7 +236,7 @@ def _write_fault(exc: OSError, path: Path, needed: int | None) -> TailorError:
             allowed=f"{readable_size(needed)} for this file" if needed is not None else None,
             hint="free some space (old runs are a good start), or choose a folder on another disk",
         )
-    if exc.errno in (errno.EEXIST, errno.ENOTEMPTY):
+    if exc.errno in (errno.EEXIST, errno.ENOTEMPTY) and os.path.lexists(path):
         return TailorError(
             f"{path} exists already; a published folder is never overwritten", hint="choose another name"
         )

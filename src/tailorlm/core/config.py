@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -22,7 +22,11 @@ S = TypeVar("S", bound="Settings")
 class Settings(BaseModel):
     """The base of every settings class: unknown keys are errors, values are typed, instances do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=False)
+    # Defaults are validated too: `16` for a float must be 16.0, or a recipe read back would have another key.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=False, validate_default=True)
+
+    # What messages call a value that stands in no file.
+    word: ClassVar[str] = "the settings"
 
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated like a new one."""
@@ -42,7 +46,9 @@ def setting(
     bounds: pydantic's own (`ge`, `gt`, `le`, `lt`, `min_length`, ...). A field without a default is required.
     """
     extra = {"unit": unit, "search": list(search) if search else None}
-    return Field(default, description=help, json_schema_extra={k: v for k, v in extra.items() if v is not None}, **bounds)
+    return Field(
+        default, description=help, json_schema_extra={k: v for k, v in extra.items() if v is not None}, **bounds
+    )
 
 
 def search_grid(settings: type[Settings]) -> dict[str, list[Any]]:
@@ -75,20 +81,29 @@ def validate(value: Any, settings: type[S], document: Document | None = None) ->
         return settings.model_validate(value)
     except ValidationError as error:
         faults = list(_faults(error, settings, document, ()))
-        where = str(document.path) if document else settings.__name__.lower()
+        where = str(document.path) if document else settings.word
         head = f"{where}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise UsageError("\n".join([head, *[f"  {f}" for f in faults]])) from None
 
 
 def set_key(value: Any, key: str, new: Any) -> None:
-    """Set a dotted key (`stages.0.weights.lr`) in nested mappings and lists; a path that leads nowhere is a UsageError."""
+    """Set a dotted key (`stages.0.weights.lr`) in nested mappings and lists; a path that leads nowhere is a UsageError.
+
+    A part written as its name alone (`weights: lora`) is opened up to take the key.
+    """
     *parents, last = key.split(".")
     try:
         for name in parents:
-            value = value[int(name)] if isinstance(value, list) else value.setdefault(name, {})
+            place = int(name) if isinstance(value, list) else name
+            inner = value.setdefault(place, {}) if isinstance(value, dict) else value[place]
+            if isinstance(inner, str):
+                inner = value[place] = {"part": inner}
+            value = inner
         value[int(last) if isinstance(value, list) else last] = new
     except (KeyError, IndexError, ValueError, TypeError, AttributeError):
-        raise UsageError(f"the recipe has no place called '{key}'", hint="`tailor fit --show-recipe` prints every key") from None
+        raise UsageError(
+            f"the recipe has no place called '{key}'", hint="`tailor fit --show-recipe` prints every key"
+        ) from None
 
 
 class PartFault(ValueError):
@@ -99,9 +114,17 @@ class PartFault(ValueError):
         self.error, self.settings = error, settings
 
 
-def _faults(error: ValidationError, settings: type[BaseModel], document: Document | None, at: tuple[Any, ...]) -> Iterator[str]:
-    for detail in error.errors(include_url=False):
-        path = tuple(p for p in detail["loc"] if not (isinstance(p, str) and p.startswith(("function-", "lax-", "is-"))))
+def _faults(
+    error: ValidationError, settings: type[BaseModel], document: Document | None, at: tuple[Any, ...]
+) -> Iterator[str]:
+    details = error.errors(include_url=False)
+    deep = {detail["loc"][:i] for detail in details for i in range(len(detail["loc"]))}
+    for detail in details:
+        if detail["type"] == "too_short" and detail["loc"] in deep:
+            continue  # a list counts as short only because its items are at fault
+        path = tuple(
+            p for p in detail["loc"] if not (isinstance(p, str) and p.startswith(("function-", "lax-", "is-")))
+        )
         inner = detail.get("ctx", {}).get("error")
         if isinstance(inner, PartFault):
             yield from _faults(inner.error, inner.settings, document, at + path)
@@ -109,7 +132,9 @@ def _faults(error: ValidationError, settings: type[BaseModel], document: Documen
             yield _fault(detail, settings, document, at, path)
 
 
-def _fault(detail: Any, settings: type[BaseModel], document: Document | None, at: tuple[Any, ...], inner: tuple[Any, ...]) -> str:
+def _fault(
+    detail: Any, settings: type[BaseModel], document: Document | None, at: tuple[Any, ...], inner: tuple[Any, ...]
+) -> str:
     path = at + inner
     where = f"line {document.line(path)}: " if document else ""
     key = ".".join(str(p) for p in path) or "(the whole)"

@@ -62,19 +62,23 @@ class RunWriter:
                 # Damaged after it was published: kept as evidence under a name that no list reads.
                 self.final.rename(self.final.with_name(f".{self.final.name}.damaged-{int(self._started)}"))
             self.folder.mkdir()
-            self._events = open(self.folder / "events.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+            self._events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
         return self
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Append one event as a line of JSON, with the seconds since the run began."""
         with atomic.disk_errors(self.folder):
-            self._events.write(json.dumps({"t": round(time.time() - self._started, 3), **event}, ensure_ascii=False) + "\n")
+            self._events.write(
+                json.dumps({"t": round(time.time() - self._started, 3), **event}, ensure_ascii=False) + "\n"
+            )
             self._events.flush()
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON file of the run."""
         with atomic.disk_errors(self.folder):
-            (self.folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+            (self.folder / name).write_text(
+                json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+            )
 
     def write_recipe(self, plain: Mapping[str, Any]) -> None:
         """Write `recipe.yaml`, every default included."""
@@ -90,7 +94,9 @@ class RunWriter:
         atomic.publish_folder(self.folder, self.final)
         return Run(self.final, full)
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._events.close()
         atomic.remove_folder(self.folder)
 
@@ -123,9 +129,15 @@ def find_run(root: Path, run_id: str) -> Run:
     if len(exact) == 1:
         return exact[0]
     if exact:
-        raise TailorError(f"several runs are called '{run_id}'", got=", ".join(str(run.folder) for run in exact[:5]), hint="give the whole name or the folder")
+        raise TailorError(
+            f"several runs are called '{run_id}'",
+            got=", ".join(str(run.folder) for run in exact[:5]),
+            hint="give the whole name or the folder",
+        )
     near = near_misses(run_id, [run.id for run in runs])
-    raise TailorError(f"there is no run '{run_id}' in {root}", hint=f"did you mean {near[0]}?" if near else "`tailor runs` lists them")
+    raise TailorError(
+        f"there is no run '{run_id}' in {root}", hint=f"did you mean {near[0]}?" if near else "`tailor runs` lists them"
+    )
 
 
 def _sweep(root: Path, run_id: str) -> None:

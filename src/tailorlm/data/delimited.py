@@ -35,14 +35,19 @@ class Record(NamedTuple):
     fault: str | None
 
 
-def read_delimited(source: Source, own: str) -> Iterator[Row | BadRow]:
+def read_delimited(source: Source, own: str, *, may_be_plain: bool = False) -> Iterator[Row | BadRow]:
     """The rows below a header. own: the delimiter of the format, used unless another one was told or is evident.
+
+    may_be_plain: in this format quotes can also be characters like any other, if the first lines show it.
 
     Raises TailorError for a header with empty or repeated names, for a delimiter that cannot be told, and for a quote
     that swallows other lines (where the rows begin again is then unknown, so no row count could be trusted).
     """
     delimiter = _delimiter(source, own)
-    records = _records(source.lines(), delimiter, source.name)
+    plain = may_be_plain and _quotes_are_plain(source.head_lines(), delimiter)
+    if plain:
+        source.notes.append(f"{source.name}: quotes are plain characters")
+    records = _records(source.lines(), delimiter, source.name, plain=plain)
     columns: list[str] | None = None
     for record in records:
         if len(record.fields) == 1 and not record.raw.strip(" \r\n") and (columns is None or len(columns) > 1):
@@ -76,22 +81,30 @@ def even_delimiters(lines: Iterable[str]) -> dict[str, float]:
 
     One record alone gives a share of 1.0: it agrees with itself.
     """
-    lines = list(lines)
+    looked_at = list(lines)
     shares = {}
     for delimiter in DELIMITERS:
-        parts = [Line(i, line, 0, True) for i, line in enumerate(lines, 1)]
-        counts = []
-        try:
-            for record in _records(iter(parts), delimiter, ""):
-                counts += [len(record.fields)] if record.fault is None else []
-                if len(counts) > _LOOKED_AT:
-                    break
-        except TailorError:
-            pass  # an open quote at the end of what was looked at: the records before it still count
+        counts = _field_counts(looked_at, delimiter)
         if counts and counts[0] > 1:
             later = counts[1:] or counts
             shares[delimiter] = later.count(counts[0]) / len(later)
     return shares
+
+
+def _field_counts(lines: Iterable[str], delimiter: str) -> list[int]:
+    """How many fields each of the first records has; 0 where the quotes go wrong under this delimiter."""
+    counts: list[int] = []
+    parts = (Line(i, line, 0, True) for i, line in enumerate(lines, 1))
+    try:
+        for record in _records(parts, delimiter, ""):
+            counts.append(0 if record.fault else len(record.fields))
+            if len(counts) > _LOOKED_AT:
+                break
+    except TailorError:
+        pass  # a quote that swallows lines: the records before it still count
+    if len(counts) > 1 and not counts[-1]:
+        counts.pop()  # what was looked at may end inside a record
+    return counts
 
 
 def _delimiter(source: Source, own: str) -> str:
@@ -152,18 +165,32 @@ def _count_fault(record: Record, columns: list[str], delimiter: str) -> str | No
     return f"{have} field{'s' if have > 1 else ''}, but the header has {need}{advice}"
 
 
-def _records(lines: Iterator[Line], delimiter: str, name: str) -> Iterator[Record]:
-    """Records from lines. Blank lines are skipped. Raises TailorError for a quoting fault that runs over lines."""
+def _quotes_are_plain(lines: list[str], delimiter: str) -> bool:
+    """Whether the first lines show that quotes are characters.
+
+    They do when all lines split alike that way, and most fields that begin with a quote are not quoted as in RFC 4180.
+    """
+    split = [body.split(delimiter) for line in lines if (body := line.rstrip("\r\n"))]
+    begun = [field for fields in split for field in fields if field.startswith('"')]
+    proper = sum(len(f) > 1 and f.endswith('"') and '"' not in f[1:-1].replace('""', "") for f in begun)
+    return len({len(fields) for fields in split}) == 1 and proper < len(begun) - proper
+
+
+def _records(lines: Iterator[Line], delimiter: str, name: str, *, plain: bool = False) -> Iterator[Record]:
+    """Records from lines, blank ones skipped. plain: quotes are characters.
+
+    Raises TailorError for a quoting fault that runs over lines.
+    """
     for first in lines:
         if first.fault:
-            if first.odd_quotes:
+            if not plain and (first.odd_quotes or ("\0" in first.text and first.text.count('"') % 2)):
                 raise _swallowed(name, first.number, first.number, f"{first.fault}, with an open quote in it")
             yield Record(first.number, first.number, [], first.text, first.fault)
             continue
         body = first.text.rstrip("\r\n")
         if not body:
             continue
-        if '"' not in body:
+        if plain or '"' not in body:
             yield Record(first.number, first.number, body.split(delimiter), first.text, None)
             continue
         yield _quoted_record(first, lines, delimiter, name)
@@ -226,7 +253,8 @@ class _Fields:
             if after >= end:
                 return True
             if text[after] != self._delimiter:
-                self.fault = f"text after the closing quote of field {len(self.fields)} (column {after + 1})"
+                escaped = '; a quote inside a value is written ""' if text[after - 2 : after] == '\\"' else ""
+                self.fault = f"text after the closing quote of field {len(self.fields)} (column {after + 1}){escaped}"
                 return True
             at = after + 1
 

@@ -10,6 +10,7 @@ from tailorlm.core.errors import TailorError, UsageError, unknown_name
 from tailorlm.data.rows import Row, Rows
 
 _PREFIX = "hub:"
+_MEDIA = frozenset({"Image", "Audio", "Video", "Pdf"})
 
 
 class _NoJsonError(Exception):
@@ -30,16 +31,18 @@ def read_hub(name: str, split: str) -> Rows:
     if not path or path.startswith("/") or path.count("/") > 1:
         raise UsageError(f"'{name}' names no hub data set", allowed="hub:owner/data or hub:owner/data:configuration")
     data = _load(name, path, config or None, split)
+    left_out = {column for column, feature in data.features.items() if type(feature).__name__ in _MEDIA}
+    if left_out:  # before a row is touched: reading them would decode every picture and sound
+        data = data.remove_columns(sorted(left_out))
     source = f"{_PREFIX}{path}{':' + config if config else ''}[{split}]"
     as_names = {column: read for column, feature in data.features.items() if (read := _label_reader(feature))}
-    left_out: set[str] = set()
     rows = [Row(_values(values, as_names, left_out), source, i) for i, values in enumerate(data, 1)]
     if not rows:
         raise TailorError(f"{source} holds no rows")
     for row in rows:
         for column in left_out:
             row.values.pop(column, None)
-    columns = tuple(c for c in data.features if c not in left_out)
+    columns = tuple(column for column in data.features if column not in left_out)
     notes = [f"{source}: {len(rows):,} rows"]
     notes += [f"{source}: label numbers turned into names: {', '.join(as_names)}"] if as_names else []
     notes += [f"{source}: columns left out (no text or numbers): {', '.join(sorted(left_out))}"] if left_out else []

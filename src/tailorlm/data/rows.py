@@ -133,8 +133,10 @@ def as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, WrittenFloat):
         return value.literal
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return repr(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float.__repr__(value)  # repr of a numpy number would say 'np.float64(1.5)'
     kinds = {type(None): "a missing value (null)", dict: "an object", list: "a list", float: f"the number {value!r}"}
     raise TailorError(
         f"{kinds.get(type(value), f'a value of type {type(value).__name__}')} has no text of its own",

@@ -69,9 +69,9 @@ class StrictJson:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = shared_keys(pairs)
         if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = sorted({key for key in keys if keys.count(key) > 1})
-            self.faults.append(f"the key {twice[0]!r} stands twice in one object")
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            self.faults.append(f"the key {_short(twice)!r} stands twice in one object")
         return found
 
     def _float(self, text: str) -> float:

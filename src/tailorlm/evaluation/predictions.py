@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tailorlm.core.atomic import write_text
 from tailorlm.core.errors import TailorError
 from tailorlm.evaluation.metrics._base import FloatArray, IntArray
 
@@ -46,7 +47,9 @@ class Predictions:
             )
         if len(set(self.ids)) != len(self.ids):
             raise TailorError(
-                "two rows have the same id", got=_first_repeated(self.ids), allowed="each id once: rows are paired by id"
+                "two rows have the same id",
+                got=_first_repeated(self.ids),
+                allowed="each id once: rows are paired by id",
             )
         if list(self.labels) != sorted(set(self.labels)):
             raise TailorError(
@@ -84,9 +87,8 @@ class Predictions:
         The first row also carries `labels`, the label set and the order of every row's `scores`. Numbers are written
         so that `from_jsonl` reads back the very same ones.
         """
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            for row in self._rows():
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in self._rows())
+        write_text(path, "".join(lines))
 
     @classmethod
     def from_jsonl(cls, path: Path | str, labels: Sequence[str] | None = None) -> Predictions:
@@ -100,7 +102,9 @@ class Predictions:
         with_scores = [row["scores"] for row in rows if row.get("scores") is not None]
         if with_scores and (len(with_scores) != len(rows) or known is None):
             missing = "its label set" if known is None else f"scores on {len(rows) - len(with_scores)} rows"
-            raise TailorError(f"{path} has scores but lacks {missing}", allowed="`labels` on row 1, scores on every row")
+            raise TailorError(
+                f"{path} has scores but lacks {missing}", allowed="`labels` on row 1, scores on every row"
+            )
         gold, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
         label_set = sorted({*gold, *predicted}) if known is None else known
         scores = _score_array(path, with_scores) if with_scores else None
@@ -112,6 +116,8 @@ class Predictions:
     def _labels_known(self) -> None:
         known = set(self.labels)
         for kind, values in (("gold", self.gold), ("predicted", self.predicted)):
+            if known.issuperset(values):
+                continue
             for row, label in enumerate(values):
                 if label not in known:
                     raise TailorError(
@@ -132,6 +138,8 @@ class Predictions:
 
 
 def _all_strings(name: str, values: tuple[object, ...]) -> None:
+    if set(map(type, values)) <= {str}:
+        return
     for row, value in enumerate(values):
         if not isinstance(value, str):
             raise TailorError(
@@ -181,10 +189,14 @@ def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise TailorError(f"{path}:{number} is not JSON", got=f"{error}", allowed="one JSON object a row") from error
+            raise TailorError(
+                f"{path}:{number} is not JSON", got=f"{error}", allowed="one JSON object a row"
+            ) from error
         missing = [key for key in ("id", "gold", "predicted") if not isinstance(row, dict) or key not in row]
         if missing:
-            raise TailorError(f"{path}:{number} lacks {', '.join(missing)}", allowed="id, gold and predicted on each row")
+            raise TailorError(
+                f"{path}:{number} lacks {', '.join(missing)}", allowed="id, gold and predicted on each row"
+            )
         wrong = [key for key in ("id", "gold", "predicted") if not isinstance(row[key], str)]
         if wrong:
             raise TailorError(f"{path}:{number}: {', '.join(wrong)} must be a string", got=repr(row[wrong[0]]))

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tailorlm.evaluation.intervals import interval
-from tailorlm.evaluation.metrics import metrics
+from tailorlm.evaluation.metrics import metric_of
 from tailorlm.evaluation.predictions import Predictions
 
 
-def score_table(names: Sequence[str], seeds: Sequence[Predictions], *, level: float = 0.95) -> dict[str, dict[str, Any]]:
+def score_table(
+    names: Sequence[str], seeds: Sequence[Predictions], *, level: float = 0.95
+) -> dict[str, dict[str, Any]]:
     """Each metric's value over one or more seeds of the same way on the same rows, with its interval.
 
     Returns name to `value`, `low`, `high`, `level`, `n`, `per_seed`, `version`, `higher_is_better`.
@@ -18,7 +20,7 @@ def score_table(names: Sequence[str], seeds: Sequence[Predictions], *, level: fl
     table = {}
     for name in names:
         found = interval(name, seeds, level=level)
-        metric = metrics.get(name)()
+        metric = metric_of(name)
         singles = [metric.score(*p.codes(), len(p.labels)) for p in seeds]
         table[name] = {
             "value": found.value,

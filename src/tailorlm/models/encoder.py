@@ -38,7 +38,9 @@ class TextModel(nn.Module):
     each text. `head` is None until something gives it one; `native` models carry theirs inside the body.
     """
 
-    def __init__(self, base: BaseModel, body: nn.Module, tokenizer: PreTrainedTokenizerBase, pooling: str, max_length: int):
+    def __init__(
+        self, base: BaseModel, body: nn.Module, tokenizer: PreTrainedTokenizerBase, pooling: str, max_length: int
+    ):
         super().__init__()
         self.base, self.body, self.tokenizer = base, body, tokenizer
         self.pooling, self.max_length = pooling, max_length
@@ -64,7 +66,8 @@ class TextModel(nn.Module):
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length, padding=False)
-        return [list(ids) for ids in encoded["input_ids"]]
+        # GPT-2 and Qwen put nothing around a text, so an empty one has no token to read a state from: it is shown as one pad.
+        return [list(ids) or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Right-padded ids and mask, (batch, longest), on the model's device."""
@@ -98,7 +101,9 @@ class TextModel(nn.Module):
         if self.pooling == "native":
             logits: Tensor = self.body(input_ids=ids, attention_mask=mask).logits
             return logits
-        raise TailorError("this model has no head yet", hint="fit it, or give it a context (label names, nearest examples)")
+        raise TailorError(
+            "this model has no head yet", hint="fit it, or give it a context (label names, nearest examples)"
+        )
 
     def head_parameters(self) -> list[str]:
         """Names of the parameters that turn the body's states into label scores (inside the body where it is native)."""
@@ -109,7 +114,9 @@ class TextModel(nn.Module):
 
     def _inner(self) -> nn.Module:
         body = self.body
-        while not hasattr(body, "base_model_prefix"):  # PEFT's wrapper has none of its own
+        if hasattr(
+            body, "get_base_model"
+        ):  # PEFT's wrapper, whose own attributes have the names that many bodies go by
             body = body.get_base_model()  # type: ignore[operator]
         return getattr(body, str(body.base_model_prefix), body)
 
@@ -130,7 +137,11 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
         if pooling == "native":
             body = AutoModelForSequenceClassification.from_pretrained(
-                base.folder, dtype=torch.float32, id2label=names, label2id={v: k for k, v in names.items()}, use_safetensors=True
+                base.folder,
+                dtype=torch.float32,
+                id2label=names,
+                label2id={v: k for k, v in names.items()},
+                use_safetensors=True,
             )
         else:
             body = AutoModel.from_pretrained(base.folder, dtype=torch.float32, use_safetensors=True)
@@ -139,12 +150,19 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     body.config.pad_token_id = tokenizer.pad_token_id
-    limit = min(int(getattr(body.config, "max_position_embeddings", 1 << 20) or 1 << 20), int(tokenizer.model_max_length))
-    # RoBERTa's positions start behind the padding index, so two of them can never hold a token.
-    limit -= 2 if body.config.model_type in {"roberta", "xlm-roberta", "camembert"} else 0
-    model = TextModel(base, body, tokenizer, pooling, min(max_length, limit))
+    model = TextModel(base, body, tokenizer, pooling, min(max_length, int(tokenizer.model_max_length), positions(body)))
     model.eval()
     return model.to("cuda") if torch.cuda.is_available() else model
+
+
+def positions(body: nn.Module) -> int:
+    """How many tokens the body has positions for; 2**20 where nothing limits them."""
+    limit = int(getattr(body.config, "max_position_embeddings", None) or 1 << 20)
+    for name, module in body.named_modules():
+        # RoBERTa, MPNet and their kin count from behind the padding index: so many of their positions never hold a token.
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return limit - module.padding_idx - 1
+    return limit
 
 
 def folder_pooling(folder: Path) -> str:
@@ -163,6 +181,12 @@ def is_causal(config: Any) -> bool:
     """Whether the architecture reads left to right only (GPT, Llama, Qwen, ...)."""
     if getattr(config, "is_encoder_decoder", False):
         return False
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
 
-    return config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return (
+        config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    )

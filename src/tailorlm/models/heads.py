@@ -32,7 +32,9 @@ class Linear(nn.Module):
         self.normalise, self.dropout = normalise, nn.Dropout(dropout)
 
     @classmethod
-    def fresh(cls, width: int, labels: int, *, dropout: float = 0.1, generator: torch.Generator | None = None) -> Linear:
+    def fresh(
+        cls, width: int, labels: int, *, dropout: float = 0.1, generator: torch.Generator | None = None
+    ) -> Linear:
         """A head that knows nothing yet: weights N(0, 0.02), biases 0 (transformers' own start for BERT heads)."""
         return cls(torch.randn(labels, width, generator=generator) * 0.02, torch.zeros(labels), dropout=dropout)
 
@@ -74,7 +76,10 @@ class Nearest(nn.Module):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and settings that `load_head` makes the same head from."""
-        return {"examples": self.get_buffer("examples"), "codes": self.get_buffer("codes")}, {"labels": self.labels, "k": self.k}
+        return {"examples": self.get_buffer("examples"), "codes": self.get_buffer("codes")}, {
+            "labels": self.labels,
+            "k": self.k,
+        }
 
 
 def save_head(head: Linear | Nearest, folder: Path) -> None:
@@ -90,10 +95,14 @@ def load_head(folder: Path) -> Linear | Nearest:
         settings = json.loads((folder / "head.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "head.safetensors")
         if settings["kind"] == "linear":
-            return Linear(tensors["weight"], tensors["bias"], normalise=settings["normalise"], dropout=settings["dropout"])
+            return Linear(
+                tensors["weight"], tensors["bias"], normalise=settings["normalise"], dropout=settings["dropout"]
+            )
         head = Nearest(tensors["examples"], tensors["codes"], labels=settings["labels"], k=settings["k"])
         # Scaling twice would move the last bit; the stored vectors are scaled already.
         head.register_buffer("examples", tensors["examples"])
         return head
     except (OSError, KeyError, ValueError) as error:
-        raise TailorError(f"{folder} has no readable head", got=f"{type(error).__name__}: {error}", hint="fit it again") from None
+        raise TailorError(
+            f"{folder} has no readable head", got=f"{type(error).__name__}: {error}", hint="fit it again"
+        ) from None

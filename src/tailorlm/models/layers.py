@@ -25,7 +25,9 @@ def blocks(body: nn.Module) -> list[tuple[str, nn.Module]]:
     """
     from torch import nn
 
-    stacks = [(name, module) for name, module in body.named_modules() if isinstance(module, nn.ModuleList) and len(module)]
+    stacks = [
+        (name, module) for name, module in body.named_modules() if isinstance(module, nn.ModuleList) and len(module)
+    ]
     if not stacks:
         raise TailorError("this model has no stack of transformer blocks", got=type(body).__name__)
     name, stack = max(stacks, key=lambda item: sum(p.numel() for p in item[1].parameters()))
@@ -50,7 +52,9 @@ def projections(body: nn.Module, which: str) -> list[str]:
         "query_value": [n for n in linear if _in_attention(n) and n.rsplit(".", 1)[1].lower() in QUERY_VALUE | FUSED],
     }[which]
     if not chosen:
-        raise TailorError(f"this model has no linear layers in the role '{which}'", got=type(body).__name__, hint="targets: all")
+        raise TailorError(
+            f"this model has no linear layers in the role '{which}'", got=type(body).__name__, hint="targets: all"
+        )
     return chosen
 
 
@@ -60,4 +64,7 @@ def biases(body: nn.Module) -> list[str]:
 
 
 def _in_attention(name: str) -> bool:
-    return any(part in {"attention", "attn", "self_attn", "self", "selfattention", "encdecattention"} for part in name.lower().split("."))
+    return any(
+        part in {"attention", "attn", "self_attn", "self", "selfattention", "encdecattention"}
+        for part in name.lower().split(".")
+    )

@@ -75,7 +75,11 @@ def _starter_folder() -> Path:
 
 def _checked(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
-        raise TailorError(f"{folder} is not a model folder", got="no config.json in it", allowed="config.json, *.safetensors and tokenizer files")
+        raise TailorError(
+            f"{folder} is not a model folder",
+            got="no config.json in it",
+            allowed="config.json, *.safetensors and tokenizer files",
+        )
     if not list(folder.glob("*.safetensors")):
         pickled = [p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"}]
         raise TailorError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tailorlm.core.config import Settings, setting
+from tailorlm.core import config
+from tailorlm.core.config import setting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,10 +18,12 @@ class Labels:
     whole optimiser step, so that accumulation and uneven batches change nothing.
     """
 
-    class Settings(Settings):
+    class Settings(config.Settings):
         """Settings of `labels`."""
 
-        smoothing: float = setting(0.0, ge=0, lt=1, help="label smoothing: share of the target spread over all labels, against overconfidence")
+        smoothing: float = setting(
+            0.0, ge=0, lt=1, help="label smoothing: share of the target spread over all labels, against overconfidence"
+        )
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -29,5 +32,7 @@ class Labels:
         """scores: (rows, labels). codes: (rows,). Returns the summed cross-entropy in nats and the number of labels."""
         import torch
 
-        total = torch.nn.functional.cross_entropy(scores, codes, reduction="sum", label_smoothing=self.settings.smoothing)
+        total = torch.nn.functional.cross_entropy(
+            scores, codes, reduction="sum", label_smoothing=self.settings.smoothing
+        )
         return total, len(codes)

@@ -60,11 +60,21 @@ class Adaptation:
         Raises TailorError for a row without that column. Answers come in the order of the rows.
         """
         column = self.recipe.task.settings.text
+        if isinstance(rows, str | Mapping):
+            raise TailorError(
+                "predict takes many rows at once",
+                got=f"one {type(rows).__name__}",
+                hint="put it in a list: predict([row])",
+            )
         texts = []
         for number, row in enumerate(rows, 1):
-            value = row if isinstance(row, str) else row.get(column)
+            value = row.get(column) if isinstance(row, Mapping) else row
             if not isinstance(value, str):
-                raise TailorError(f"row {number} has no text", got=type(value).__name__, allowed=f"a string, or a mapping with '{column}'")
+                raise TailorError(
+                    f"row {number} has no text",
+                    got=type(value).__name__,
+                    allowed=f"a string, or a mapping with '{column}'",
+                )
             texts.append(value)
         scores = self.scores(texts)
         shares = self.shares(scores)
@@ -88,8 +98,10 @@ class Adaptation:
         disk is full or the folder holds something else.
         """
         folder = Path(folder)
-        if folder.exists() and not (folder / "adaptation.json").is_file() and any(folder.iterdir()):
+        if folder.is_dir() and not (folder / "adaptation.json").is_file() and any(folder.iterdir()):
             raise TailorError(f"{folder} holds other files", hint="give a new folder with --out")
+        if folder.exists() and not folder.is_dir():
+            raise TailorError(f"{folder} is a file", hint="give a new folder with --out")
         folder.parent.mkdir(parents=True, exist_ok=True)
         temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         old = temp.with_name(temp.name + ".old")
@@ -119,14 +131,16 @@ class Adaptation:
             record = {
                 "format": FORMAT,
                 "labels": list(self.labels),
-                "base": {"name": base.name, "origin": base.origin, "fingerprint": base.fingerprint},
+                "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
                 "pooling": self.model.pooling,
                 "max_length": self.model.max_length,
             }
             plain = self.recipe.plain()
             if Path(str(plain["base"])).is_absolute():
                 plain["base"] = base.origin
-            (folder / "adaptation.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (folder / "adaptation.json").write_text(
+                json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
             (folder / "recipe.yaml").write_text(dump_yaml(plain), encoding="utf-8")
             (folder / "README.md").write_text(model_card(self.recipe, record, facts or {}), encoding="utf-8")
 
@@ -142,7 +156,8 @@ class Adaptation:
         recipe = load_settings(folder / "recipe.yaml", Recipe)
         parts = [stage.weights.make() for stage in recipe.stages]
         whole = any(getattr(part, "whole", False) for part in parts)
-        found = BaseModel(record["base"]["name"], folder, record["base"]["origin"]) if whole else resolve(base or record["base"]["name"])
+        name = record["base"]["name"]
+        found = BaseModel(name, folder, record["base"]["origin"]) if whole else _base(base, name, folder)
         if not whole and found.fingerprint != record["base"]["fingerprint"]:
             raise TailorError(
                 f"{folder} was fitted on other base weights",
@@ -160,13 +175,35 @@ class Adaptation:
         return cls(recipe, model, parts, record["labels"])
 
 
+def _portable(base: BaseModel, folder: Path) -> str:
+    # An absolute path means nothing on another machine; from the adaptation's folder, both can move together.
+    if base.name == "starter" or not Path(base.name).expanduser().is_dir():
+        return base.name
+    return Path(os.path.relpath(Path(base.name).expanduser(), folder)).as_posix()
+
+
+def _base(given: str | None, name: str, folder: Path) -> BaseModel:
+    if given or not name.startswith("../"):
+        return resolve(given or name)
+    path = Path(os.path.normpath(folder.absolute() / name))
+    if not path.is_dir():
+        raise TailorError(
+            f"the base model of {folder} is not where it was",
+            got=f"no folder {path}",
+            hint="give its folder with --base",
+        )
+    return resolve(str(path))
+
+
 def _adaptation_folder(folder: Path) -> Path:
     if (folder / "adaptation" / "adaptation.json").is_file():  # a run folder was given
         return folder / "adaptation"
     if not (folder / "adaptation.json").is_file():
         raise TailorError(
             f"{folder} is not an adaptation",
-            got="no such folder" if not folder.is_dir() else f"a folder with {', '.join(sorted(os.listdir(folder))[:5]) or 'nothing'} in it",
+            got="no such folder"
+            if not folder.is_dir()
+            else f"a folder with {', '.join(sorted(os.listdir(folder))[:5]) or 'nothing'} in it",
             hint="`tailor fit ... --out FOLDER` makes one, `tailor runs` lists those you have",
         )
     return folder
@@ -175,8 +212,15 @@ def _adaptation_folder(folder: Path) -> Path:
 def _record(folder: Path) -> dict[str, Any]:
     marked = folder if (folder / "COMPLETE").is_file() else folder.parent
     if not atomic.is_complete(marked, verify=True):
-        raise TailorError(f"{folder} is incomplete or changed", got="files do not match its COMPLETE marker", hint="fit it again")
+        raise TailorError(
+            f"{folder} is incomplete or changed", got="files do not match its COMPLETE marker", hint="fit it again"
+        )
     record: dict[str, Any] = json.loads((folder / "adaptation.json").read_text(encoding="utf-8"))
     if record.get("format") != FORMAT:
-        raise TailorError(f"{folder} has another format", got=str(record.get("format")), allowed=str(FORMAT), hint="use a newer tailorlm")
+        raise TailorError(
+            f"{folder} has another format",
+            got=str(record.get("format")),
+            allowed=str(FORMAT),
+            hint="use a newer tailorlm",
+        )
     return record

@@ -45,7 +45,9 @@ _POOLS = {
 def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """Markdown of the card. record: as in `adaptation.json`. facts: figure name to text, as measured by the run."""
     labels = record["labels"]
-    shown = ", ".join(f"`{label}`" for label in labels[:30]) + (f" and {len(labels) - 30} more" if len(labels) > 30 else "")
+    shown = ", ".join(f"`{label}`" for label in labels[:30]) + (
+        f" and {len(labels) - 30} more" if len(labels) > 30 else ""
+    )
     lines = [
         f"# {recipe.name}",
         "",
@@ -60,7 +62,10 @@ def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, An
         "",
         "## Measured",
         "",
-        *([f"- {name}: {value}" for name, value in facts.items()] or ["Nothing was measured when this folder was written."]),
+        *(
+            [f"- {name}: {value}" for name, value in facts.items()]
+            or ["Nothing was measured when this folder was written."]
+        ),
         "",
         "Not measured: other languages or domains than the rows it was scored on, fairness across groups, robustness to attack.",
         "The licence of the base model and of the rows it was fitted on apply.",
@@ -81,5 +86,10 @@ def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
         return ["", 'Without tailorlm: `AutoModelForSequenceClassification.from_pretrained("THIS FOLDER")`.']
     if part == "full":
         body = 'body = AutoModel.from_pretrained("THIS FOLDER")'
-        return ["", "Without tailorlm:", "", _POOLED.format(imports="from transformers import AutoModel", body=body, pool=_POOLS[record["pooling"]])]
+        return [
+            "",
+            "Without tailorlm:",
+            "",
+            _POOLED.format(imports="from transformers import AutoModel", body=body, pool=_POOLS[record["pooling"]]),
+        ]
     return []

@@ -51,7 +51,9 @@ def fit(
 
     torch.manual_seed(seed)  # native heads draw their first weights while loading
     task = recipe.task.make()
-    model = load_model(resolve(recipe.base), labels=rows.labels, pooling=recipe.pooling, max_length=task.settings.max_length)
+    model = load_model(
+        resolve(recipe.base), labels=rows.labels, pooling=recipe.pooling, max_length=task.settings.max_length
+    )
     fitting = _Fitting(model, rows, validation, seed, embeddings or EmbeddingView(), listen)
     parts = [fitting.stage(stage) for stage in recipe.stages]
     if recipe.context is not None:
@@ -59,8 +61,9 @@ def fit(
     adaptation = Adaptation(recipe, model, parts, rows.labels)
     score = None
     if validation is not None:
-        best = fitting.trained[-1].best if fitting.trained and recipe.context is None else None
-        score = best or fitting.score()
+        # The loop's score is that of the trained head: a classifier or a context put behind it answers instead.
+        trained_last = recipe.context is None and recipe.stages[-1].weights.trains
+        score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
     return Fitted(adaptation, fitting.trained, fitting.trainable, score)
 
 
@@ -87,20 +90,36 @@ class _Fitting:
     def stage(self, stage: Stage) -> Any:
         part = stage.weights.make()
         if not part.trains:
-            self.model.head = part.fit(self.vectors(self.rows.texts), self.rows.codes, len(self.rows.labels), self.seed)
-            self.trainable = sum(p.numel() for p in self.model.head.parameters())
+            head = part.fit(self.vectors(self.rows.texts), self.rows.codes, len(self.rows.labels), self.seed)
+            self.model.head = head.to(self.model.device)
+            self.trainable = sum(p.numel() for p in head.parameters())
             return part
         if self.model.pooling != "native":
-            self.model.head = self._start_of_head(part.settings.head_start)
+            self.model.head = self._start_of_head(part.settings.head_start).to(self.model.device)
         names = part.attach(self.model)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
         body_learns = any(not name.startswith("head.") for name in names)
         frozen_head = self.frozen and not body_learns
         self.frozen = self.frozen and not body_learns
-        source = VectorSource(self.model, self.vectors(self.rows.texts)) if frozen_head else TokenSource(self.model, self.rows.texts)
-        job = Job(source, names, stage.objective.make(), self.rows.codes, self.rows.ids, stage.train, part.settings.lr, self.seed)
-        self.trained.append(train(job, validate=self.score if self.validation is not None else None, listen=self.listen))
+        source = (
+            VectorSource(self.model, self.vectors(self.rows.texts))
+            if frozen_head
+            else TokenSource(self.model, self.rows.texts)
+        )
+        job = Job(
+            source,
+            names,
+            stage.objective.make(),
+            self.rows.codes,
+            self.rows.ids,
+            stage.train,
+            part.settings.lr,
+            self.seed,
+        )
+        self.trained.append(
+            train(job, validate=self.score if self.validation is not None else None, listen=self.listen)
+        )
         part.release()
         self.model.requires_grad_(False)
         return part
@@ -108,9 +127,10 @@ class _Fitting:
     def context(self, context: Any, label_texts: list[str]) -> None:
         labels = len(self.rows.labels)
         if context.needs_rows:
-            self.model.head = context.head(self.vectors(context.texts(self.rows.texts)), self.rows.codes, labels)
+            head = context.head(self.vectors(context.texts(self.rows.texts)), self.rows.codes, labels)
         else:
-            self.model.head = context.head(self.vectors(context.texts(label_texts)), np.arange(labels), labels)
+            head = context.head(self.vectors(context.texts(label_texts)), np.arange(labels), labels)
+        self.model.head = head.to(self.model.device)
 
     def score(self) -> Score:
         """Accuracy and mean log loss on the validation rows, as the model stands."""
@@ -119,7 +139,11 @@ class _Fitting:
         assert self.validation is not None
         if self.frozen and self.model.head is not None:
             with torch.inference_mode():
-                scores = self.model.head(torch.from_numpy(self.vectors(self.validation.texts))).numpy()
+                scores = (
+                    self.model.head(torch.from_numpy(self.vectors(self.validation.texts)).to(self.model.device))
+                    .cpu()
+                    .numpy()
+                )
         else:
             scores = label_scores(self.model, self.validation.texts)
         codes = self.validation.codes
@@ -132,7 +156,9 @@ class _Fitting:
 
         labels, dropout = len(self.rows.labels), float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
         if start == "random" or not self.frozen:
-            return Linear.fresh(self.model.width, labels, dropout=dropout, generator=torch.Generator().manual_seed(self.seed))
+            return Linear.fresh(
+                self.model.width, labels, dropout=dropout, generator=torch.Generator().manual_seed(self.seed)
+            )
         return probe(self.vectors(self.rows.texts), self.rows.codes, labels, dropout)
 
 

@@ -36,16 +36,29 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "zero-shot": Preset("Zero-shot", "rows against the labels' names or descriptions; no labelled row is used", context="instruction"),
-    "nearest": Preset("Nearest examples", "the most similar train rows vote, chosen anew for every row", context="examples"),
-    "features-lr": Preset("Features + logistic regression", "a classical classifier on the frozen model's vectors", weights="features"),
+    "zero-shot": Preset(
+        "Zero-shot", "rows against the labels' names or descriptions; no labelled row is used", context="instruction"
+    ),
+    "nearest": Preset(
+        "Nearest examples", "the most similar train rows vote, chosen anew for every row", context="examples"
+    ),
+    "features-lr": Preset(
+        "Features + logistic regression", "a classical classifier on the frozen model's vectors", weights="features"
+    ),
     "features-svm": Preset(
-        "Features + linear SVM", "a classical classifier on the frozen model's vectors", weights={"part": "features", "classifier": "linear_svm"}
+        "Features + linear SVM",
+        "a classical classifier on the frozen model's vectors",
+        weights={"part": "features", "classifier": "linear_svm"},
     ),
     "head": Preset(
-        "Head only", "a linear head learns by gradient descent, the body is frozen", weights="head", train={"epochs": 60, "patience": 10}
+        "Head only",
+        "a linear head learns by gradient descent, the body is frozen",
+        weights="head",
+        train={"epochs": 60, "patience": 10},
     ),
-    "top-layers": Preset("Top layers", "the last two blocks and the head learn (partial fine-tuning)", weights="top_layers"),
+    "top-layers": Preset(
+        "Top layers", "the last two blocks and the head learn (partial fine-tuning)", weights="top_layers"
+    ),
     "bitfit": Preset("BitFit", "only the bias vectors and the head learn", weights="bias"),
     "lora": Preset("LoRA", "low-rank matrices beside frozen projections, and the head, learn", weights="lora"),
     "full": Preset("Full fine-tuning", "every parameter learns", weights="full"),

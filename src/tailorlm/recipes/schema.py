@@ -10,9 +10,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, InstanceOf, PlainSerializer, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    InstanceOf,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from tailorlm.context import contexts
 from tailorlm.core.config import PartFault, Settings, search_grid, setting
@@ -29,7 +37,7 @@ class Part:
     """A registered part with its settings: `name` in the table of `registry`, `settings` an instance of its Settings."""
 
     name: str
-    settings: Settings
+    settings: Any  # an instance of the part's own Settings
     registry: Registry
 
     def make(self) -> Any:
@@ -61,24 +69,27 @@ def _reader(registry: Registry) -> Any:
             made = settings.model_validate({k: v for k, v in value.items() if k != "part"})
         except ValidationError as error:
             raise PartFault(error, settings) from None
-        return Part(value["part"], made, registry)  # type: ignore[arg-type]
+        return Part(value["part"], made, registry)
 
     return read
 
 
 def _part_schema(registry: Registry) -> Any:
-    return WithJsonSchema({"oneOf": [{"enum": list(registry)}, {"type": "object", "required": ["part"], "properties": {"part": {"enum": list(registry)}}}]})
+    return WithJsonSchema(
+        {
+            "oneOf": [
+                {"enum": list(registry)},
+                {"type": "object", "required": ["part"], "properties": {"part": {"enum": list(registry)}}},
+            ]
+        }
+    )
 
 
-def _choice(registry: Registry) -> Any:
-    serial = PlainSerializer(lambda part: part.plain(), return_type=dict)
-    return Annotated[InstanceOf[Part], BeforeValidator(_reader(registry)), serial, _part_schema(registry)]
-
-
-WeightsPart = _choice(weights)
-ObjectivePart = _choice(objectives)
-ContextPart = _choice(contexts)
-TaskPart = _choice(tasks)
+_PLAIN = PlainSerializer(lambda part: part.plain(), return_type=dict)
+WeightsPart = Annotated[InstanceOf[Part], BeforeValidator(_reader(weights)), _PLAIN, _part_schema(weights)]
+ObjectivePart = Annotated[InstanceOf[Part], BeforeValidator(_reader(objectives)), _PLAIN, _part_schema(objectives)]
+ContextPart = Annotated[InstanceOf[Part], BeforeValidator(_reader(contexts)), _PLAIN, _part_schema(contexts)]
+TaskPart = Annotated[InstanceOf[Part], BeforeValidator(_reader(tasks)), _PLAIN, _part_schema(tasks)]
 
 
 class Stage(Settings):
@@ -91,6 +102,8 @@ class Stage(Settings):
 
 class Recipe(Settings):
     """A base model, stages in order, a context. `method` names the preset it came from, if any."""
+
+    word: ClassVar[str] = "the recipe"
 
     name: str = setting(help="the name on the comparison's line", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     method: str | None = setting(None, help="the preset that this recipe began as")
@@ -109,6 +122,12 @@ class Recipe(Settings):
     def _something_answers(self) -> Recipe:
         if not self.stages and self.context is None:
             raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
+        # One folder holds the tensors of one trained part: a second would overwrite the first, or wrap it under other names.
+        if len(self.stages) > 1 and [stage.weights.trains for stage in self.stages] != [True, False]:
+            names = ", ".join(stage.weights.name for stage in self.stages)
+            raise ValueError(
+                f"stages: {names} cannot be kept together yet; take one trained part, with `features` behind it at most"
+            )
         return self
 
     @property

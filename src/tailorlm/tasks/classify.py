@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tailorlm.core.config import Settings, setting
+from tailorlm.core import config
+from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, UsageError, near_misses
 from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Row, Rows, as_text
@@ -49,7 +50,8 @@ class Labelled:
 
     def select(self, index: Sequence[int]) -> Labelled:
         """Some of the rows, with the label set kept whole."""
-        return Labelled(*(tuple(column[i] for i in index) for column in (self.ids, self.texts, self.gold)), self.labels)
+        ids, texts, gold = (tuple(column[i] for i in index) for column in (self.ids, self.texts, self.gold))
+        return Labelled(ids, texts, gold, self.labels)
 
     def joined(self, other: Labelled) -> Labelled:
         """These rows and then the other's, over the same label set."""
@@ -62,14 +64,18 @@ class Classify:
     Scores: accuracy, macro-F1, balanced accuracy. Output is read back as the label with the highest score.
     """
 
-    class Settings(Settings):
+    class Settings(config.Settings):
         """Settings of `classify`: the columns, and words for the labels."""
 
         text: str = setting("text", help="the column that holds the text", min_length=1)
         label: str = setting("label", help="the column that holds the label", min_length=1)
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
-        descriptions: dict[str, str] = setting({}, help="words for a label, shown to ways that read label names (zero-shot)")
-        max_length: int = setting(256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens")
+        descriptions: dict[str, str] = setting(
+            {}, help="words for a label, shown to ways that read label names (zero-shot)"
+        )
+        max_length: int = setting(
+            256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens"
+        )
 
     metrics = ("accuracy", "macro_f1", "balanced_accuracy")
 
@@ -87,14 +93,14 @@ class Classify:
         text, label = self.settings.text, self.settings.label
         found: dict[int, str] = {}
         for i, (words, name) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
-            if not _words(words):
-                found[i] = f"no text in the column '{text}'"
-            elif isinstance(words, list | dict):
+            if isinstance(words, list | dict):
                 found[i] = f"a list or object in the column '{text}'"
-            elif not _words(name):
-                found[i] = f"no label in the column '{label}'"
+            elif not _words(words):
+                found[i] = f"no text in the column '{text}'"
             elif isinstance(name, list | dict):
                 found[i] = f"a list or object in the column '{label}' (one label a row)"
+            elif not _words(name):
+                found[i] = f"no label in the column '{label}'"
         return found
 
     def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Labelled:
@@ -106,7 +112,12 @@ class Classify:
         """
         self.columns(rows, what=what)
         for reason, bad in _by_reason(self.faults(rows)).items():
-            _refuse(rows, bad, f"{'has' if len(bad) == 1 else 'have'} {reason}", hint="mend these rows, or set up to N aside with --max-bad N")
+            _refuse(
+                rows,
+                bad,
+                f"{'has' if len(bad) == 1 else 'have'} {reason}",
+                hint="mend these rows, or set up to N aside with --max-bad N",
+            )
         gold = tuple(as_text(value).strip() for value in rows.column(self.settings.label))
         known = tuple(sorted(set(gold))) if labels is None else tuple(labels)
         if labels is None and len(known) < 2:
@@ -118,8 +129,15 @@ class Classify:
             )
         strange = [i for i, value in enumerate(gold) if value not in set(known)]
         names = ", ".join(sorted({repr(gold[i]) for i in strange})[:SHOWN])
-        _refuse(rows, strange, f"{'has' if len(strange) == 1 else 'have'} a label that no train row has ({names})", hint="mend the labels, or add train rows")
-        return Labelled(self._ids(rows), tuple(as_text(value) for value in rows.column(self.settings.text)), gold, known)
+        _refuse(
+            rows,
+            strange,
+            f"{'has' if len(strange) == 1 else 'have'} a label that no train row has ({names})",
+            hint="mend the labels, or add train rows",
+        )
+        return Labelled(
+            self._ids(rows), tuple(as_text(value) for value in rows.column(self.settings.text)), gold, known
+        )
 
     def _ids(self, rows: Rows) -> tuple[str, ...]:
         if not self.settings.id:
@@ -127,7 +145,12 @@ class Classify:
         ids = [as_text(value) for value in rows.column(self.settings.id)]
         twice = {name for name, n in Counter(ids).items() if n > 1}
         bad = [i for i, name in enumerate(ids) if name in twice]
-        _refuse(rows, bad, f"share a value of the id column '{self.settings.id}'", hint="mend the ids, or leave --id out: rows are then named by file and line")
+        _refuse(
+            rows,
+            bad,
+            f"share a value of the id column '{self.settings.id}'",
+            hint="mend the ids, or leave --id out: rows are then named by file and line",
+        )
         return tuple(ids)
 
     def label_texts(self, labels: Sequence[str]) -> list[str]:
@@ -136,7 +159,8 @@ class Classify:
         if unknown:
             near = near_misses(unknown[0], labels)
             raise UsageError(
-                f"descriptions names a label that no train row has: '{unknown[0]}'", hint=f"did you mean '{near[0]}'?" if near else None
+                f"descriptions names a label that no train row has: '{unknown[0]}'",
+                hint=f"did you mean '{near[0]}'?" if near else None,
             )
         return [self.settings.descriptions.get(label, _opened(label)) for label in labels]
 
@@ -147,7 +171,13 @@ def findings(train: Labelled) -> list[dict[str, object]]:
     conflicts = find_conflicts(train.texts, train.gold)
     if conflicts:
         rows = [" and ".join(f"{train.ids[i]} ({train.gold[i]})" for i in c.indices[:3]) for c in conflicts]
-        found.append({"code": "conflicting-labels", "message": f"{_count(len(conflicts), 'text')} with two or more labels", "rows": rows[:SHOWN]})
+        found.append(
+            {
+                "code": "conflicting-labels",
+                "message": f"{_count(len(conflicts), 'text')} with two or more labels",
+                "rows": rows[:SHOWN],
+            }
+        )
     counts = Counter(train.gold)
     single = sorted(label for label, n in counts.items() if n == 1)
     if single:
@@ -155,7 +185,13 @@ def findings(train: Labelled) -> list[dict[str, object]]:
         found.append({"code": "single-row-label", "message": message, "rows": single[:SHOWN]})
     most, least = max(counts.values()), min(counts.values())
     if most >= 20 * least:
-        found.append({"code": "imbalance", "message": f"labels have {least} to {most} rows; look at macro_f1 beside accuracy", "rows": []})
+        found.append(
+            {
+                "code": "imbalance",
+                "message": f"labels have {least} to {most} rows; look at macro_f1 beside accuracy",
+                "rows": [],
+            }
+        )
     return found
 
 
@@ -168,7 +204,12 @@ def _words(value: object) -> bool:
 
 
 def _opened(label: str) -> str:
-    return " ".join("".join(f" {c}" if c.isupper() and i and label[i - 1].islower() else c for i, c in enumerate(label)).replace("_", " ").replace("-", " ").split())
+    return " ".join(
+        "".join(f" {c}" if c.isupper() and i and label[i - 1].islower() else c for i, c in enumerate(label))
+        .replace("_", " ")
+        .replace("-", " ")
+        .split()
+    )
 
 
 def _require_column(rows: Rows, name: str, what: str, flag: str) -> None:

@@ -93,7 +93,9 @@ class Job:
     order: Order | None = None
 
 
-def train(job: Job, *, validate: Callable[[], Score] | None = None, listen: Callable[[Event], None] = lambda event: None) -> Trained:
+def train(
+    job: Job, *, validate: Callable[[], Score] | None = None, listen: Callable[[Event], None] = lambda event: None
+) -> Trained:
     """Run the job to its end and leave the best pass's weights in the model (the last pass's, without `validate`).
 
     listen: receives one event a step and one a pass. Raises TailorError when a loss or gradient is not finite, naming step and
@@ -120,7 +122,9 @@ def train(job: Job, *, validate: Callable[[], Score] | None = None, listen: Call
             step += 1
             result.losses.append(loss)
             result.rows_seen += len(index)
-            listen({"event": "step", "step": step, "epoch": epoch + 1, "epochs": epochs, "loss": loss, "rows": len(index)})
+            listen(
+                {"event": "step", "step": step, "epoch": epoch + 1, "epochs": epochs, "loss": loss, "rows": len(index)}
+            )
         job.source.module.eval()
         score = validate() if validate else None
         if score is None:
@@ -144,7 +148,9 @@ class _NotFinite(Exception):
     """A loss or gradient that is NaN or infinite."""
 
 
-def _step(job: Job, index: list[int], codes: Tensor, learning: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer) -> float:
+def _step(
+    job: Job, index: list[int], codes: Tensor, learning: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer
+) -> float:
     total = 0.0
     optimiser.zero_grad(set_to_none=True)
     for part in micro_batches(index, job.source.lengths, job.settings.micro_tokens):

@@ -90,7 +90,11 @@ class TrainedPart:
         wanted = {name for name in [*self.trainable(model), *model.head_parameters()] if not name.startswith("head.")}
         if set(saved) != wanted:
             odd = sorted(set(saved) ^ wanted)
-            raise TailorError(f"{path} does not fit the base model", got=f"{len(odd)} tensors differ, e.g. {odd[0]}", hint="fit it again")
+            raise TailorError(
+                f"{path} does not fit the base model",
+                got=f"{len(odd)} tensors differ, e.g. {odd[0]}",
+                hint="fit it again",
+            )
         parameters = dict(model.named_parameters())
         with torch.no_grad():
             for name, tensor in saved.items():

@@ -18,7 +18,7 @@ class Bias(TrainedPart):
 
     The changed tensors are tiny and no product of matrices is added at prediction. Choose it for many small tasks over
     one base and a few hundred rows; with thousands of rows `lora` or `full` usually pass it. Source: Ben Zaken et al.
-    2021 (arXiv:2106.10199). Models without biases (Llama, Qwen 3) are refused; take `lora` there.
+    2021 (arXiv:2106.10199). Models without biases (Llama, Qwen 3, ModernBERT) are refused; take `lora` there.
     """
 
     class Settings(WeightsSettings):
@@ -28,7 +28,9 @@ class Bias(TrainedPart):
 
     def trainable(self, model: TextModel) -> list[str]:
         """Every bias of the body that takes part in the answer."""
-        names = [f"body.{n}" for n in biases(model.body)]
+        head = set(model.head_parameters())
+        names = [n for n in (f"body.{b}" for b in biases(model.body)) if n not in head]
+        names = [n for n in names if model.pooling == "native" or ".pooler." not in f".{n}"]
         if not names:
             raise TailorError("this model has no bias vectors", got=model.config.model_type, hint="--method lora")
-        return [n for n in names if model.pooling == "native" or ".pooler." not in f".{n}"]
+        return names

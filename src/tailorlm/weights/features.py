@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from tailorlm.core.config import Settings, setting
+from tailorlm.core import config
+from tailorlm.core.config import setting
 
 if TYPE_CHECKING:
     from tailorlm.models.heads import Linear
@@ -21,13 +22,19 @@ class Features:
     Choose `lora` or `full` when the comparison shows a gap. The fitted classifier is kept as arrays, never as a pickle.
     """
 
-    class Settings(Settings):
+    class Settings(config.Settings):
         """Settings of `features`."""
 
         classifier: Literal["logistic", "linear_svm"] = setting(
             "logistic", help="`logistic` gives probabilities, `linear_svm` (one against the rest) margins"
         )
-        c: float = setting(10.0, gt=0, le=1e6, help="inverse strength of L2 regularisation; smaller for fewer rows", search=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0))
+        c: float = setting(
+            10.0,
+            gt=0,
+            le=1e6,
+            help="inverse strength of L2 regularisation; smaller for fewer rows",
+            search=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
+        )
 
     trains: ClassVar[bool] = False
 

@@ -43,7 +43,9 @@ class Full(TrainedPart):
             # The place where sentence encoders name their pooling, so that the folder can be a base model in its turn.
             name = {"mean": "mean_tokens", "cls": "cls_token", "last": "lasttoken"}[model.pooling]
             (folder / "1_Pooling").mkdir(exist_ok=True)
-            (folder / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{name}": True}) + "\n", encoding="utf-8")
+            (folder / "1_Pooling" / "config.json").write_text(
+                json.dumps({f"pooling_mode_{name}": True}) + "\n", encoding="utf-8"
+            )
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Put the saved body in place of the base's; a folder without one is a TailorError."""

@@ -25,7 +25,8 @@ class Head(TrainedPart):
 
         lr: float = setting(1e-2, gt=0, le=10, help="learning rate", search=(1e-3, 3e-3, 1e-2))
         head_start: Literal["probe", "random"] = setting(
-            "random", help="start of the head: `random`, or `probe` (which already is this way's answer, by another solver)"
+            "random",
+            help="start of the head: `random`, or `probe` (which already is this way's answer, by another solver)",
         )
 
     def trainable(self, model: TextModel) -> list[str]:

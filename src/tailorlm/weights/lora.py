@@ -13,8 +13,6 @@ from tailorlm.models.layers import projections
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from tailorlm.models.encoder import TextModel
 
 
@@ -31,11 +29,17 @@ class LoRA(TrainedPart):
     class Settings(WeightsSettings):
         """Settings of `lora`."""
 
-        lr: float = setting(1e-3, gt=0, le=1, help="learning rate (about ten times that of full tuning)", search=(3e-4, 1e-3, 3e-3))
+        lr: float = setting(
+            1e-3, gt=0, le=1, help="learning rate (about ten times that of full tuning)", search=(3e-4, 1e-3, 3e-3)
+        )
         r: int = setting(8, ge=1, le=1024, help="rank: room for change; more for more rows", unit="columns")
         alpha: float = setting(16, gt=0, le=4096, help="scale of the change, which is alpha / r")
-        dropout: float = setting(0.0, ge=0, lt=1, help="share of a projection's inputs dropped in training, against overfitting")
-        targets: Literal["all", "attention", "query_value", "mlp"] = setting("all", help="the projections that get matrices")
+        dropout: float = setting(
+            0.0, ge=0, lt=1, help="share of a projection's inputs dropped in training, against overfitting"
+        )
+        targets: Literal["all", "attention", "query_value", "mlp"] = setting(
+            "all", help="the projections that get matrices"
+        )
 
     settings: Settings
 
@@ -51,6 +55,7 @@ class LoRA(TrainedPart):
             lora_alpha=self.settings.alpha,
             lora_dropout=self.settings.dropout,
             target_modules=projections(model.body, self.settings.targets),
+            fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.body.modules()),
             modules_to_save=heads,
         )
         with warnings.catch_warnings():
@@ -61,7 +66,12 @@ class LoRA(TrainedPart):
         return sorted(name for name, p in model.named_parameters() if p.requires_grad)
 
     def detach(self, model: TextModel) -> None:
-        """Take the matrices off again; the base is as it was."""
+        """Take the matrices off again; the base is as it was, a native head included."""
+        from peft.utils import ModulesToSaveWrapper
+
+        for module in model.body.modules():
+            if isinstance(module, ModulesToSaveWrapper):  # PEFT would leave the trained copy in place
+                module.modules_to_save[module.active_adapters[0]].load_state_dict(module.original_module.state_dict())
         model.body = _peft(model).unload()
         model.requires_grad_(False)
 
@@ -71,7 +81,8 @@ class LoRA(TrainedPart):
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
-        _peft(model).save_pretrained(folder, safe_serialization=True)
+        # No embedding is ever resized here; looking for that, PEFT would ask the hub for the base's configuration.
+        _peft(model).save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
         path = folder / "adapter_config.json"
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # PEFT notes the folder the base was read from, which means nothing on another machine.
@@ -91,11 +102,15 @@ class LoRA(TrainedPart):
             with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
                 saved = set(file.keys())
         except (OSError, ValueError, RuntimeError) as error:
-            raise TailorError(f"{folder} cannot be loaded as a LoRA adaptation", got=str(error).splitlines()[0]) from None
-        known = set(peft.get_peft_model_state_dict(model.body))
+            raise TailorError(
+                f"{folder} cannot be loaded as a LoRA adaptation", got=str(error).splitlines()[0]
+            ) from None
+        known = set(peft.get_peft_model_state_dict(model.body, save_embedding_layers=False))
         if saved != known:
-            raise TailorError(f"{folder} does not fit the base model", got=f"{len(saved ^ known)} keys differ", hint="fit it again")
+            raise TailorError(
+                f"{folder} does not fit the base model", got=f"{len(saved ^ known)} keys differ", hint="fit it again"
+            )
 
 
-def _peft(model: TextModel) -> nn.Module | Any:
-    return model.body
+def _peft(model: TextModel) -> Any:
+    return model.body  # PEFT's wrapper, which has more methods than a module

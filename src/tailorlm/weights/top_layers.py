@@ -34,13 +34,18 @@ class TopLayers(TrainedPart):
         """The top blocks and everything that comes after the stack in the forward order (norms, pooler)."""
         stack = blocks(model.body)
         if self.settings.layers > len(stack):
-            raise UsageError(f"top_layers: {self.settings.layers} layers asked for", allowed=f"1 to {len(stack)} (the model has {len(stack)})")
+            raise UsageError(
+                f"top_layers: {self.settings.layers} layers asked for",
+                allowed=f"1 to {len(stack)} (the model has {len(stack)})",
+            )
         top = tuple(f"body.{name}." for name, _ in stack[-self.settings.layers :])
         stem = f"body.{stack[0][0].rsplit('.', 1)[0]}."
         after, seen = [], False
         for name, _ in model.named_parameters():
             seen = seen or name.startswith(stem)
-            if name.startswith(top) or (seen and not name.startswith(stem) and name.startswith("body.") and "embed" not in name):
+            if name.startswith(top) or (
+                seen and not name.startswith(stem) and name.startswith("body.") and "embed" not in name
+            ):
                 after.append(name)
         # The pooler of a bare encoder feeds nothing when we pool ourselves: it has no gradient, so it does not learn.
         return [n for n in after if model.pooling == "native" or ".pooler." not in f".{n}"]

@@ -12,11 +12,21 @@ NOTHING = "–"
 MINUS = "\u2212"
 VERDICTS = ("best", "cannot be told apart", "worse")
 
-_METRIC_TITLES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "micro_f1": "Micro F1", "weighted_f1": "Weighted F1", "mcc": "MCC"}
+_METRIC_TITLES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "weighted_f1": "Weighted F1",
+    "mcc": "MCC",
+}
 # Control characters can drive a terminal and lone surrogates cannot be written as UTF-8; both become U+FFFD.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Marks that turn the reading direction around: harmless in a file of rows, misleading in a table of labels.
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _SECOND_STEPS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
@@ -42,6 +52,12 @@ def metric_title(name: str) -> str:
     """`macro_f1` -> 'Macro F1'."""
     plain = one_line(name)
     return _METRIC_TITLES.get(plain, plain.replace("_", " ")[:1].upper() + plain.replace("_", " ")[1:])
+
+
+def metric_words(name: str) -> str:
+    """A metric inside a sentence: 'accuracy', 'macro F1', 'MCC'."""
+    title = metric_title(name)
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def score(value: Any) -> str:
@@ -74,7 +90,7 @@ def difference(value: Any) -> str:
 
 
 def difference_interval(entry: dict[str, Any] | None) -> str:
-    """A difference with its interval: '−0.012 [−0.030, +0.004]'. entry: `difference`, `low`, `high`; None gives a dash."""
+    """A difference with its interval: '−0.012 [−0.030, +0.004]'. entry: `difference`, `low`, `high`, or None."""
     entry = entry or {}
     low, high = entry.get("low"), entry.get("high")
     bracket = "" if number(low) is None or number(high) is None else f" [{difference(low)}, {difference(high)}]"
@@ -159,8 +175,7 @@ def date(value: Any) -> str:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return one_line(value)
-    months = "January February March April May June July August September October November December".split()
-    return f"{moment.day} {months[moment.month - 1]} {moment.year}"
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
 
 
 def plural(amount: int, one: str, many: str | None = None) -> str:

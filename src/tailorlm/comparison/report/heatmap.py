@@ -9,14 +9,17 @@ from tailorlm.comparison.report import format as fmt
 LARGEST = 40
 
 _FONT = 12.0
-_LONGEST_NAME = 190.0
+_LONGEST_NAME = 215.0
+# Mistakes are rare, so their shades begin early: at most 3 %, 10 %, 25 %, 50 % of a line, and more.
+_MISTAKE_STEPS = (0.03, 0.1, 0.25, 0.5)
 _SLANT = 0.7071  # the column names stand at 45 degrees
 
 
 def heatmap(confusion: dict[str, Any] | None) -> dict[str, Any] | None:
     """The picture's geometry, or None where there is no matrix or more than `LARGEST` labels.
 
-    confusion: `labels` and `counts`, one list of counts per right label. A cell's shade is its share of its row.
+    confusion: `labels` and `counts`, one list of counts per right label. A cell's shade (1 to 5) grows with its share
+    of its row.
     """
     labels = [fmt.one_line(label) for label in (confusion or {}).get("labels") or []]
     counts = (confusion or {}).get("counts") or []
@@ -35,7 +38,10 @@ def heatmap(confusion: dict[str, Any] | None) -> dict[str, Any] | None:
         "side": side,
         "cell": cell,
         "rows": [{"y": top + (i + 0.5) * cell + 4.0, "text": text, "full": labels[i]} for i, text in enumerate(rows)],
-        "columns": [{"x": left + (i + 0.5) * cell + 4.0, "y": top - 7.0, "text": text, "full": labels[i]} for i, text in enumerate(rows)],
+        "columns": [
+            {"x": left + (i + 0.5) * cell + 4.0, "y": top - 7.0, "text": text, "full": labels[i]}
+            for i, text in enumerate(rows)
+        ],
         "cells": _cells(labels, counts, left, top, cell),
     }
 
@@ -45,7 +51,7 @@ def _cells(labels: list[str], counts: list[list[int]], left: float, top: float, 
     for i, row in enumerate(counts[: len(labels)]):
         total = sum(row)
         for j, amount in enumerate(row[: len(labels)]):
-            if not amount:
+            if amount <= 0:
                 continue
             cells.append(
                 {
@@ -55,9 +61,14 @@ def _cells(labels: list[str], counts: list[list[int]], left: float, top: float, 
                     "middle_x": left + (j + 0.5) * cell,
                     "middle_y": top + (i + 0.5) * cell + 4.0,
                     "right": i == j,
-                    "shade": max(1, min(5, 1 + int(5 * amount / total - 1e-9))) if total else 1,
+                    "shade": _shade(amount / total, i == j),
                     "count": fmt.whole(amount),
                     "tip": f"{labels[i]} answered as {labels[j]}: {amount:,} of {fmt.plural(total, 'row')}",
                 }
             )
     return cells
+
+
+def _shade(share: float, right: bool) -> int:
+    steps = (0.2, 0.4, 0.6, 0.8) if right else _MISTAKE_STEPS
+    return 1 + sum(1 for step in steps if share > step)

@@ -16,8 +16,9 @@ from tailorlm.comparison.report.placing import Anchor, Box, place
 NO_TIME = 0.01  # seconds; what takes less stands in a column of its own, for a log scale has no zero
 FONT, SMALL_FONT, LINE = 13.0, 11.5, 16.0
 MARK = 6.5
+MOST_LINES = 3
 
-_SIZES = (("wide", 1080, 440, 24.0), ("medium", 660, 430, 20.0), ("narrow", 340, 460, 15.0))
+_SIZES = (("wide", 1080, 480, 17.0), ("medium", 660, 440, 16.0), ("narrow", 340, 460, 14.0))
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _COARSE = (0.001, 0.01, 0.1, 1.0, 10.0, _MINUTE, 10 * _MINUTE, _HOUR, 10 * _HOUR, 4 * _DAY, 40 * _DAY)
 _STEPS = (1, 2, 5, 10, 20, 30)
@@ -49,7 +50,7 @@ class Scale:
 def pictures(ways: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
     """The scatter picture in three widths, or none without a scored way.
 
-    ways: rows as `view` makes them (`title`, `value`, `low`, `high`, `fit`, `verdict`, `recommended`, `tip`).
+    ways: rows as `view` makes them (`title`, `value`, `low`, `high`, `fit`, `shape`, `recommended`, `tip`).
     """
     shown = [way for way in ways if way["value"] is not None]
     return [_picture(shown, metric, *size) for size in _SIZES] if shown else []
@@ -93,7 +94,9 @@ def _time_name(tick: float) -> str:
     return f"{tick * 1000:g} ms"
 
 
-def _picture(ways: list[dict[str, Any]], metric: str, name: str, width: int, height: int, longest: float) -> dict[str, Any]:
+def _picture(
+    ways: list[dict[str, Any]], metric: str, name: str, width: int, height: int, longest: float
+) -> dict[str, Any]:
     low, high = score_domain(ways)
     ticks_y = score_ticks(low, high)
     left = 14 + max(fmt.width(text, SMALL_FONT) for _, text in ticks_y or [(0, "0.00")])
@@ -101,11 +104,11 @@ def _picture(ways: list[dict[str, Any]], metric: str, name: str, width: int, hei
     timed = [way["fit"] for way in ways if way["fit"] is not None and way["fit"] >= NO_TIME]
     zero_x = frame[0] + 34.0 if len(timed) < len(ways) else None
     x = _time_scale(timed, frame, zero_x)
-    y = Scale(low, high, frame[3] - 16.0, frame[1] + 16.0)
+    y = Scale(low, high, frame[3] - 16.0, frame[1] + 36.0)
     points = [_point(way, x, y, zero_x, longest) for way in ways]
     _place_labels(points, frame)
     fast = [way["fit"] for way in ways if way["fit"] is None or way["fit"] < NO_TIME]
-    best = next((point["y"] for point in points if point["verdict"] == "best"), None)
+    best = next((point["y"] for point in points if point["shape"] == "best"), None)
     most = max(3, int((frame[2] - frame[0]) / 75))
     return {
         "name": name,
@@ -134,7 +137,14 @@ def _time_scale(timed: list[float], frame: Box, zero_x: float | None) -> Scale:
 def _visible_ticks(x: Scale, most: int) -> list[tuple[float, str]]:
     # The axis goes a little beyond the outermost points; ticks may stand there too.
     beyond = 20.0 / (x.end - x.start) * (x.high - x.low)
-    return time_ticks(10 ** (x.low - beyond), 10 ** (x.high + beyond), most)
+    kept: list[tuple[float, str]] = []
+    free_from = -math.inf
+    for value, text in time_ticks(10 ** (x.low - beyond), 10 ** (x.high + beyond), most):
+        half = fmt.width(text, SMALL_FONT) / 2 + 4.0
+        if x(value) - half >= free_from:
+            kept.append((value, text))
+            free_from = x(value) + half
+    return kept
 
 
 def _point(way: dict[str, Any], x: Scale, y: Scale, zero_x: float | None, longest: float) -> dict[str, Any]:
@@ -146,7 +156,7 @@ def _point(way: dict[str, Any], x: Scale, y: Scale, zero_x: float | None, longes
         "y": y(way["value"]),
         "top": y(way["high"]) if whisker else None,
         "bottom": y(way["low"]) if whisker else None,
-        "verdict": way["verdict"],
+        "shape": way["shape"],
         "recommended": way["recommended"],
         "tip": way["tip"],
         "lines": _lines(way["title"], longest),
@@ -154,16 +164,19 @@ def _point(way: dict[str, Any], x: Scale, y: Scale, zero_x: float | None, longes
 
 
 def _lines(title: str, longest: float) -> list[str]:
-    """A title on one line, or on two where it is long; `longest` in letters."""
+    """A title on one line, or on up to three where it is long; `longest` in letters."""
     limit = longest * 0.62 * FONT
-    if fmt.width(title, FONT) <= limit:
-        return [title]
-    words, first = title.split(), ""
-    while words and fmt.width(f"{first} {words[0]}", FONT) <= limit:
-        first = f"{first} {words.pop(0)}".strip()
-    if not first:
-        return [fmt.fit_width(title, FONT, limit)]
-    return [first, fmt.fit_width(" ".join(words), FONT, limit)] if words else [first]
+    lines = [""]
+    for word in title.split():
+        joined = f"{lines[-1]} {word}".strip()
+        if lines[-1] and fmt.width(joined, FONT) > limit:
+            lines.append(word)
+        else:
+            lines[-1] = joined
+    kept = lines[:MOST_LINES]
+    if len(lines) > MOST_LINES:
+        kept[-1] += "…"
+    return [fmt.fit_width(line, FONT, limit * 1.1) for line in kept]
 
 
 def _place_labels(points: list[dict[str, Any]], frame: Box) -> None:
@@ -179,7 +192,8 @@ def _place_labels(points: list[dict[str, Any]], frame: Box) -> None:
         if point["top"] is not None:
             own.append((point["x"] - 3, point["top"], point["x"] + 3, point["bottom"]))
         anchors.append(Anchor(point["x"], point["y"], wide, tall, tuple(own)))
-    for point, spot in zip(points, place(anchors, frame), strict=True):
+    room: Box = (frame[0] + 6.0, frame[1] - 14.0, frame[2], frame[3] - 4.0)
+    for point, spot in zip(points, place(anchors, room), strict=True):
         middle = (spot.box[0] + spot.box[2]) / 2
         side = "end" if spot.box[2] <= point["x"] else "start" if spot.box[0] >= point["x"] else "middle"
         point["text_x"] = {"end": spot.box[2], "start": spot.box[0], "middle": middle}[side]

@@ -8,6 +8,7 @@ from typing import Any
 from tailorlm.comparison.report import format as fmt
 
 LONGEST_TEXT = 600
+SHORT_FINGERPRINT = 16  # the whole of it stands in comparison.json
 
 _PARTS = (("train", "Train"), ("validation", "Validation"), ("test", "Test"))
 
@@ -16,21 +17,21 @@ def reading(result: dict[str, Any], metric: str) -> list[str]:
     """How to read the table, in a few sentences that anybody understands."""
     settings, rows = result.get("settings") or {}, ((result.get("data") or {}).get("test") or {}).get("rows")
     level = fmt.number(settings.get("level")) or 0.95
-    others = sum(1 for way in result.get("ways") or [] if way.get("against_best"))
+    ways = [way for way in result.get("ways") or [] if way.get("status") != "failed"]
     told = [
-        f"The bracket behind a score is its {fmt.percent(level)} interval: where the {metric} on endless rows of this kind plausibly "
-        f"lies, given what was seen on {fmt.whole(rows)} test rows."
+        f"The bracket behind a score is its {fmt.percent(level)} interval: where the {metric} on endless rows of this "
+        f"kind plausibly lies, given what was seen on {fmt.whole(rows)} test rows."
     ]
-    if not others:
+    if not any(way.get("against_best") for way in ways):
         return told
-    at_once = f", corrected for making {others} such comparisons at once" if others > 1 else ""
     return [
         *told,
-        "Every way answered the same test rows, so each is compared with the best one row by row. The adjusted p says how often chance "
-        f"alone would show a difference this large if the two were equally good{at_once}.",
+        "Every way answered the same test rows, so each is compared with the best one row by row. The adjusted p says "
+        "how often chance alone would show a difference this large if the two were equally good, corrected for "
+        f"comparing {len(ways)} ways and for picking the best of them.",
         f"A way is called worse where the adjusted p is below {1 - level:.4g}.",
-        "“Cannot be told apart” does not mean equal: these rows do not suffice to say which of the two is better, and more test rows might. "
-        "Until then, cost is a fair reason to choose.",
+        "“Cannot be told apart” does not mean equal: these rows do not suffice to say which of the two is better, and "
+        "more test rows might. Until then, cost is a fair reason to choose.",
     ]
 
 
@@ -42,10 +43,9 @@ def data(result: dict[str, Any]) -> dict[str, Any]:
         part = facts.get(key)
         if not part:
             continue
-        taken = fmt.one_line(part.get("taken_from"))
-        source = fmt.one_line(part.get("source")) or (f"taken from the {taken} rows" if taken else fmt.NOTHING)
-        finger = fmt.one_line(part.get("fingerprint"))
-        parts.append({"title": title, "rows": fmt.whole(part.get("rows")), "source": source, "fingerprint": finger or fmt.NOTHING})
+        source = fmt.one_line(part.get("source")) or _taken(part)
+        finger = fmt.one_line(part.get("fingerprint"), SHORT_FINGERPRINT + 1) or fmt.NOTHING
+        parts.append({"title": title, "rows": fmt.whole(part.get("rows")), "source": source, "fingerprint": finger})
     findings = [
         {
             "code": fmt.one_line(finding.get("code")),
@@ -54,7 +54,11 @@ def data(result: dict[str, Any]) -> dict[str, Any]:
         }
         for finding in facts.get("findings") or []
     ]
-    return {"parts": parts, "notes": [fmt.one_line(note, 400) for note in facts.get("notes") or []], "findings": findings}
+    return {
+        "parts": parts,
+        "notes": [fmt.one_line(note, 400) for note in facts.get("notes") or []],
+        "findings": findings,
+    }
 
 
 def per_label(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,7 +85,7 @@ def most_confused(result: dict[str, Any]) -> list[dict[str, str]]:
     pairs = []
     for pair in result.get("most_confused") or []:
         total = fmt.number(totals.get(fmt.clean(pair.get("gold"))))
-        of = f" of {fmt.plural(int(total), 'row')}" if total else ""
+        of = f" of {fmt.whole(total)}" if total else ""
         gold, predicted = fmt.one_line(pair.get("gold"), 120), fmt.one_line(pair.get("predicted"), 120)
         pairs.append({"gold": gold, "predicted": predicted, "count": fmt.whole(pair.get("count")), "of": of})
     return pairs
@@ -89,7 +93,9 @@ def most_confused(result: dict[str, Any]) -> list[dict[str, str]]:
 
 def answered_rows(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """Test rows with what each way answered; ways that gave one answer stand together, the right answer first."""
-    titles = {way.get("name"): fmt.one_line(way.get("title") or way.get("name"), 80) for way in result.get("ways") or []}
+    titles = {
+        way.get("name"): fmt.one_line(way.get("title") or way.get("name"), 80) for way in result.get("ways") or []
+    }
     rows = []
     for row in result.get(key) or []:
         gold = fmt.clean(row.get("gold"))
@@ -97,7 +103,10 @@ def answered_rows(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
         for name, answer in (row.get("answers") or {}).items():
             groups.setdefault(fmt.clean(answer), []).append(titles.get(name) or fmt.one_line(name, 80))
         ordered = sorted(groups.items(), key=lambda item: (item[0] != gold, -len(item[1]), item[0]))
-        answers = [{"label": fmt.one_line(label, 120) or "(no answer)", "right": label == gold, "ways": ways} for label, ways in ordered]
+        answers = [
+            {"label": fmt.one_line(label, 120) or "(no answer)", "right": label == gold, "ways": ways}
+            for label, ways in ordered
+        ]
         shown = {"id": fmt.one_line(row.get("id"), 120), "gold": fmt.one_line(row.get("gold"), 120), "answers": answers}
         rows.append({**shown, **_short_text(row.get("text"))})
     return rows
@@ -105,12 +114,11 @@ def answered_rows(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:
     """Every metric of every way with interval, n and the value of each seed, and both tests against the best."""
-    rows = []
+    rows, main = [], (result.get("metric") or {}).get("name")
     for way, title in _in_order(result, order):
         against = way.get("against_best") or {}
-        for number, name in enumerate(way.get("scores") or {}):
-            entry = way["scores"][name]
-            first = number == 0
+        for name, entry in (way.get("scores") or {}).items():
+            first = name == main
             rows.append(
                 {
                     "title": title,
@@ -118,6 +126,7 @@ def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:
                     "score": fmt.score_interval(entry),
                     "n": fmt.whole(entry.get("n")),
                     "seeds": " · ".join(fmt.score(value) for value in entry.get("per_seed") or []) or fmt.NOTHING,
+                    "won_lost": _won_lost(against) if first else "",
                     "p_bootstrap": fmt.p_value(against.get("p_bootstrap")) if first else "",
                     "p_adjusted": fmt.p_value(against.get("p_adjusted")) if first else "",
                     "p_mcnemar": fmt.p_value(against.get("p_mcnemar")) if first else "",
@@ -140,8 +149,7 @@ def search(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
                 seed = fmt.setting(seeds[number]) if number < len(seeds) else str(number)
                 tables.append({"seed": seed, **_tries(tries, chosen[number] if number < len(chosen) else {})})
         said = "; ".join(dict.fromkeys(_settings_text(entry) for entry in chosen if entry))
-        amount = sum(len(table["rows"]) for table in tables)
-        summary = (f"{fmt.plural(amount, 'setting')} tried" if amount else "nothing to search") + (f", chosen: {said}" if said else "")
+        summary = _tried([len(table["rows"]) for table in tables]) + (f", chosen: {said}" if said else "")
         told.append({"title": title, "summary": fmt.one_line(summary, 300), "tables": tables})
     return told
 
@@ -160,9 +168,11 @@ def recipes(result: dict[str, Any], order: list[Any]) -> list[dict[str, str]]:
 def origin(result: dict[str, Any]) -> dict[str, Any]:
     """How the comparison came about: command, settings, environment."""
     base, runs = result.get("base") or {}, [run for way in result.get("ways") or [] for run in way.get("runs") or []]
-    settings = [(fmt.one_line(key).replace("_", " "), fmt.setting(value)) for key, value in (result.get("settings") or {}).items()]
-    environment = [(fmt.one_line(key).replace("_", " "), fmt.setting(value)) for key, value in (result.get("environment") or {}).items()]
-    environment.append(("base fingerprint", fmt.one_line(base.get("fingerprint")) or fmt.NOTHING))
+    settings = [_pair(key, value) for key, value in (result.get("settings") or {}).items()]
+    environment = [_pair(key, value) for key, value in (result.get("environment") or {}).items()]
+    environment.append(
+        ("base fingerprint", fmt.one_line(base.get("fingerprint"), SHORT_FINGERPRINT + 1) or fmt.NOTHING)
+    )
     shown = [fmt.one_line(run, 120) for run in runs]
     return {"repeat": fmt.clean(result.get("repeat")), "settings": settings, "environment": environment, "runs": shown}
 
@@ -174,6 +184,23 @@ def _in_order(result: dict[str, Any], order: list[Any], failed: bool = False) ->
         way = ways[name]
         if failed or way.get("status") != "failed":
             yield way, fmt.one_line(way.get("title") or name, 80)
+
+
+def _pair(key: str, value: Any) -> tuple[str, str]:
+    shown = fmt.size(value) if key.endswith("_bytes") else fmt.setting(value)
+    return fmt.one_line(key).removesuffix("_bytes").replace("_", " "), shown
+
+
+def _won_lost(against: dict[str, Any]) -> str:
+    won, lost = fmt.number(against.get("rows_won")), fmt.number(against.get("rows_lost"))
+    return fmt.NOTHING if won is None or lost is None else f"{won:,.0f} / {lost:,.0f}"
+
+
+def _taken(part: dict[str, Any]) -> str:
+    taken, trial = fmt.one_line(part.get("taken_from")), fmt.number(part.get("trial_rows"))
+    if not taken:
+        return fmt.NOTHING
+    return f"taken from the {taken} rows" + (f"; a trial learned from {fmt.whole(trial)} others" if trial else "")
 
 
 def _short_text(text: Any) -> dict[str, Any]:
@@ -200,7 +227,14 @@ def _tries(tries: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any
                 "epochs": fmt.setting(entry.get("epochs")),
             }
         )
-    return {"keys": [fmt.one_line(key, 80) for key in keys], "rows": rows}
+    return {"names": [fmt.one_line(key, 80) for key in keys], "rows": rows}
+
+
+def _tried(amounts: list[int]) -> str:
+    if not amounts:
+        return "nothing to search"
+    each = f" with each of {len(amounts)} seeds" if len(amounts) > 1 and len(set(amounts)) == 1 else ""
+    return f"{fmt.plural(amounts[0] if each else sum(amounts), 'setting')} tried{each}"
 
 
 def _settings_text(settings: dict[str, Any]) -> str:

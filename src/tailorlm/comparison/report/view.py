@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tailorlm.comparison.report import format as fmt
@@ -15,14 +16,15 @@ _SHAPES = {"best": "best", "cannot be told apart": "same", "worse": "worse"}
 
 
 def summary_rows(result: dict[str, Any]) -> list[list[str]]:
-    """The comparison's table as short texts, best way first, failed ways last; one list per way, as in `COLUMNS`.
+    """The comparison's table as short texts: one list per way, in the order of `result["ways"]`, as in `COLUMNS`.
 
     result: the content of comparison.json. The cells hold no control characters, but a way's name may hold square
-    brackets: print them with `rich.text.Text`, not as markup. Choose `render_markdown` for a page instead of a table.
+    brackets: escape them where the terminal reads markup. Choose `render_markdown` for a page instead of a table.
     Example: `summary_rows(result)[0][1]` is '0.868 [0.843, 0.891]'.
     """
-    rows = []
-    for way in way_rows(result):
+    metric, rows = _metric(result), []
+    for given in result.get("ways") or []:
+        way = _way_row(given, result, metric)
         verdict = way["verdict"] + (", recommended" if way["recommended"] else "")
         cells = [way["title"], way["score_text"], way["difference_text"], verdict, way["fit_text"]]
         rows.append([*cells, way["per_row_text"], way["memory_text"], way["stored_text"]])
@@ -43,16 +45,19 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "scored": len(scored),
         "any_difference": any(way["difference_text"] != fmt.NOTHING for way in ways),
         "bars": _bars(scored),
-        "pictures": pictures(ways, metric["title"]),
+        "pictures": pictures(ways, metric["title"]) if len(scored) > 1 else [],  # one point compares nothing
         "picture_words": _picture_words(scored, metric),
-        "reading": sections.reading(result, metric["title"]),
+        "reading": sections.reading(result, fmt.metric_words(metric["name"])),
         "data": sections.data(result),
         "per_label": sections.per_label(result),
         "heatmap": heatmap(result.get("confusion")),
+        "heatmap_words": _heatmap_words(result),
         "label_count": len((result.get("confusion") or {}).get("labels") or []),
         "most_confused": sections.most_confused(result),
         "disagreements": sections.answered_rows(result, "disagreements"),
+        "all_wrong_total": int(fmt.number(result.get("all_wrong_total")) or 0),
         "all_wrong": sections.answered_rows(result, "all_wrong"),
+        "all_wrong_title": "Rows that every way gets wrong" if len(scored) > 1 else "Rows answered wrongly",
         "scores": sections.every_score(result, [way["name"] for way in ways]),
         "search": sections.search(result, [way["name"] for way in ways]),
         "recipes": sections.recipes(result, [way["name"] for way in ways]),
@@ -82,6 +87,7 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
     return {
         "name": way.get("name"),
         "title": title,
+        "called": "" if _same_words(title, way.get("name")) else fmt.one_line(way.get("name"), 80),
         "summary": fmt.one_line(way.get("summary")),
         "failed": failed,
         "error": fmt.clean(way.get("error") or "no message was left"),
@@ -92,11 +98,14 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
         "low": fmt.number(main.get("low")),
         "high": fmt.number(main.get("high")),
         "fit": fit,
+        "bar": None,
         "tip": tip + ("; recommended" if recommended else ""),
         "score_text": score_text,
         "value_text": fmt.score(main.get("value")),
         "interval_text": fmt.interval(main.get("low"), main.get("high")),
-        "second_text": fmt.score((scores.get(metric["second"]) or {}).get("value")) if metric["second"] else fmt.NOTHING,
+        "second_text": fmt.score((scores.get(metric["second"]) or {}).get("value"))
+        if metric["second"]
+        else fmt.NOTHING,
         "difference_text": difference_text,
         "difference_value": fmt.difference(against.get("difference")),
         "difference_interval": difference_text.partition(" ")[2],
@@ -126,29 +135,43 @@ def _metric(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _head(result: dict[str, Any], ways: list[dict[str, Any]]) -> dict[str, Any]:
-    task, base, facts = result.get("task") or {}, result.get("base") or {}, result.get("data") or {}
+    task, facts = result.get("task") or {}, result.get("data") or {}
     labels = len(task.get("labels") or [])
-    what = f"to {fmt.one_line(task.get('name') or 'answer')} {fmt.one_line(task.get('text') or 'rows')}"
-    what += f" into {fmt.plural(labels, 'label')}" if labels else ""
-    train, test = ((facts.get(part) or {}).get("rows") for part in ("train", "test"))
-    origin = fmt.one_line(base.get("origin"))
+    train, test = (fmt.whole((facts.get(part) or {}).get("rows")) for part in ("train", "test"))
+    base = _base(result.get("base") or {})
+    what = f"{fmt.plural(len(ways), 'way')} to {fmt.one_line(task.get('name') or 'answer')} rows"
+    each = "Every way" if len(ways) > 1 else "The way"
+    same = "the same " if len(ways) > 1 else ""
     return {
         "title": fmt.one_line(result.get("title") or "Comparison", 120),
-        "what": f"{fmt.plural(len(ways), 'way')} {what}" + (" compared" if len(ways) > 1 else ""),
-        "base": fmt.one_line(base.get("name")) + (f" ({origin})" if origin and origin != fmt.one_line(base.get("name")) else ""),
-        "train_rows": fmt.whole(train),
-        "test_rows": fmt.whole(test),
+        "what": what + (f" into {fmt.plural(labels, 'label')}" if labels else ""),
+        "fairness": f"{each} began from the base model {base}, learned from {same}{train} train rows and answered "
+        f"{same}{test} test rows.",
+        "test_rows": test,
         "date": fmt.date(result.get("created")),
-        "version": fmt.one_line(result.get("tailorlm")),
-        "took": fmt.seconds(result.get("seconds")),
+        "made_by": f"tailorlm {fmt.one_line(result.get('tailorlm'))}".rstrip(),
+        # A comparison whose runs were all finished before takes no time that is worth a word.
+        "took": f" in {fmt.seconds(result.get('seconds'))}" if (fmt.number(result.get("seconds")) or 0.0) >= 1 else "",
+        "level": fmt.percent((result.get("settings") or {}).get("level", 0.95)),
     }
+
+
+def _base(base: dict[str, Any]) -> str:
+    name, origin = fmt.one_line(base.get("name")), fmt.one_line(base.get("origin"))
+    return f"{name} ({origin})" if name and origin and origin != name else name or origin or "of their recipes"
 
 
 def _answer(result: dict[str, Any], ways: list[dict[str, Any]], metric: dict[str, Any]) -> dict[str, Any]:
     reason = fmt.one_line(result.get("reason"))
     chosen = next((way for way in ways if way["recommended"]), None)
     if chosen is None:
-        return {"title": None, "summary": "", "reason": reason or "No way could be fitted and scored.", "figures": []}
+        return {
+            "title": None,
+            "joint": "",
+            "summary": "",
+            "reason": reason or "No way could be fitted and scored.",
+            "figures": [],
+        }
     figures = [
         (metric["title"], chosen["value_text"], chosen["interval_text"]),
         ("To fit, search included", chosen["fit_text"], f"last fit {chosen['last_fit_text']}"),
@@ -157,7 +180,17 @@ def _answer(result: dict[str, Any], ways: list[dict[str, Any]], metric: dict[str
         ("To store", chosen["stored_text"], f"{chosen['trainable_text']} trained parameters"),
     ]
     shown = [{"label": label, "value": value, "note": note} for label, value, note in figures]
-    return {"title": chosen["title"], "summary": chosen["summary"], "reason": reason, "figures": shown}
+    # A reason that begins with the way's own name goes on behind its title: "Use LoRA: 0.868 accuracy, the best, …".
+    prefix = f"{fmt.one_line(chosen['name'])}: "
+    goes_on = reason.startswith(prefix)
+    reason = reason.removeprefix(prefix)
+    return {
+        "title": chosen["title"],
+        "joint": ":" if goes_on else ".",
+        "summary": chosen["summary"],
+        "reason": reason,
+        "figures": shown,
+    }
 
 
 def _bars(scored: list[dict[str, Any]]) -> dict[str, Any]:
@@ -171,8 +204,17 @@ def _bars(scored: list[dict[str, Any]]) -> dict[str, Any]:
     for way in scored:
         whisker = way["low"] is not None and way["high"] is not None
         ends = (at(way["low"]), at(way["high"])) if whisker else (at(way["value"]),) * 2
-        way["bar"] = {"low": ends[0], "high": ends[1], "at": at(way["value"]), "best": None if best is None else at(best)}
+        way["bar"] = {
+            "low": ends[0],
+            "high": ends[1],
+            "at": at(way["value"]),
+            "best": None if best is None else at(best),
+        }
     return {"low": fmt.score(low), "high": fmt.score(high)}
+
+
+def _same_words(title: str, name: Any) -> bool:
+    return re.sub(r"\W|_", "", title).lower() == re.sub(r"\W|_", "", str(name)).lower()
 
 
 def _picture_words(scored: list[dict[str, Any]], metric: dict[str, Any]) -> str:
@@ -183,5 +225,17 @@ def _picture_words(scored: list[dict[str, Any]], metric: dict[str, Any]) -> str:
     best, slowest = scored[0], max(scored, key=lambda way: way["fit"] or 0.0)
     said += f"Best score: {best['title']} with {best['score_text']}, {best['fit_text']} to fit. "
     chosen = next((way for way in scored if way["recommended"]), None)
-    said += f"Recommended: {chosen['title']} with {chosen['score_text']}, {chosen['fit_text']} to fit. " if chosen else ""
+    said += (
+        f"Recommended: {chosen['title']} with {chosen['score_text']}, {chosen['fit_text']} to fit. " if chosen else ""
+    )
     return said + f"Slowest to fit: {slowest['title']}, {slowest['fit_text']}. The table below holds every figure."
+
+
+def _heatmap_words(result: dict[str, Any]) -> str:
+    counts = (result.get("confusion") or {}).get("counts") or []
+    right = sum(row[i] for i, row in enumerate(counts) if i < len(row))
+    total = sum(sum(row) for row in counts)
+    return (
+        f"Confusion matrix of {fmt.plural(len(counts), 'label')}: {right:,} of {total:,} test rows on the diagonal, "
+        "which is right. The table above names the most frequent mistakes."
+    )

@@ -1,4 +1,5 @@
-"""TSV: like CSV with tabs. Quotes mean the same as there, as spreadsheets and pandas write them."""
+"""TSV: like CSV with tabs. Quotes mean the same as there, as spreadsheets and pandas write them, unless the file shows
+that they are plain characters (as the standard of the format and many research data sets have it)."""
 
 from __future__ import annotations
 
@@ -10,5 +11,8 @@ from tailorlm.data.source import Source
 
 
 def read_tsv(source: Source) -> Iterator[Row | BadRow]:
-    """The rows of a TSV file; see `readers.csv.read_csv`, with a tab in the place of the comma."""
-    return read_delimited(source, "\t")
+    """The rows of a TSV file; see `readers.csv.read_csv`, with a tab in the place of the comma.
+
+    Where the first lines only make sense with quotes as plain characters they are kept as such, and a note says so.
+    """
+    return read_delimited(source, "\t", may_be_plain=True)

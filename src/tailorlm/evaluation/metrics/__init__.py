@@ -11,13 +11,13 @@ TABLE = {
     "macro_f1": "tailorlm.evaluation.metrics.macro_f1:MacroF1",
 }
 
-METRICS = Registry("metric", TABLE, "tailorlm.metrics")
+metrics = Registry("metric", TABLE, "tailorlm.metrics")
 
 
 def metric_of(metric: str | Metric) -> Metric:
     """The metric itself, for a registered name or a metric; an unknown name is a UsageError with near misses."""
-    found: Metric = METRICS.get(metric)() if isinstance(metric, str) else metric
+    found: Metric = metrics.get(metric)() if isinstance(metric, str) else metric
     return found
 
 
-__all__ = ["METRICS", "TABLE", "Metric", "metric_of"]
+__all__ = ["TABLE", "Metric", "metric_of", "metrics"]

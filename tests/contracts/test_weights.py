@@ -1,0 +1,367 @@
+"""The contract of weights parts, over every registered part, architecture and pooling that make sense together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tailorlm
+from tailorlm.core.errors import TailorError
+from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.heads import Linear, load_head, save_head
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import embed, label_scores
+from tailorlm.objectives.labels import Labels
+from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.presets import PRESETS
+from tailorlm.training.loop import Job, train
+from tailorlm.training.settings import TrainSettings
+from tailorlm.training.source import TokenSource
+from tailorlm.weights import weights
+from tiny import ARCHITECTURES, labelled
+
+Base = Callable[..., Path]
+TRAINED = [name for name in weights if weights.get(name).trains]
+CLASSICAL = [name for name in weights if not weights.get(name).trains]
+POOLINGS = [(name, pooling) for name in ARCHITECTURES for pooling in ("mean", "native")] + [
+    ("bert", "cls"),
+    ("gpt2", "last"),
+]
+WITHOUT_BIASES = ("llama", "modernbert")
+CASES = [
+    (part, name, pooling)
+    for part in TRAINED
+    for name, pooling in POOLINGS
+    if not (part == "bias" and name in WITHOUT_BIASES)
+]
+ROWS = labelled(12, 3)
+# One setting that is not the default, so that what a part saves of its settings counts.
+SETTINGS = {"lora": {"r": 3, "alpha": 7.0, "targets": "all"}, "top_layers": {"layers": 1}}
+
+
+def test_the_suite_found_every_part() -> None:
+    assert sorted(TRAINED + CLASSICAL) == sorted(weights)
+    assert TRAINED == ["head", "top_layers", "bias", "lora", "full"]
+    assert CLASSICAL == ["features"]
+    assert len(ARCHITECTURES) == 7
+    assert len(CASES) == 5 * (7 * 2 + 2) - 2 * 2
+
+
+def model_of(folder: Path, pooling: str, *, seed: int = 0) -> TextModel:
+    torch.manual_seed(seed)  # native heads draw their first weights while loading
+    model = load_model(resolve(str(folder)), labels=ROWS.labels, pooling=pooling)
+    if pooling != "native":
+        model.head = Linear.fresh(model.width, len(ROWS.labels), generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def answers(model: TextModel) -> torch.Tensor:
+    return torch.from_numpy(label_scores(model, ROWS.texts))
+
+
+def bare_answers(model: TextModel) -> torch.Tensor:
+    """What the body alone says: logits of a native model, pooled vectors of any other."""
+    return answers(model) if model.pooling == "native" else torch.from_numpy(embed(model, ROWS.texts))
+
+
+def tensors(model: TextModel) -> dict[str, torch.Tensor]:
+    """Copies of all parameters and buffers, under names that a wrapper around the body does not change."""
+    found = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {plain_name(name): value.detach().clone() for name, value in found.items()}
+
+
+def plain_name(name: str) -> str:
+    return name.replace("base_model.model.", "").replace(".base_layer", "").replace(".original_module", "")
+
+
+@dataclass
+class Case:
+    """A part attached to a model and trained for three steps, with what stood there before."""
+
+    part: object
+    name: str
+    model: TextModel
+    folder: Path
+    pooling: str
+    bare: torch.Tensor
+    before: dict[str, torch.Tensor]
+    names: list[str]
+    started: dict[str, torch.Tensor]
+    gradients: dict[str, torch.Tensor]
+
+    def fresh(self) -> TextModel:
+        """The base once more, with another random head."""
+        return model_of(self.folder, self.pooling, seed=99)
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request: pytest.FixtureRequest, base: Base) -> Iterator[Case]:
+    name, architecture, pooling = request.param
+    part_class = weights.get(name)
+    part = part_class(part_class.Settings(lr=0.01, **SETTINGS.get(name, {})))
+    folder = base(architecture, "mean")
+    model = model_of(folder, pooling)
+    bare, before = bare_answers(model), tensors(model)
+    names = part.attach(model)
+    parameters = dict(model.named_parameters())
+    gradients: dict[str, torch.Tensor] = {}
+    for key in names:
+        parameters[key].register_hook(_first(gradients, key))
+    started = {key: parameters[key].detach().clone() for key in names}
+    # No decay and no warm-up: what moves moves by its gradient, from the first step on.
+    settings = TrainSettings(epochs=1, rows_per_step=4, warmup=0.0, weight_decay=0.0, schedule="constant")
+    trained = train(
+        Job(TokenSource(model, ROWS.texts), names, Labels(Labels.Settings()), ROWS.codes, ROWS.ids, settings, 0.01, 0)
+    )
+    assert len(trained.losses) == 3
+    yield Case(part, name, model, folder, pooling, bare, before, names, started, gradients)
+
+
+def _first(gradients: dict[str, torch.Tensor], name: str) -> Callable[[torch.Tensor], None]:
+    def hook(gradient: torch.Tensor) -> None:  # what a hook returns takes the gradient's place
+        gradients.setdefault(name, gradient.clone())
+
+    return hook
+
+
+def test_attach_returns_exactly_what_learns(case: Case) -> None:
+    parameters = dict(case.model.named_parameters())
+    assert case.names == sorted(set(case.names))
+    assert set(case.names) == {name for name, p in parameters.items() if p.requires_grad}
+    assert set(case.model.head_parameters()) & set(case.names), "the head always learns"
+
+
+def test_only_what_learns_changes(case: Case) -> None:
+    parameters = dict(case.model.named_parameters())
+    for name in case.names:
+        assert name in case.gradients, f"{name} has no gradient at step 1"
+        assert torch.isfinite(case.gradients[name]).all()
+        assert not torch.equal(parameters[name], case.started[name]), f"{name} has not moved"
+    # LoRA's second factor begins at zero, so the first has a zero gradient at step 1; nothing else may.
+    still = {name for name in case.names if not case.gradients[name].any()}
+    assert all(case.name == "lora" and ".lora_A." in name for name in still), still
+    assert all(p.grad is None for name, p in parameters.items() if name not in case.names)
+
+    after, learnt = tensors(case.model), {plain_name(name) for name in case.names}
+    compared = [name for name in case.before if name in after and name not in learnt]
+    for name in compared:
+        assert torch.equal(after[name], case.before[name]), f"{name} was frozen and has changed"
+    assert len(compared) + len(learnt & set(case.before)) >= len(case.before)
+
+
+def test_what_learns_is_what_the_part_says(case: Case) -> None:
+    body = [
+        name
+        for name in case.names
+        if not name.startswith("head.") and plain_name(name) not in case.model.head_parameters()
+    ]
+    inner = [name for name in body if name not in case.model.head_parameters()]
+    pooler = [name for name in case.names if ".pooler." in name]
+    assert not pooler or case.pooling == "native", "a pooler whose output nobody reads cannot learn"
+    if case.name == "head":
+        assert inner == []
+    elif case.name == "lora":
+        assert inner
+        assert all(".lora_" in name for name in inner)
+    elif case.name == "bias":
+        assert inner
+        assert all(name.endswith("bias") for name in inner)
+    elif case.name == "top_layers":
+        assert inner
+        assert not any(f".{n}." in name for name in inner for n in (0, 1)), "a lower block learns"
+        assert any(".2." in name for name in inner)
+        assert not any("emb" in name or "wte" in name or "wpe" in name for name in inner)
+    else:
+        every = {
+            name for name, _ in case.model.named_parameters() if case.pooling == "native" or ".pooler." not in name
+        }
+        assert set(case.names) == every
+
+
+def test_save_and_load_give_the_same_answers_to_the_bit(case: Case, tmp_path: Path) -> None:
+    case.part.save(case.model, tmp_path)
+    if case.model.head is not None:
+        save_head(case.model.head, tmp_path)
+    clean(tmp_path, case.folder)
+    fresh = case.fresh()
+    part = type(case.part)(case.part.settings)
+    part.load(fresh, tmp_path)
+    fresh.head = load_head(tmp_path) if case.pooling != "native" else None
+    fresh.eval()
+    assert torch.equal(answers(fresh), answers(case.model))
+
+
+def test_merge_changes_no_answer(case: Case, tmp_path: Path) -> None:
+    if not hasattr(case.part, "merge"):
+        assert case.name != "lora"
+        return
+    expected = answers(case.model)
+    case.part.save(case.model, tmp_path)
+    fresh = case.fresh()
+    fresh.head = case.model.head
+    other = type(case.part)(case.part.settings)
+    other.load(fresh, tmp_path)
+    other.merge(fresh)
+    assert not [name for name, _ in fresh.named_parameters() if "lora" in name]
+    assert sorted(name for name, _ in fresh.named_parameters()) == sorted(
+        name for name, _ in case.fresh().named_parameters()
+    )
+    assert (answers(fresh) - expected).abs().max() <= 1e-5
+
+
+def test_detach_gives_the_base_back(case: Case) -> None:  # the last of a case: it takes the part off
+    assert not torch.equal(bare_answers(case.model), case.bare) or case.name == "head"
+    case.part.detach(case.model)
+    assert torch.equal(bare_answers(case.model), case.bare)
+    assert not any(p.requires_grad for name, p in case.model.named_parameters())
+    assert [name for name, _ in case.model.body.named_parameters()] == [
+        name for name, _ in case.fresh().body.named_parameters()
+    ]
+
+
+def clean(folder: Path, base: Path) -> None:
+    """No pickle, no absolute path."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        assert path.suffix in {".safetensors", ".json", ".yaml", ".md", ".txt", ".jinja", ""}, path
+        content = path.read_bytes()
+        for place in (base, base.parent, folder, Path.home(), Path(tailorlm.__file__).parents[2]):
+            assert str(place).encode() not in content or str(place) == "/", f"{path.name} names {place}"
+        assert b"\x80\x04\x95" not in content[:64], f"{path.name} looks like a pickle"
+
+
+@pytest.mark.parametrize("pooling", ["mean", "native"])
+@pytest.mark.parametrize("architecture", WITHOUT_BIASES)
+def test_bias_refuses_models_without_biases(architecture: str, pooling: str, base: Base) -> None:
+    part_class = weights.get("bias")
+    with pytest.raises(TailorError, match="this model has no bias vectors") as error:
+        part_class(part_class.Settings()).attach(model_of(base(architecture), pooling))
+    assert error.value.got == architecture
+    assert "lora" in str(error.value)
+
+
+def test_parts_refuse_files_of_another_model(base: Base, tmp_path: Path) -> None:
+    """A folder whose tensors do not fit is an error for every part, never a half-loaded model."""
+    tried = 0
+    for name in TRAINED:
+        part_class = weights.get(name)
+        part, model = part_class(part_class.Settings()), model_of(base("bert"), "native")
+        part.attach(model)
+        folder = tmp_path / name
+        folder.mkdir()
+        part.save(model, folder)
+        other = model_of(base("distilbert"), "native")
+        if name == "full":  # a whole model is read as it is: only a missing one can be at fault
+            (folder / "model.safetensors").unlink()
+        with pytest.raises(
+            TailorError, match=r"does not fit the base model|cannot be loaded|holds no model.safetensors"
+        ):
+            part_class(part_class.Settings()).load(other, folder)
+        tried += 1
+    assert tried == 5
+
+
+# ---- the same through fit, the folder and a process that knows nothing but the folder
+
+LOADER = """
+import json, sys
+import numpy as np
+import torch
+from tailorlm.recipes.adaptation import Adaptation
+torch.set_num_threads(1)
+folders, texts, out = json.load(sys.stdin)
+np.savez(out, **{str(i): Adaptation.load(folder).scores(texts) for i, folder in enumerate(folders)})
+"""
+
+
+def test_every_method_answers_the_same_in_a_fresh_process(base: Base, tmp_path: Path) -> None:
+    rows, folders, scores = labelled(18, 3), [], []
+    task = {"part": "classify"}
+    for architecture, pooling in (("bert", "mean"), ("gpt2", "native")):
+        for name, preset in PRESETS.items():
+            recipe = preset.recipe(name, str(base(architecture, pooling)), task)
+            if recipe.stages:
+                recipe = recipe.changed({"stages.0.train.epochs": 1, "stages.0.train.warmup": 0})
+            adaptation = fit(recipe, rows).adaptation
+            folder = adaptation.save(tmp_path / f"{architecture}-{pooling}-{name}")
+            clean(folder, base(architecture, pooling))
+            folders.append(str(folder))
+            scores.append(adaptation.scores(rows.texts))
+            assert np.array_equal(Adaptation.load(folder).scores(rows.texts), scores[-1]), folder.name
+    assert len(folders) == 2 * 9
+    source = str(Path(tailorlm.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    given = json.dumps([folders, rows.texts, str(tmp_path / "scores.npz")])
+    subprocess.run(
+        [sys.executable, "-c", LOADER],
+        input=given,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    with np.load(tmp_path / "scores.npz") as loaded:
+        assert len(loaded.files) == len(folders)
+        for i, folder in enumerate(folders):
+            assert np.array_equal(loaded[str(i)], scores[i]), folder
+
+
+# ---- features: the classical contract
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "linear_svm"])
+@pytest.mark.parametrize("labels", [2, 5])
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_features_reproduces_scikit_learn(name: str, labels: int, classifier: str, base: Base) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+    rows = labelled(60, labels)
+    model = load_model(resolve(str(base("bert", "mean"))), labels=rows.labels, pooling="mean")
+    vectors = embed(model, rows.texts)
+    part_class = weights.get(name)
+    head = part_class(part_class.Settings(classifier=classifier, c=3.0)).fit(vectors, rows.codes, labels, seed=5)
+    model.head = head.eval()
+    ours = label_scores(model, rows.texts)
+    assert ours.shape == (60, labels)
+
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    if classifier == "logistic":
+        theirs = LogisticRegression(C=3.0, max_iter=2000).fit(unit, rows.codes)
+        powers = np.exp(ours - ours.max(1, keepdims=True))
+        assert np.abs(powers / powers.sum(1, keepdims=True) - theirs.predict_proba(unit)).max() <= 1e-5
+    else:
+        theirs = LinearSVC(C=3.0, random_state=5, max_iter=20_000).fit(unit, rows.codes)
+    decision = theirs.decision_function(unit)
+    if labels == 2:
+        assert np.abs((ours[:, 1] - ours[:, 0]) - decision).max() <= 1e-5
+    else:
+        assert np.abs(ours - decision).max() <= 1e-5
+    assert np.array_equal(ours.argmax(1), theirs.predict(unit))
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_features_leaves_the_body_alone_and_never_answers_a_label_without_rows(name: str, base: Base) -> None:
+    rows = labelled(30, 4)
+    model = load_model(resolve(str(base("bert", "mean"))), labels=rows.labels, pooling="mean")
+    before = tensors(model)
+    seen = [i for i in range(30) if rows.gold[i] != rows.labels[1]]
+    part_class = weights.get(name)
+    vectors = embed(model, rows.texts)
+    head = part_class(part_class.Settings()).fit(vectors[seen], rows.codes[seen], 4, seed=0)
+    scores = head(torch.from_numpy(vectors)).detach().numpy()
+    assert not (scores.argmax(1) == 1).any()
+    assert np.isfinite(scores).all()
+    assert all(torch.equal(value, before[key]) for key, value in tensors(model).items())

@@ -1,0 +1,184 @@
+"""Every key of a recipe changes something that can be seen; a new key without a line in the table here fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailorlm.context import contexts
+from tailorlm.core.config import validate
+from tailorlm.data.rows import Row, Rows
+from tailorlm.objectives import objectives
+from tailorlm.recipes.fit import Fitted, fit
+from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.tasks import tasks
+from tailorlm.training.settings import TrainSettings
+from tailorlm.training.source import TokenSource
+from tailorlm.weights import weights
+from tiny import labelled
+
+Base = Callable[..., Path]
+ROWS, VALIDATION = labelled(18, 3), labelled(9, 3, start=40)
+ASKED = [*labelled(6, 3, start=60).texts, "money " * 40]
+# Six steps: enough that steps, passes and schedules differ.
+QUICK = {"epochs": 2, "warmup": 0.0, "rows_per_step": 6}
+
+
+# ---- ways of seeing a difference: each takes a recipe and gives something that can be compared
+
+
+def scores(recipe: Recipe) -> Any:
+    return fit(recipe, ROWS).adaptation.scores(ASKED).round(7).tolist()
+
+
+def steps(recipe: Recipe) -> Any:
+    return len(fit(recipe, ROWS).trained[0].losses)
+
+
+def learning(recipe: Recipe) -> Any:
+    return fit(recipe, ROWS).trainable
+
+
+def card(recipe: Recipe) -> Any:
+    from tailorlm.recipes.card import model_card
+
+    record = {"labels": ["a", "b"], "base": {"origin": "somewhere"}, "pooling": "mean"}
+    return model_card(recipe, record, {})
+
+
+def passes_until_it_stops(recipe: Recipe) -> Any:
+    still = recipe.changed(
+        {"stages.0.weights.lr": 1e-12, "stages.0.train.epochs": 8}
+    )  # no pass is better than the first
+    fitted: Fitted = fit(still, ROWS, VALIDATION)
+    return len(fitted.trained[0].validation)
+
+
+def parts_of_a_step(recipe: Recipe) -> Any:
+    calls: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            TokenSource,
+            "scores",
+            lambda self, index, real=TokenSource.scores: (calls.append(len(index)), real(self, index))[1],
+        )
+        fit(recipe, ROWS)
+    return calls
+
+
+def prepared(recipe: Recipe) -> Any:
+    values = [
+        {"text": "a b", "label": "x", "other": "c d", "second": "y", "no": "7"},
+        {"text": "e", "label": "z", "other": "f", "second": "w", "no": "8"},
+    ]
+    rows = Rows(tuple(Row(v, "f.csv", i) for i, v in enumerate(values, 2)), tuple(values[0]))
+    ready = recipe.task.make().prepare(rows, what="train")
+    return ready.ids, ready.texts, ready.gold
+
+
+def grid(recipe: Recipe) -> Any:
+    return recipe.grid
+
+
+FIT = scores
+TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
+    ("weights-features", "classifier"): ("linear_svm", FIT),
+    ("weights-features", "c"): (0.1, FIT),
+    ("weights-head", "lr"): (0.001, FIT),
+    ("weights-head", "head_start"): ("probe", FIT),
+    ("weights-top_layers", "lr"): (0.001, FIT),
+    ("weights-top_layers", "layers"): (1, learning),
+    ("weights-top_layers", "head_start"): ("random", FIT),
+    ("weights-bias", "lr"): (0.01, FIT),
+    ("weights-bias", "head_start"): ("random", FIT),
+    ("weights-lora", "lr"): (0.01, FIT),
+    ("weights-lora", "head_start"): ("random", FIT),
+    ("weights-lora", "r"): (2, learning),
+    ("weights-lora", "alpha"): (64.0, FIT),
+    ("weights-lora", "dropout"): (0.5, FIT),
+    ("weights-lora", "targets"): ("query_value", learning),
+    ("weights-full", "lr"): (0.001, FIT),
+    ("weights-full", "head_start"): ("random", FIT),
+    ("objective-labels", "smoothing"): (0.5, FIT),
+    ("context-instruction", "template"): ("this is about {}", FIT),
+    ("context-examples", "k"): (1, FIT),
+    ("task-classify", "text"): ("other", prepared),
+    ("task-classify", "label"): ("second", prepared),
+    ("task-classify", "id"): ("no", prepared),
+    ("task-classify", "descriptions"): ({"money": "wallet and bank"}, FIT),
+    ("task-classify", "max_length"): (8, FIT),
+    ("train", "epochs"): (3, steps),
+    ("train", "stop_after"): (1, steps),
+    ("train", "rows_per_step"): (4, steps),
+    ("train", "micro_tokens"): (16, parts_of_a_step),
+    ("train", "schedule"): ("constant", FIT),
+    ("train", "warmup"): (0.5, FIT),
+    ("train", "weight_decay"): (5.0, FIT),
+    ("train", "clip"): (1e-6, FIT),
+    ("train", "patience"): (1, passes_until_it_stops),
+    ("stage", "weights"): ("bias", learning),
+    ("stage", "objective"): ({"part": "labels", "smoothing": 0.3}, FIT),
+    ("stage", "train"): ({"epochs": 1}, steps),
+    ("recipe", "name"): ("another", card),
+    ("recipe", "method"): ("lora", card),
+    ("recipe", "base"): ("<another base>", FIT),
+    ("recipe", "pooling"): ("cls", FIT),
+    ("recipe", "task"): ({"part": "classify", "max_length": 8}, FIT),
+    ("recipe", "stages"): ([{"weights": "features"}], learning),
+    ("recipe", "context"): ("examples", FIT),
+    ("recipe", "search"): ({"stages.0.train.epochs": [1, 2]}, grid),
+}
+
+
+def all_keys() -> set[tuple[str, str]]:
+    found = {("recipe", name) for name in Recipe.model_fields} | {("stage", name) for name in Stage.model_fields}
+    found |= {("train", name) for name in TrainSettings.model_fields}
+    for kind, registry in {"weights": weights, "objective": objectives, "context": contexts, "task": tasks}.items():
+        found |= {(f"{kind}-{name}", key) for name in registry for key in registry.get(name).Settings.model_fields}
+    return found
+
+
+def test_the_table_holds_every_key() -> None:
+    assert set(TABLE) == all_keys()
+    assert len(TABLE) == 45
+
+
+def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
+    kind, _, name = where.partition("-")
+    part = {"part": name} if name else None
+    weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
+    stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
+    plain: dict[str, Any] = {"name": "x", "base": str(base("bert", "mean")), "stages": [stage]}
+    if kind == "context" or key == "descriptions":
+        plain |= {"stages": [], "context": part if kind == "context" else "instruction"}
+    if where == "stage" and key == "weights":
+        stage["weights"] = "lora"
+    if where == "recipe" and key == "base":
+        value = str(base("bert", "mean", seed=4))
+    at = {
+        "weights": "stages.0.weights.",
+        "objective": "stages.0.objective.",
+        "train": "stages.0.train.",
+        "stage": "stages.0.",
+    }
+    prefix = at.get(kind, {"context": "context.", "task": "task.", "recipe": ""}.get(kind))
+    before = validate(plain, Recipe)
+    return before, before.changed({f"{prefix}{key}": value})
+
+
+@pytest.mark.parametrize(("where", "key"), TABLE, ids=[f"{where}-{key}" for where, key in TABLE])
+def test_changing_it_changes_something(where: str, key: str, base: Base) -> None:
+    value, see = TABLE[where, key]
+    before, after = before_and_after(where, key, value, base)
+    assert before != after
+    assert (before.key != after.key) == (key not in {"name", "method"} or where != "recipe")
+    assert see(before) != see(after)
+
+
+@pytest.mark.parametrize("where", ["weights-full", "weights-lora"])
+def test_what_is_seen_is_not_noise(where: str, base: Base) -> None:
+    before, _ = before_and_after(where, "lr", 0.001, base)
+    assert scores(before) == scores(before)

@@ -1,0 +1,61 @@
+"""Where scores come from: tokens through the whole model, or vectors computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.heads import Linear
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import embed
+from tailorlm.objectives.labels import Labels
+from tailorlm.training.loop import Job, train
+from tailorlm.training.settings import TrainSettings
+from tailorlm.training.source import TokenSource, VectorSource
+from tiny import labelled
+
+Base = Callable[..., Path]
+ROWS = labelled(14, 3)
+
+
+def model_of(folder: Path) -> TextModel:
+    model = load_model(resolve(str(folder)), labels=ROWS.labels, pooling="mean")
+    model.head = Linear.fresh(model.width, 3, dropout=0.0, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def test_token_source_scores_rows_by_index_with_gradients(base: Base) -> None:
+    model = model_of(base("bert", "mean"))
+    source = TokenSource(model, ROWS.texts)
+    assert source.lengths == [len(row) for row in model.tokenize(ROWS.texts)]
+    assert source.module is model
+    with torch.no_grad():
+        expected = torch.cat([model(*model.pad(model.tokenize([ROWS.texts[i]]))) for i in (5, 0, 9)])
+    scores = source.scores([5, 0, 9])
+    assert scores.requires_grad
+    assert torch.allclose(scores, expected, atol=1e-6)
+
+
+def test_a_head_on_vectors_learns_what_it_learns_on_tokens(base: Base) -> None:
+    """The short cut of frozen bodies is exact: same steps, same head, to rounding."""
+    folder = base("bert", "mean", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    slow, fast = model_of(folder), model_of(folder)
+    names = ["head.bias", "head.weight"]
+    made = TrainSettings(epochs=3, rows_per_step=4)
+
+    class Steps:
+        def steps(self, epoch: int) -> list[list[int]]:
+            return [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13]]
+
+    losses = []
+    for source in (TokenSource(slow, ROWS.texts), VectorSource(fast, embed(fast, ROWS.texts))):
+        losses.append(
+            train(Job(source, names, Labels(Labels.Settings()), ROWS.codes, ROWS.ids, made, 0.01, 0, Steps())).losses
+        )
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert torch.allclose(slow.head.weight, fast.head.weight, atol=1e-5)
+    assert VectorSource(fast, embed(fast, ROWS.texts)).lengths == [1] * 14
