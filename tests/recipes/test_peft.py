@@ -89,7 +89,7 @@ def run(code: str, case: Case) -> np.ndarray:
     exec(compile(code, "README.md", "exec"), names)
     if "logits" in names:
         return names["logits"].numpy()
-    model = names["model"].eval()
+    model = names["model"]
     config = model.get_base_model().config if hasattr(model, "get_base_model") else model.config
     config.pad_token_id = case.adaptation.model.tokenizer.pad_token_id
     return model(**case.batch()).logits.numpy()
@@ -98,7 +98,7 @@ def run(code: str, case: Case) -> np.ndarray:
 def test_the_readmes_own_code_gives_our_logits(case: Case) -> None:
     found = run(snippet(case), case)
     assert np.abs(found - case.logits).max() <= 1e-5
-    assert np.ptp(case.logits) > 0.01, "logits that are all alike prove nothing"
+    assert np.ptp(case.logits) > 1e-3, "logits that are all alike prove nothing"
 
 
 @torch.inference_mode()

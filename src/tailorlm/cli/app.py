@@ -61,8 +61,7 @@ def run() -> None:
         _say(f"error: {fault}")
         code = fault.exit_code
     except KeyboardInterrupt:
-        _say("interrupted; finished runs are kept, and the same command goes on from there")
-        code = EXIT_INTERRUPTED
+        code = _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILURE
@@ -86,8 +85,8 @@ def _click_fault(fault: Exception) -> int:
         return int(getattr(fault, "exit_code", 2))
     if type(fault).__name__ == "Exit":
         return int(getattr(fault, "exit_code", 0))
-    if type(fault).__name__ == "Abort":
-        return EXIT_INTERRUPTED
+    if type(fault).__name__ == "Abort":  # what Click makes of Ctrl-C
+        return _interrupted()
     if os.environ.get("TAILOR_DEBUG"):
         raise fault
     _say(f"error: {type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else '(no message)'}")
@@ -95,6 +94,11 @@ def _click_fault(fault: Exception) -> int:
         "  this is a defect of tailorlm; TAILOR_DEBUG=1 shows where it arose, `tailor doctor` what to send with a report"
     )
     return EXIT_FAILURE
+
+
+def _interrupted() -> int:
+    _say("interrupted; finished runs are kept, and the same command goes on from there")
+    return EXIT_INTERRUPTED
 
 
 def _say(text: str) -> None:

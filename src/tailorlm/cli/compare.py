@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tailorlm.cli import options as o
-from tailorlm.comparison.settings import CompareSettings
+from tailorlm.comparison.settings import CompareSettings, ReadSettings
 from tailorlm.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from tailorlm.comparison.request import CompareRequest, Prepared
+    from tailorlm.comparison.request import CompareRequest
 
 
 def compare(
@@ -65,39 +65,12 @@ def compare(
     as_json: o.Json = False,
 ) -> None:
     """Compare ways of adapting a model on your rows."""
-    task = o.flags_given(
-        {"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions) or None}
-    )
-    given = {
-        "test": test or None,
-        "base": model,
-        "task": task or None,
-        "ways": _ways(methods, recipe),
-        "read": o.flags_given({"format": format, "encoding": encoding, "delimiter": delimiter, "max_bad": max_bad})
-        or None,
-        "settings": o.flags_given(
-            {
-                "metric": metric,
-                "seeds": seeds,
-                "seed": seed,
-                "test_share": test_share,
-                "validation_share": validation_share,
-                "validation_rows": validation_rows,
-                "search_rows": search_rows,
-                "refit": refit,
-                "leaks": leaks,
-                "volume": volume,
-                "level": level,
-            }
-        )
-        or None,
-    }
+    flags = locals()
+    task = o.flags_given({"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions)})
+    given = {"test": test or None, "base": model, "task": task or None, "ways": _ways(methods, recipe)}
+    given |= {"read": o.chosen(ReadSettings, flags), "settings": o.chosen(CompareSettings, flags)}
     request = _request(rows, o.flags_given(given))
-    from tailorlm.comparison.request import prepare
-    from tailorlm.core.runs import DEFAULT_ROOT
-
-    prepared = prepare(request, out or DEFAULT_ROOT)
-    result = _run(prepared, request, plan_only=plan, as_json=as_json)
+    result = _run(request, out, plan_only=plan, as_json=as_json)
     if result is not None and as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
 
@@ -130,10 +103,13 @@ def _with_task(given: dict[str, Any]) -> dict[str, Any]:
     return given | {"task": {"part": "classify"} | given.get("task", {})}
 
 
-def _run(prepared: Prepared, request: CompareRequest, *, plan_only: bool, as_json: bool) -> dict[str, Any] | None:
+def _run(request: CompareRequest, out: Path | None, *, plan_only: bool, as_json: bool) -> dict[str, Any] | None:
     from tailorlm.cli import show
     from tailorlm.comparison.finish import finish
+    from tailorlm.comparison.request import prepare
+    from tailorlm.core.runs import DEFAULT_ROOT
 
+    prepared = prepare(request, out or DEFAULT_ROOT)
     screen = show.Screen(quiet=as_json)
     screen.findings(prepared)
     estimate = prepared.comparer.plan()

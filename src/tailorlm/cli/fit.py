@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tailorlm.cli import options as o
+from tailorlm.comparison.settings import ReadSettings
 from tailorlm.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def fit(
     as_json: o.Json = False,
 ) -> None:
     """Fit one method or recipe and keep the adaptation."""
+    flags = locals()
     task = {"part": "classify"} | o.flags_given(
-        {"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions) or None}
+        {"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions)}
     )
     made = _recipe(method, recipe, model, task, o.key_values(set_), search=search)
     if show_recipe:
@@ -69,7 +71,7 @@ def fit(
     from tailorlm.comparison.request import CompareRequest
     from tailorlm.core.config import validate
 
-    read = o.flags_given({"format": format, "encoding": encoding, "delimiter": delimiter, "max_bad": max_bad})
+    read = o.chosen(ReadSettings, flags) or {}
     request = validate(
         {
             "rows": rows,

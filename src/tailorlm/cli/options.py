@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,11 @@ def option(settings: type[Settings], name: str, *flags: str) -> Any:
 def flags_given(values: dict[str, Any]) -> dict[str, Any]:
     """The options that were given on the command line (the others are None)."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def chosen(settings: type[Settings], flags: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The fields of a settings class that were given as flags of the same name; None when none was."""
+    return {name: flags[name] for name in settings.model_fields if flags.get(name) is not None} or None
 
 
 def names_list(text: str | None) -> list[str] | None:
@@ -52,10 +58,10 @@ def key_values(pairs: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def descriptions(path: Path | None) -> dict[str, str]:
-    """A YAML file of label to words."""
+def descriptions(path: Path | None) -> dict[str, str] | None:
+    """A YAML file of label to words; None without a file."""
     if path is None:
-        return {}
+        return None
     value = read_yaml(path).value
     bad = [key for key, words in value.items() if not isinstance(words, str)]
     if bad:

@@ -7,12 +7,15 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tailorlm.cli import options as o
 from tailorlm.core.errors import UsageError, near_misses
+
+if TYPE_CHECKING:
+    from tailorlm.data import Rows
 
 
 def predict(
@@ -38,44 +41,24 @@ def predict(
     format: o.Format = None,
 ) -> None:
     """Predict rows with an adaptation; each row comes back with `predicted` and `confidence`."""
-    if (rows is None) == (say is None):
+    if bool(rows) == (say is not None):
         raise UsageError(
             "nothing to predict" if say is None else "--say and files were both given",
             hint=f"tailor predict {adaptation} rows.csv",
         )
     if out is not None and out.suffix not in {".csv", ".jsonl"}:
         raise UsageError(f"{out} is neither .csv nor .jsonl", hint=f"--out {out.with_suffix('.csv')}")
-    from tailorlm.data import read
     from tailorlm.recipes.adaptation import Adaptation
 
-    if say is not None:
-        values: list[dict[str, Any]] = [{"text": say}]
-        texts = [say]
-    else:
-        table = read(list(rows or []), format=format)
-        values = [dict(row.values) for row in table]
+    table = _rows(rows, say, format)
     model = Adaptation.load(adaptation, base=base)
-    if say is None:
-        column = text or model.recipe.task.settings.text
-        if column not in table.columns:
-            near = near_misses(column, table.columns)
-            raise UsageError(
-                f"the rows have no column '{column}'",
-                got=f"columns: {', '.join(table.columns)}",
-                hint=f"--text {near[0] if near else table.columns[0]}",
-            )
-        texts = ["" if value is None else str(value) for value in table.column(column)]
-    answers = model.predict(texts)
+    answers = model.predict(_texts(table, text or ("text" if say is not None else model.recipe.task.settings.text)))
     lines = []
-    for value, answer in zip(values, answers, strict=True):
+    for row, answer in zip(table, answers, strict=True):
         extra: dict[str, Any] = {"predicted": answer.label, "confidence": round(answer.confidence, 4)}
-        lines.append(value | extra | ({"scores": dict(answer.scores)} if scores else {}))
-    as_csv = (
-        out.suffix == ".csv"
-        if out
-        else bool(rows) and rows is not None and rows[0].split(".gz")[0].endswith((".csv", ".tsv"))
-    )
-    content = _csv(lines) if as_csv else "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        lines.append(dict(row.values) | extra | ({"scores": dict(answer.scores)} if scores else {}))
+    like = out.name if out is not None else rows[0].removesuffix(".gz") if rows else ""
+    content = _csv(lines) if like.endswith((".csv", ".tsv")) else _jsonl(lines)
     if out is None:
         sys.stdout.write(content)
         return
@@ -83,6 +66,31 @@ def predict(
 
     atomic.write_text(out, content)
     sys.stderr.write(f"{len(lines):,} rows written to {out}\n")
+
+
+def _rows(paths: list[str] | None, say: str | None, format: str | None) -> Rows:
+    from tailorlm.data import Row, Rows, read
+
+    if say is not None:
+        return Rows((Row({"text": say}, "--say", 1),), ("text",))
+    return read(list(paths or []), format=format)
+
+
+def _texts(table: Rows, column: str) -> list[str]:
+    from tailorlm.data import as_text
+
+    if column not in table.columns:
+        near = near_misses(column, table.columns)
+        raise UsageError(
+            f"the rows have no column '{column}'",
+            got=f"columns: {', '.join(table.columns)}",
+            hint=f"--text {near[0] if near else table.columns[0]}",
+        )
+    return ["" if value is None else as_text(value) for value in table.column(column)]
+
+
+def _jsonl(lines: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _csv(lines: list[dict[str, Any]]) -> str:

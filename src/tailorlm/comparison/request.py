@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, ValidationError, field_validator
 
 from tailorlm.comparison.compare import Comparer, check_recipes, comparison_name
-from tailorlm.comparison.settings import CompareSettings
+from tailorlm.comparison.settings import CompareSettings, ReadSettings
 from tailorlm.comparison.split import Split, split_rows
 from tailorlm.core import atomic
 from tailorlm.core.config import PartFault, Settings, load, setting, validate
@@ -23,19 +23,6 @@ from tailorlm.evaluation.metrics import metric_of
 from tailorlm.recipes.presets import PRESETS, preset
 from tailorlm.recipes.schema import Recipe, TaskPart
 from tailorlm.tasks.classify import Classify
-
-
-class ReadSettings(Settings):
-    """How files of rows are read."""
-
-    format: str | None = setting(None, help="csv, tsv, jsonl or json; without it the file's name and content decide")
-    encoding: str | None = setting(None, help="the files' encoding where it is not UTF-8, e.g. cp1252")
-    delimiter: str | None = setting(
-        None, help="what separates the fields of a CSV, where it is not plain", min_length=1, max_length=1
-    )
-    max_bad: int = setting(
-        0, ge=0, help="broken rows that are set aside in a quarantine file before it stops", unit="rows"
-    )
 
 
 def _way(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Settings of a comparison: which ways, with what care, judged how."""
+"""Settings of a comparison: how rows are read, with what care ways are tuned, how they are judged."""
 
 from __future__ import annotations
 
@@ -27,3 +27,16 @@ class CompareSettings(Settings):
         10_000, ge=0, help="rows to predict that count as cost beside fitting, when the cheapest is named", unit="rows"
     )
     level: float = setting(0.95, gt=0.5, lt=1, help="level of the intervals; 1 - level is the threshold of a verdict")
+
+
+class ReadSettings(Settings):
+    """How files of rows are read."""
+
+    format: str | None = setting(None, help="csv, tsv, jsonl or json; without it the file's name and content decide")
+    encoding: str | None = setting(None, help="the files' encoding where it is not UTF-8, e.g. cp1252")
+    delimiter: str | None = setting(
+        None, help="what separates the fields of a CSV, where it is not plain", min_length=1, max_length=1
+    )
+    max_bad: int = setting(
+        0, ge=0, help="broken rows that are set aside in a quarantine file before it stops", unit="rows"
+    )

@@ -28,7 +28,7 @@ _FOLDER_FLUSH_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _HASH_BLOCK = 1 << 20
 
 
-class DiskFull(TailorError):  # noqa: N818 - named by the state of the disk, as callers read it
+class DiskFull(TailorError):
     """No space, or no quota, is left: nothing else that writes can succeed either, so a batch of work should stop."""
 
 

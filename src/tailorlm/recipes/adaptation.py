@@ -102,6 +102,11 @@ class Adaptation:
             raise TailorError(f"{folder} holds other files", hint="give a new folder with --out")
         if folder.exists() and not folder.is_dir():
             raise TailorError(f"{folder} is a file", hint="give a new folder with --out")
+        with atomic.disk_errors(folder):
+            self._publish(folder, facts)
+        return folder
+
+    def _publish(self, folder: Path, facts: Mapping[str, Any] | None) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         old = temp.with_name(temp.name + ".old")
@@ -116,8 +121,8 @@ class Adaptation:
             raise
         finally:
             atomic.remove_folder(temp)
-            atomic.remove_folder(old)
-        return folder
+            if folder.exists():  # else the old one could not be put back, and is all there is
+                atomic.remove_folder(old)
 
     def write(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
         """Write the files into an existing folder that somebody else publishes (a run's temp folder)."""
