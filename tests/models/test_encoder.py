@@ -71,6 +71,10 @@ def test_a_folder_that_is_no_text_model_is_refused(tmp_path: Path, base: Base) -
     (tmp_path / "config.json").write_text((base("bert", "mean") / "config.json").read_text())
     (tmp_path / "model.safetensors").write_bytes((base("bert", "mean") / "model.safetensors").read_bytes()[:1000])
     (tmp_path / "tokenizer.json").write_text((base("bert", "mean") / "tokenizer.json").read_text())
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("{")
+    with pytest.raises(TailorError, match="cannot be loaded as a text model"):
+        model_of(tmp_path)
     with pytest.raises(TailorError, match="cannot be loaded as a text model"):
         model_of(tmp_path, "mean")
 

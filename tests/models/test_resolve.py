@@ -25,6 +25,8 @@ def test_a_folder_is_taken_as_it_is(base: Base, monkeypatch: pytest.MonkeyPatch)
     assert resolve("./bert-mean").fingerprint == found.fingerprint
     monkeypatch.setenv("HOME", str(folder.parent))
     assert resolve("~/bert-mean").folder == folder
+    monkeypatch.chdir(folder)
+    assert resolve(".").origin == "bert-mean", "a name that others can make sense of"
 
 
 def test_the_fingerprint_is_that_of_weights_and_config(base: Base, tmp_path: Path) -> None:

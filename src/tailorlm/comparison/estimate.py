@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from tailorlm.models.encoder import load_model
 from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
-from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks.classify import Labelled
 
 # Backward costs about twice forward; weights that need no gradient of their own save a third of it.
 FULL, FROZEN = 3.0, 2.4
 # Early stopping usually ends a fit before its last pass.
 EXPECTED_PASSES = 0.75
+# Reading the model and the like, seconds a fit.
+FIT_OVERHEAD = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,23 +40,34 @@ class Estimate:
 def estimate(recipes: Sequence[Recipe], fold: Fold, test: Labelled, settings: CompareSettings) -> Estimate:
     """Time the forward pass on a sample of the train rows, then count passes: search, last fit, test rows."""
     row, layers = _row_seconds(recipes[0], fold)
-    shared = len(set(fold.everything.texts)) * row
-    seconds = {}
-    for number, recipe in enumerate(recipes):
-        trained = [stage for stage in recipe.stages if stage.weights.trains]
-        passes = sum(stage.train.epochs * _factor(stage.weights.name, layers) for stage in trained) * EXPECTED_PASSES
-        trials = len(list(candidates(recipe.grid)))
-        rows = trials * len(fold.trial) + (len(fold.everything) if settings.refit else len(fold.trial))
-        checks = (
-            trials
-            * len(fold.validation)
-            * sum(stage.train.epochs for stage in trained if _factor(stage.weights.name, layers))
-            * EXPECTED_PASSES
-        )
-        seconds[recipe.name] = (
-            row * (rows * passes + checks + len(test)) + (shared if number == 0 else 0) + 0.5 * (trials + 1)
-        )
+    seconds = {recipe.name: row * _rows(recipe, fold, test, settings, layers) + _overhead(recipe) for recipe in recipes}
+    seconds[recipes[0].name] += row * len(set(fold.everything.texts))  # vectors that the others share
     return Estimate(seconds, row)
+
+
+def _rows(recipe: Recipe, fold: Fold, test: Labelled, settings: CompareSettings, layers: int) -> float:
+    """Forward passes of single rows that a recipe is worth, backward counted in."""
+    trials = len(list(candidates(recipe.grid)))
+    last = len(fold.everything) if settings.refit else len(fold.trial)
+    fewer = math.sqrt(len(fold.trial) / max(1, len(fold.everything) - len(fold.validation)))
+    total = float(len(test))
+    for stage in recipe.stages:
+        if stage.weights.body_learns:
+            passes = stage.train.epochs * EXPECTED_PASSES
+            learned = trials * len(fold.trial) + last * min(1.0, fewer)
+            total += passes * (learned * _dearness(stage, layers) + trials * len(fold.validation))
+    return total
+
+
+def _dearness(stage: Stage, layers: int) -> float:
+    """What training on a row costs, in forward passes."""
+    if stage.weights.name == "top_layers":
+        return 1.0 + 2.0 * min(1.0, float(stage.weights.settings.layers) / layers)
+    return FULL if stage.weights.name == "full" else FROZEN
+
+
+def _overhead(recipe: Recipe) -> float:
+    return FIT_OVERHEAD * (len(list(candidates(recipe.grid))) + 1)
 
 
 def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
@@ -66,11 +80,3 @@ def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     start = time.perf_counter()
     embed(model, sample)
     return (time.perf_counter() - start) / len(sample), len(blocks(model.body))
-
-
-def _factor(part: str, layers: int) -> float:
-    if part == "head":
-        return 0.0  # vectors are computed once
-    if part == "top_layers":
-        return 1.0 + 2.0 * min(1.0, 2 / layers)
-    return FULL if part == "full" else FROZEN

@@ -134,12 +134,12 @@ def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
     """Passes of the last fit: those of the best trial, fewer where the trial saw only a part of the train rows.
 
     With n times the rows, the same passes would be n times the steps and the same steps a fraction of a pass; the last fit takes
-    the geometric middle, passes / sqrt(n).
+    the geometric middle, passes / sqrt(n). Where only the head learns, passes cost nothing and stay as they are.
     """
     share = len(fold.trial) / max(1, len(fold.everything) - len(fold.validation))
-    fewer = math.sqrt(min(1.0, share))
     changes = {}
     for i, stage in enumerate(recipe.stages):
+        fewer = math.sqrt(min(1.0, share)) if stage.weights.body_learns else 1.0
         changes[f"stages.{i}.train.epochs"] = max(1, round(stage.train.epochs * fewer))
         changes[f"stages.{i}.train.stop_after"] = max(1, min(round(best * fewer), changes[f"stages.{i}.train.epochs"]))
     return changes

@@ -127,13 +127,14 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     labels: label names in order; native models carry them in their configuration. Raises TailorError when the folder cannot
     be read as a text model.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    pooling = folder_pooling(base.folder) if pooling == "auto" else pooling
     names = dict(enumerate(labels))
     try:
+        pooling = folder_pooling(base.folder) if pooling == "auto" else pooling
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
         if pooling == "native":
             body = AutoModelForSequenceClassification.from_pretrained(
@@ -145,7 +146,7 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
             )
         else:
             body = AutoModel.from_pretrained(base.folder, dtype=torch.float32, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise TailorError(f"{base.folder} cannot be loaded as a text model", got=str(error).splitlines()[0]) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -102,7 +103,7 @@ def load_head(folder: Path) -> Linear | Nearest:
         # Scaling twice would move the last bit; the stored vectors are scaled already.
         head.register_buffer("examples", tensors["examples"])
         return head
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise TailorError(
             f"{folder} has no readable head", got=f"{type(error).__name__}: {error}", hint="fit it again"
         ) from None

@@ -54,8 +54,8 @@ def resolve(name: str) -> BaseModel:
     if name == "starter":
         return BaseModel(name, _starter_folder(), STARTER_ORIGIN)
     path = Path(name).expanduser()
-    if path.is_dir():
-        return BaseModel(name, _checked(path), path.name)
+    if name and path.is_dir():
+        return BaseModel(name, _checked(path), path.resolve().name)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         near = near_misses(name, ["starter"])
         raise TailorError(

@@ -49,6 +49,11 @@ class Part:
         """Whether the part is trained by the loop, in passes (weights parts alone are)."""
         return bool(getattr(self.registry.get(self.name), "trains", False))
 
+    @property
+    def body_learns(self) -> bool:
+        """Whether fitting the part moves the model's body, which is what makes passes dear."""
+        return bool(getattr(self.registry.get(self.name), "body_learns", False))
+
     def plain(self) -> dict[str, Any]:
         """As written in YAML: the name and every setting."""
         return {"part": self.name, **self.settings.model_dump()}

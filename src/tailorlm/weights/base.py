@@ -38,6 +38,8 @@ class TrainedPart:
 
     Settings: ClassVar[type[WeightsSettings]] = WeightsSettings
     trains: ClassVar[bool] = True
+    # Whether anything below the head learns; where not, vectors are computed once and a pass costs nothing.
+    body_learns: ClassVar[bool] = True
 
     def __init__(self, settings: WeightsSettings):
         self.settings = settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tailorlm.core.config import setting
 from tailorlm.weights.base import TrainedPart, WeightsSettings
@@ -23,11 +23,13 @@ class Head(TrainedPart):
     class Settings(WeightsSettings):
         """Settings of `head`."""
 
-        lr: float = setting(1e-2, gt=0, le=10, help="learning rate", search=(1e-3, 3e-3, 1e-2))
+        lr: float = setting(1e-2, gt=0, le=10, help="learning rate", search=(3e-3, 1e-2, 3e-2))
         head_start: Literal["probe", "random"] = setting(
             "random",
             help="start of the head: `random`, or `probe` (which already is this way's answer, by another solver)",
         )
+
+    body_learns: ClassVar[bool] = False
 
     def trainable(self, model: TextModel) -> list[str]:
         """None of the body's."""

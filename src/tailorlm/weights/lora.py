@@ -95,13 +95,13 @@ class LoRA(TrainedPart):
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved matrices; a key that does not fit is an error, not a warning."""
         import peft
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
         try:
             model.body = peft.PeftModel.from_pretrained(model.body, folder)
             with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
                 saved = set(file.keys())
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise TailorError(
                 f"{folder} cannot be loaded as a LoRA adaptation", got=str(error).splitlines()[0]
             ) from None
