@@ -56,6 +56,8 @@ def run() -> None:
             )
             raise SystemExit(EXIT_USAGE)
         code = build(verb)(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
+            _interrupted()
         sys.stdout.flush()
     except TailorError as fault:
         _say(f"error: {fault}")
@@ -85,7 +87,7 @@ def _click_fault(fault: Exception) -> int:
         return int(getattr(fault, "exit_code", 2))
     if type(fault).__name__ == "Exit":
         return int(getattr(fault, "exit_code", 0))
-    if type(fault).__name__ == "Abort":  # what Click makes of Ctrl-C
+    if type(fault).__name__ == "Abort":
         return _interrupted()
     if os.environ.get("TAILOR_DEBUG"):
         raise fault
@@ -94,6 +96,11 @@ def _click_fault(fault: Exception) -> int:
         "  this is a defect of tailorlm; TAILOR_DEBUG=1 shows where it arose, `tailor doctor` what to send with a report"
     )
     return EXIT_FAILURE
+
+
+def _interrupted() -> int:
+    _say("interrupted; finished runs are kept, and the same command goes on from there")
+    return EXIT_INTERRUPTED
 
 
 def _interrupted() -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.split import Fold
+from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit import fit
@@ -71,7 +72,8 @@ class TrialMemory:
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-                self._known[entry.pop("key")] = Trial(**entry)
+                key = str(entry.pop("key"))
+                self._known[key] = Trial(**entry)
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
 
@@ -83,7 +85,7 @@ class TrialMemory:
         """Remember a finished trial."""
         self._known[key] = trial
         if self.path is not None:
-            with open(self.path, "a", encoding="utf-8") as handle:
+            with atomic.disk_errors(self.path), open(self.path, "a", encoding="utf-8") as handle:
                 handle.write("\n" * bool(handle.tell()) + json.dumps({"key": key, **trial.plain()}))
                 handle.flush()
 
@@ -118,6 +120,8 @@ def tune(
         listen({"event": "trial", "number": number, "settings": changes})
         try:
             trials.append(_trial(candidate, changes, fold, seed, view, memory, listen))
+        except atomic.DiskFull:
+            raise
         except TailorError as fault:
             faults.append(fault)
             continue

@@ -6,6 +6,7 @@ hashes. What has no valid marker does not count as a run. The folders are the on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -90,14 +91,16 @@ class RunWriter:
         times = {"started": _iso(self._started), "seconds": round(time.time() - self._started, 3)}
         full = {"format": FORMAT, "id": self.final.name, **times, **record}
         self.write_json("run.json", full)
-        self._events.close()
+        with atomic.disk_errors(self.folder):
+            self._events.close()
         atomic.publish_folder(self.folder, self.final)
         return Run(self.final, full)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._events.close()
+        with contextlib.suppress(OSError):  # on a full disk the last event cannot be flushed; the fault is on its way already
+            self._events.close()
         atomic.remove_folder(self.folder)
 
 

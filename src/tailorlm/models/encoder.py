@@ -65,7 +65,7 @@ class TextModel(nn.Module):
         """Token ids of each text, special tokens included, cut at `max_length`; one list a text, no padding."""
         if not texts:
             return []
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length, padding=False)
+        encoded = self.tokenizer([_whole(text) for text in texts], truncation=True, max_length=self.max_length, padding=False)
         # GPT-2 and Qwen put nothing around a text, so an empty one has no token to read a state from: it is shown as one pad.
         return [list(ids) or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
 
@@ -154,6 +154,11 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     model = TextModel(base, body, tokenizer, pooling, min(max_length, int(tokenizer.model_max_length), positions(body)))
     model.eval()
     return model.to("cuda") if torch.cuda.is_available() else model
+
+
+def _whole(text: str) -> str:
+    # Half a character (a lone surrogate) cannot be handed to a tokenizer; it becomes the sign for what cannot be read.
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def positions(body: nn.Module) -> int:

@@ -55,7 +55,7 @@ def resolve(name: str) -> BaseModel:
         return BaseModel(name, _starter_folder(), STARTER_ORIGIN)
     path = Path(name).expanduser()
     if name and path.is_dir():
-        return BaseModel(name, _checked(path), path.resolve().name)
+        return BaseModel(name, _checked(path), Path(os.path.abspath(path)).name)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         near = near_misses(name, ["starter"])
         raise TailorError(

@@ -142,15 +142,15 @@ class Classify:
     def _ids(self, rows: Rows) -> tuple[str, ...]:
         if not self.settings.id:
             return tuple(row.where for row in rows)
-        ids = [as_text(value) for value in rows.column(self.settings.id)]
+        hint = "mend the ids, or leave --id out: rows are then named by file and line"
+        column = rows.column(self.settings.id)
+        empty = [i for i, value in enumerate(column) if isinstance(value, list | dict) or not _words(value)]
+        has = "has" if len(empty) == 1 else "have"
+        _refuse(rows, empty, f"{has} no value in the id column '{self.settings.id}'", hint=hint)
+        ids = [as_text(value) for value in column]
         twice = {name for name, n in Counter(ids).items() if n > 1}
         bad = [i for i, name in enumerate(ids) if name in twice]
-        _refuse(
-            rows,
-            bad,
-            f"share a value of the id column '{self.settings.id}'",
-            hint="mend the ids, or leave --id out: rows are then named by file and line",
-        )
+        _refuse(rows, bad, f"share a value of the id column '{self.settings.id}'", hint=hint)
         return tuple(ids)
 
     def label_texts(self, labels: Sequence[str]) -> list[str]:
