@@ -12,6 +12,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
+# Tiny models: threads cost more than they bring, and the workers share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
@@ -33,11 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`base(architecture, pooling)` gives the folder of a tiny model, made when it is first asked for."""
-    import torch
-
     from tiny import ARCHITECTURES
 
-    torch.set_num_threads(1)  # tiny models: threads cost more than they bring, and the workers share two cores
     root, made = tmp_path_factory.mktemp("models"), {}
 
     def folder(architecture: str = "bert", pooling: str | None = "mean", **changes: object) -> Path:

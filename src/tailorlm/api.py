@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tailorlm.core.config import validate
-from tailorlm.core.errors import TailorError
+from tailorlm.core.errors import TailorError, unknown_name
 from tailorlm.core.runs import DEFAULT_ROOT
 from tailorlm.data import read
 from tailorlm.recipes.presets import PRESETS
@@ -41,8 +41,11 @@ class Comparison:
         return str(self.result["reason"])
 
     def scores(self, metric: str | None = None) -> dict[str, float]:
-        """Score of every way by name, on the test rows."""
+        """Score of every way by name, on the test rows; UsageError for a metric that was not computed."""
         name = metric or self.result["metric"]["name"]
+        known = {score for way in self.result["ways"] for score in way.get("scores", ())}
+        if name not in known:
+            raise unknown_name("metric in this comparison", name, known)
         return {way["name"]: way["scores"][name]["value"] for way in self.result["ways"] if way["status"] == "ok"}
 
     def adaptation(self, way: str | None = None) -> Adaptation:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import labelled
 
 from tailorlm import api
+from tiny import labelled
 
 Base = Callable[..., Path]
 

@@ -49,7 +49,11 @@ def test_all_nine_take_part_with_scores_costs_and_verdicts(nine: Nine) -> None:
         assert way["verdict"] in {"best", "cannot be told apart", "worse"}
     assert [way["verdict"] for way in ways.values()].count("best") == 1
     assert ways["full"]["cost"]["trainable_parameters"] == max(w["cost"]["trainable_parameters"] for w in ways.values())
-    assert ways["full"]["cost"]["stored_bytes"] > ways["lora"]["cost"]["stored_bytes"] > ways["head"]["cost"]["stored_bytes"]
+    assert (
+        ways["full"]["cost"]["stored_bytes"]
+        > ways["lora"]["cost"]["stored_bytes"]
+        > ways["head"]["cost"]["stored_bytes"]
+    )
     values = [way["scores"]["accuracy"]["value"] for way in nine.comparison.result["ways"]]
     assert values == sorted(values, reverse=True)
     assert nine.comparison.recommended in ways
@@ -126,7 +130,10 @@ def test_a_way_cannot_be_told_apart_from_itself(rows: Path, base: Base, tmp_path
     other = next(way for way in done.result["ways"] if way["name"] != done.result["best"])
     assert other["verdict"] == "cannot be told apart"
     assert other["against_best"]["difference"] == 0
-    one, two = (Predictions.from_jsonl(done.folder / "runs" / way["runs"][0] / "predictions.jsonl") for way in done.result["ways"])
+    one, two = (
+        Predictions.from_jsonl(done.folder / "runs" / way["runs"][0] / "predictions.jsonl")
+        for way in done.result["ways"]
+    )
     assert one == two
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -77,7 +78,9 @@ def test_finished_runs_are_not_repeated(ask: Callable[..., Prepared], fits: list
     assert fits == []
     assert [e["event"] for e in events if e["event"] == "reused"] == ["reused", "reused"]
     changing = {"created", "seconds"}
-    assert {k: v for k, v in first.items() if k not in changing} == {k: v for k, v in second.items() if k not in changing}
+    assert {k: v for k, v in first.items() if k not in changing} == {
+        k: v for k, v in second.items() if k not in changing
+    }
 
 
 def test_ctrl_c_in_the_middle_keeps_what_is_finished(
@@ -248,9 +251,13 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
-    made = mount and os.geteuid() == 0 and not subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True
-    ).returncode
+    made = (
+        mount
+        and os.geteuid() == 0
+        and not subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True
+        ).returncode
+    )
     if not made:
         pytest.skip("needs the right to mount a small file system")
     yield place
@@ -269,8 +276,8 @@ def test_a_disk_that_really_is_full(ask: Callable[..., Prepared], tiny_disk: Pat
     filler.unlink()
     again = ask(tiny_disk, ways=ways)
     assert len(again.comparer.finished()) == 1
+    filler.write_bytes(b"x" * 60_000)
     with pytest.raises(atomic.DiskFull):  # still too little: 151 kB beside what is there
-        (tiny_disk / "filler").write_bytes(b"x" * 60_000)
         again.comparer.run()
     filler.unlink()
     again.comparer.run()
@@ -278,16 +285,18 @@ def test_a_disk_that_really_is_full(ask: Callable[..., Prepared], tiny_disk: Pat
 
 
 def test_events_on_a_disk_with_no_byte_left(tiny_disk: Path) -> None:
-    with pytest.raises(atomic.DiskFull), RunWriter(tiny_disk, "run") as writer:
-        filler = tiny_disk / "filler"
-        with filler.open("wb", buffering=0) as handle:
-            try:
+    filler = tiny_disk / "filler"
+
+    def fill_and_write() -> None:
+        with RunWriter(tiny_disk, "run") as writer:
+            with filler.open("wb", buffering=0) as handle, contextlib.suppress(OSError):
                 while handle.write(b"x" * 4096):
                     pass
-            except OSError:
-                pass
-        for _ in range(200):
-            writer.event({"event": "step", "note": "x" * 100})
+            for _ in range(200):
+                writer.event({"event": "step", "note": "x" * 100})
+
+    with pytest.raises(atomic.DiskFull):
+        fill_and_write()
     assert [p.name for p in tiny_disk.iterdir()] == ["filler"]
 
 
@@ -295,12 +304,15 @@ def test_sigint_leaves_within_seconds_with_130_and_a_rerun_goes_on(base: Base, t
     write_rows(tmp_path / "rows.csv", some_rows(40))
     recipe = tmp_path / "long.yaml"
     recipe.write_text(
-        "name: long\nstages:\n  - weights: bias\n    train: {epochs: 10000, patience: 1000}\nsearch: {}\n", encoding="utf-8"
+        "name: long\nstages:\n  - weights: bias\n    train: {epochs: 10000, patience: 1000}\nsearch: {}\n",
+        encoding="utf-8",
     )
     environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", "from tailorlm.cli import main; main()", "compare", "rows.csv", "--methods"]
     command += ["zero-shot", "--recipe", str(recipe), "--model", str(base())]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     for line in process.stderr:
         event = json.loads(line)

@@ -14,7 +14,11 @@ from tailorlm.core.errors import UsageError
 
 def test_instruction_puts_the_words_into_its_template() -> None:
     made = Instruction(Instruction.Settings(template="a text about {} ({})"))
-    assert made.texts(["money", "{}", r"\1"]) == ["a text about money (money)", "a text about {} ({})", r"a text about \1 (\1)"]
+    assert made.texts(["money", "{}", r"\1"]) == [
+        "a text about money (money)",
+        "a text about {} ({})",
+        r"a text about \1 (\1)",
+    ]
     with pytest.raises(UsageError, match="template: string should match pattern"):
         validate({"template": "no place"}, Instruction.Settings)
 
@@ -24,7 +28,9 @@ def test_instruction_answers_by_cosine() -> None:
     head = Instruction(Instruction.Settings()).head(vectors, np.arange(3), 3).eval()
     scores = head(torch.tensor([[4.0, 3.0]]))[0]
     assert scores.tolist() == pytest.approx([0.6, 0.8, -0.8])
-    assert torch.isfinite(Instruction(Instruction.Settings()).head(np.zeros((2, 2), np.float32), np.arange(2), 2)(torch.ones(1, 2))).all()
+    assert torch.isfinite(
+        Instruction(Instruction.Settings()).head(np.zeros((2, 2), np.float32), np.arange(2), 2)(torch.ones(1, 2))
+    ).all()
 
 
 def test_instruction_puts_labels_into_their_places() -> None:

@@ -124,7 +124,7 @@ def test_unknown_keys_answer_with_the_nearest(where: str, name: str) -> None:
     value = REQUIRED.get(where, {}) | {f"{name}{name[-1]}": 1}
     with pytest.raises(UsageError, match=rf"there is no key '{name}{name[-1]}'; did you mean '{name}'\?"):
         validate(value, SCHEMAS[where])
-    with pytest.raises(UsageError, match="there is no key 'qqqqqqqq'; known keys: .*") as error:
+    with pytest.raises(UsageError, match="there is no key 'qqqqqqqq'; known keys: ") as error:
         validate(REQUIRED.get(where, {}) | {"qqqqqqqq": 1}, SCHEMAS[where])
     assert name in str(error.value)
 

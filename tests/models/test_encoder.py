@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import ARCHITECTURES, CAUSAL, POSITIONS, WIDTH, labelled
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import TextModel, folder_pooling, is_causal, load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import label_scores
+from tiny import ARCHITECTURES, CAUSAL, POSITIONS, WIDTH, labelled
 
 Base = Callable[..., Path]
 TEXTS = [*labelled(10, 5).texts, "money", "money " * 100]
@@ -99,8 +99,18 @@ def test_facts_of_a_loaded_model(architecture: str, base: Base) -> None:
 
 NATIVE_HEADS = {
     "bert": ["body.classifier.bias", "body.classifier.weight"],
-    "roberta": ["body.classifier.dense.bias", "body.classifier.dense.weight", "body.classifier.out_proj.bias", "body.classifier.out_proj.weight"],
-    "distilbert": ["body.classifier.bias", "body.classifier.weight", "body.pre_classifier.bias", "body.pre_classifier.weight"],
+    "roberta": [
+        "body.classifier.dense.bias",
+        "body.classifier.dense.weight",
+        "body.classifier.out_proj.bias",
+        "body.classifier.out_proj.weight",
+    ],
+    "distilbert": [
+        "body.classifier.bias",
+        "body.classifier.weight",
+        "body.pre_classifier.bias",
+        "body.pre_classifier.weight",
+    ],
     "modernbert": ["body.classifier.bias", "body.classifier.weight", "body.head.dense.weight", "body.head.norm.weight"],
     "gpt2": ["body.score.weight"],
     "llama": ["body.score.weight"],
@@ -191,8 +201,15 @@ def test_pooling_by_hand(architecture: str, base: Base) -> None:
     body = AutoModel.from_pretrained(folder).eval()
     for text in ("money and bank transfer", "a"):
         row = model_of(folder).tokenize([text])[0]
-        hidden = body(input_ids=torch.tensor([row]), attention_mask=torch.ones(1, len(row), dtype=torch.int64)).last_hidden_state[0]
-        expected = {"mean": hidden.mean(0), "cls": hidden[0], "last": hidden[-1], "native": hidden[-1] if architecture in CAUSAL else hidden.mean(0)}
+        hidden = body(
+            input_ids=torch.tensor([row]), attention_mask=torch.ones(1, len(row), dtype=torch.int64)
+        ).last_hidden_state[0]
+        expected = {
+            "mean": hidden.mean(0),
+            "cls": hidden[0],
+            "last": hidden[-1],
+            "native": hidden[-1] if architecture in CAUSAL else hidden.mean(0),
+        }
         for pooling, vector in expected.items():
             found = pooled(model_of(folder, pooling), [text, *TEXTS])[0]
             assert (found - vector).abs().max() <= 1e-5, pooling

@@ -94,7 +94,9 @@ def test_a_tie_goes_to_the_label_of_the_nearer(codes: list[int]) -> None:
     assert float(shares[near]) == pytest.approx(0.5, abs=1e-5)
     one = Nearest(torch.tensor([at(45), at(-45)]), torch.tensor([near, far]), labels=2, k=2)
     assert float(one(torch.tensor([at(1)]))[0, near]) > 0.5
-    exact = Nearest(torch.tensor([at(0), at(0)]), torch.tensor([near, far]), labels=2, k=2)(torch.tensor([EAST.tolist()]))[0]
+    exact = Nearest(torch.tensor([at(0), at(0)]), torch.tensor([near, far]), labels=2, k=2)(
+        torch.tensor([EAST.tolist()])
+    )[0]
     assert exact.argmax().item() in codes
     assert float(exact.max()) == pytest.approx(0.5, abs=1e-5)
 
@@ -133,7 +135,9 @@ def test_votes_against_a_loop(stored: int, k: int, labels: int, seed: int) -> No
 def test_a_head_comes_back_to_the_bit(kind: str, tmp_path: Path) -> None:
     random = torch.Generator().manual_seed(0)
     if kind == "linear":
-        head: Linear | Nearest = Linear(torch.randn(3, 7, generator=random), torch.randn(3, generator=random), normalise=True, dropout=0.25)
+        head: Linear | Nearest = Linear(
+            torch.randn(3, 7, generator=random), torch.randn(3, generator=random), normalise=True, dropout=0.25
+        )
     else:
         head = Nearest(torch.randn(9, 7, generator=random), torch.arange(9) % 3, labels=3, k=4)
     save_head(head, tmp_path)
@@ -147,7 +151,9 @@ def test_a_head_comes_back_to_the_bit(kind: str, tmp_path: Path) -> None:
     assert torch.equal(load_head(tmp_path).eval()(asked), head(asked)), "and again"
 
 
-@pytest.mark.parametrize("fault", ["no json", "no tensors", "half a json", "half the tensors", "other tensors", "no kind"])
+@pytest.mark.parametrize(
+    "fault", ["no json", "no tensors", "half a json", "half the tensors", "other tensors", "no kind"]
+)
 def test_a_damaged_head_is_an_error(fault: str, tmp_path: Path) -> None:
     save_head(Linear.fresh(4, 2), tmp_path)
     settings_file, tensors = tmp_path / "head.json", tmp_path / "head.safetensors"

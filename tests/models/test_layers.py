@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import ARCHITECTURES, LAYERS
 from torch import nn
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.layers import biases, blocks, projections
+from tiny import ARCHITECTURES, LAYERS
 
 Base = Callable[..., Path]
 
@@ -29,7 +29,12 @@ ROLES: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         ["attention.self.key", "attention.output.dense"],
         ["intermediate.dense", "output.dense"],
     ),
-    "distilbert": ("transformer.layer", ["attention.q_lin", "attention.v_lin"], ["attention.k_lin", "attention.out_lin"], ["ffn.lin1", "ffn.lin2"]),
+    "distilbert": (
+        "transformer.layer",
+        ["attention.q_lin", "attention.v_lin"],
+        ["attention.k_lin", "attention.out_lin"],
+        ["ffn.lin1", "ffn.lin2"],
+    ),
     "modernbert": ("layers", ["attn.Wqkv"], ["attn.Wo"], ["mlp.Wi", "mlp.Wo"]),
     "gpt2": ("h", ["attn.c_attn"], ["attn.c_proj"], ["mlp.c_fc", "mlp.c_proj"]),
     "llama": (
@@ -74,7 +79,10 @@ BIASES: dict[str, tuple[list[str], list[str]]] = {
         ["embeddings.LayerNorm.bias"],
     ),
     "modernbert": ([], []),
-    "gpt2": (["ln_1.bias", "attn.c_attn.bias", "attn.c_proj.bias", "ln_2.bias", "mlp.c_fc.bias", "mlp.c_proj.bias"], ["ln_f.bias"]),
+    "gpt2": (
+        ["ln_1.bias", "attn.c_attn.bias", "attn.c_proj.bias", "ln_2.bias", "mlp.c_fc.bias", "mlp.c_proj.bias"],
+        ["ln_f.bias"],
+    ),
     "llama": ([], []),
     "qwen2": (["self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"], []),
 }
@@ -110,7 +118,10 @@ def test_blocks_and_projections_by_name(architecture: str, native: bool, base: B
     assert set(projections(body, "mlp")) == full(mlp)
     assert set(projections(body, "all")) == full(query_value + rest + mlp)
     assert len(projections(body, "all")) == LAYERS * len(query_value + rest + mlp)
-    assert all(isinstance(modules[name].weight, nn.Parameter) and modules[name].weight.ndim == 2 for name in projections(body, "all"))
+    assert all(
+        isinstance(modules[name].weight, nn.Parameter) and modules[name].weight.ndim == 2
+        for name in projections(body, "all")
+    )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

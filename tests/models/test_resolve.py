@@ -49,7 +49,9 @@ def test_the_fingerprint_is_that_of_weights_and_config(base: Base, tmp_path: Pat
     assert found.fingerprint != before
 
 
-@pytest.mark.parametrize("name", ["./nothing", "/nothing/here", "~/nothing", "nothing", "a/b/c", "https://x.org/a/b", "", "startr"])
+@pytest.mark.parametrize(
+    "name", ["./nothing", "/nothing/here", "~/nothing", "nothing", "a/b/c", "https://x.org/a/b", "", "startr"]
+)
 def test_what_leads_nowhere_says_what_may_be_given(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TailorError) as error:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import WIDTH, labelled
 
 from tailorlm.models import run
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import BUDGET, EmbeddingCache, EmbeddingView, batches, embed, label_scores
+from tiny import WIDTH, labelled
 
 Base = Callable[..., Path]
 TEXTS = list(labelled(20, 5).texts)
@@ -67,7 +67,11 @@ def test_equal_texts_are_computed_once(model: TextModel) -> None:
 def test_many_texts_go_in_small_batches(model: TextModel) -> None:
     rows = counted(model)
     model.head = Linear.fresh(WIDTH, 2)
-    texts = [f"{text} {word}" for text in TEXTS for word in "money bank fee loan salary tax price rate".split()]
+    texts = [
+        f"{text} {word}"
+        for text in TEXTS
+        for word in ["money", "bank", "fee", "loan", "salary", "tax", "price", "rate"]
+    ]
     scores = label_scores(model, texts)
     assert scores.shape == (160, 2)
     assert sum(rows) == 160
@@ -100,7 +104,9 @@ def test_a_view_gives_what_embed_gives(model: TextModel) -> None:
     assert len(view.needed) == 20
 
 
-def test_shared_vectors_are_computed_once_and_charged_to_each(model: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_vectors_are_computed_once_and_charged_to_each(
+    model: TextModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = iter(float(second) for second in range(0, 1000, 10))
     monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     rows = counted(model)
@@ -128,7 +134,12 @@ def test_shared_vectors_are_computed_once_and_charged_to_each(model: TextModel, 
 def test_vectors_of_other_models_and_settings_are_kept_apart(base: Base) -> None:
     cache = EmbeddingCache()
     made = []
-    for folder, pooling, length in (("bert", "mean", 64), ("bert", "cls", 64), ("bert", "mean", 8), ("distilbert", "mean", 64)):
+    for folder, pooling, length in (
+        ("bert", "mean", 64),
+        ("bert", "cls", 64),
+        ("bert", "mean", 8),
+        ("distilbert", "mean", 64),
+    ):
         model = load_model(resolve(str(base(folder, "mean"))), labels=("a", "b"), pooling=pooling, max_length=length)
         made.append(view_of(cache).take(model, ["money bank fee loan salary tax price rate card"]))
         assert np.array_equal(made[-1], embed(model, ["money bank fee loan salary tax price rate card"]))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import ARCHITECTURES, labelled
 
 from tailorlm.core import atomic
 from tailorlm.core.config import validate
@@ -20,6 +19,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.recipes.adaptation import Adaptation, Answer
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
+from tiny import ARCHITECTURES, labelled
 
 Base = Callable[..., Path]
 ROWS = labelled(30, 3)
@@ -108,7 +108,10 @@ def test_odd_texts_have_answers(text: str, adaptation: Adaptation) -> None:
     [
         ([3], "row 1 has no text\n  got:      int"),
         (["a", None], "row 2 has no text\n  got:      NoneType"),
-        (["a", {"text": "b"}], "row 2 has no text\n  got:      NoneType\n  expected: a string, or a mapping with 'utterance'"),
+        (
+            ["a", {"text": "b"}],
+            "row 2 has no text\n  got:      NoneType\n  expected: a string, or a mapping with 'utterance'",
+        ),
         ([{"utterance": 3}], "row 1 has no text\n  got:      int"),
         ([["a"]], "row 1 has no text\n  got:      list"),
         ("some text", "predict takes many rows at once"),
@@ -140,7 +143,14 @@ def test_a_folder_comes_back_as_it_was(adaptation: Adaptation, saved: Path) -> N
     assert back.predict(ROWS.texts[:3]) == adaptation.predict(ROWS.texts[:3])
     assert not back.model.training
     assert atomic.is_complete(saved, verify=True)
-    assert {p.name for p in saved.iterdir()} == {"COMPLETE", "README.md", "adaptation.json", "head.json", "head.safetensors", "recipe.yaml"}
+    assert {p.name for p in saved.iterdir()} == {
+        "COMPLETE",
+        "README.md",
+        "adaptation.json",
+        "head.json",
+        "head.safetensors",
+        "recipe.yaml",
+    }
     record = json.loads((saved / "adaptation.json").read_text())
     assert record["format"] == 1
     assert record["labels"] == list(ROWS.labels)
@@ -165,13 +175,17 @@ def test_folder_and_base_can_move_together(base: Base, tmp_path: Path) -> None:
     shutil.move(old, new)
     assert np.array_equal(Adaptation.load(new / "out" / "a").scores(ROWS.texts), made.scores(ROWS.texts))
     shutil.move(new / "models" / "tiny", tmp_path / "elsewhere")
-    with pytest.raises(TailorError, match="the base model of .* is not where it was") as error:
+    with pytest.raises(TailorError, match=r"the base model of .* is not where it was") as error:
         Adaptation.load(new / "out" / "a")
     assert "--base" in str(error.value)
-    assert np.array_equal(Adaptation.load(new / "out" / "a", base=str(tmp_path / "elsewhere")).scores(ROWS.texts), made.scores(ROWS.texts))
+    assert np.array_equal(
+        Adaptation.load(new / "out" / "a", base=str(tmp_path / "elsewhere")).scores(ROWS.texts), made.scores(ROWS.texts)
+    )
 
 
-def test_a_base_named_from_the_working_folder_is_found_from_any(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_named_from_the_working_folder_is_found_from_any(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(base("bert", "mean"), tmp_path / "models" / "tiny")
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -242,7 +256,12 @@ def resealed(folder: Path) -> None:
 
 def test_a_sealed_folder_that_lacks_something_is_an_error_still(base: Base, tmp_path: Path) -> None:
     tried = 0
-    for part, name in (("head", "head.safetensors"), ("lora", "adapter_model.safetensors"), ("bias", "changed.safetensors"), ("full", "model.safetensors")):
+    for part, name in (
+        ("head", "head.safetensors"),
+        ("lora", "adapter_model.safetensors"),
+        ("bias", "changed.safetensors"),
+        ("full", "model.safetensors"),
+    ):
         folder = adapted(base("bert", "mean"), part).save(tmp_path / part)
         (folder / name).unlink()
         resealed(folder)
@@ -376,6 +395,8 @@ def test_the_starter_by_its_name(tmp_path: Path) -> None:
     assert record["base"]["origin"] == "sentence-transformers/all-MiniLM-L6-v2"
     assert np.array_equal(Adaptation.load(folder).scores(ROWS.texts), made.scores(ROWS.texts))
     assert (made.scores(ROWS.texts).argmax(1) == ROWS.codes).mean() > 0.5, "the words of a topic lie near its name"
-    vectors = made.model.pool(*made.model.pad(made.model.tokenize(["a wire transfer", "money transfer by wire", "a ripe apple"])))
+    vectors = made.model.pool(
+        *made.model.pad(made.model.tokenize(["a wire transfer", "money transfer by wire", "a ripe apple"]))
+    )
     unit = torch.nn.functional.normalize(vectors, dim=-1)
     assert float(unit[0] @ unit[1]) > float(unit[0] @ unit[2]) + 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import labelled
 
 from tailorlm.core.config import validate
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
+from tiny import labelled
 
 Base = Callable[..., Path]
 ROWS = labelled(24, 3)
@@ -62,9 +62,9 @@ def adapted(part: str, base: Path, pooling: str, folder: Path) -> Case:
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
-def case(request: pytest.FixtureRequest, base: Base, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest, base: Base, tmp_path_factory: pytest.TempPathFactory) -> Case:
     part, architecture, pooling = request.param
-    yield adapted(part, base(architecture, "native"), pooling, tmp_path_factory.mktemp("out") / "adaptation")
+    return adapted(part, base(architecture, "native"), pooling, tmp_path_factory.mktemp("out") / "adaptation")
 
 
 def snippet(case: Case) -> str:
@@ -161,7 +161,9 @@ def test_a_whole_model_can_be_a_base_in_its_turn(base: Base, tmp_path: Path) -> 
         recipe = validate({"name": "y", "base": str(first.folder), "stages": [{"weights": "features"}]}, Recipe)
         second = fit(recipe, ROWS).adaptation
         assert second.model.pooling == pooling, "the folder says how it is pooled"
-        for (name, mine), (_, theirs) in zip(second.model.body.named_parameters(), first.adaptation.model.body.named_parameters(), strict=True):
+        for (name, mine), (_, theirs) in zip(
+            second.model.body.named_parameters(), first.adaptation.model.body.named_parameters(), strict=True
+        ):
             assert torch.equal(mine, theirs), name
 
 
@@ -178,6 +180,8 @@ def test_with_the_starter_encoder(tmp_path: Path) -> None:
     assert "sentence-transformers/all-MiniLM-L6-v2" in code, "the name that others know the starter by"
     assert "starter" not in json.loads((tmp_path / "a" / "adapter_config.json").read_text())["base_model_name_or_path"]
     found = re.search(r"Without tailorlm:\n\n```python\n(.*?)```", code, re.S).group(1)
-    found = found.replace("THIS FOLDER", str(tmp_path / "a")).replace("sentence-transformers/all-MiniLM-L6-v2", str(folder))
+    found = found.replace("THIS FOLDER", str(tmp_path / "a")).replace(
+        "sentence-transformers/all-MiniLM-L6-v2", str(folder)
+    )
     assert np.abs(run(found, case) - case.logits).max() <= 1e-5
     assert np.array_equal(Adaptation.load(tmp_path / "a").scores(ROWS.texts), case.logits)

@@ -80,7 +80,7 @@ def test_changed_sets_dotted_keys_and_checks_them() -> None:
     assert after.task.settings.max_length == 64
     assert before == recipe(), "the recipe it came from stays"
     assert before.changed({}) == before
-    with pytest.raises(UsageError, match="there is no key 'stages.0.weights.lrr'; did you mean 'lr'"):
+    with pytest.raises(UsageError, match=r"there is no key 'stages\.0\.weights\.lrr'; did you mean 'lr'"):
         before.changed({"stages.0.weights.lrr": 0.5})
     with pytest.raises(UsageError, match=r"stages\.0\.weights\.lr: input should be less than or equal to 1 \(got 5\)"):
         before.changed({"stages.0.weights.lr": 5})

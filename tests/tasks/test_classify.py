@@ -13,7 +13,9 @@ from tailorlm.tasks.classify import Classify, Labelled, findings, label_counts
 
 
 def rows_of(*values: dict[str, Any], source: str = "train.csv") -> Rows:
-    return Rows(tuple(Row(v, source, i) for i, v in enumerate(values, 2)), tuple(dict.fromkeys(k for v in values for k in v)))
+    return Rows(
+        tuple(Row(v, source, i) for i, v in enumerate(values, 2)), tuple(dict.fromkeys(k for v in values for k in v))
+    )
 
 
 def task(**settings: Any) -> Classify:
@@ -34,10 +36,16 @@ def test_a_missing_column_names_the_nearest_and_the_flag() -> None:
     rows = rows_of({"Text": "a", "labels": "x", "nun": "1"})
     with pytest.raises(UsageError) as error:
         task().prepare(rows, what="train")
-    assert str(error.value) == "the train rows have no column 'text'\n  got:      columns: Text, labels, nun\n  try:      --text Text"
+    assert (
+        str(error.value)
+        == "the train rows have no column 'text'\n  got:      columns: Text, labels, nun\n  try:      --text Text"
+    )
     with pytest.raises(UsageError) as error:
         task(text="Text").columns(rows, what="test")
-    assert str(error.value) == "the test rows have no column 'label'\n  got:      columns: Text, labels, nun\n  try:      --label labels"
+    assert (
+        str(error.value)
+        == "the test rows have no column 'label'\n  got:      columns: Text, labels, nun\n  try:      --label labels"
+    )
     with pytest.raises(UsageError, match="the given rows have no column 'num'") as error:
         task(text="Text", label="labels", id="num").columns(rows, what="given")
     assert error.value.hint == "--id nun"
@@ -122,7 +130,9 @@ def test_labels_that_train_does_not_have() -> None:
 
 
 def test_ids_that_stand_twice() -> None:
-    rows = rows_of(*({"text": "a", "label": label, "n": n} for label, n in (("x", "1"), ("y", "2"), ("x", "1"), ("y", "3"))))
+    rows = rows_of(
+        *({"text": "a", "label": label, "n": n} for label, n in (("x", "1"), ("y", "2"), ("x", "1"), ("y", "3")))
+    )
     with pytest.raises(CheckError) as error:
         task(id="n").prepare(rows, what="train")
     assert error.value.what == "2 rows share a value of the id column 'n'"
@@ -165,7 +175,9 @@ def test_words_for_labels() -> None:
 
 
 def labelled(*given: tuple[str, str], labels: tuple[str, ...] = ("x", "y")) -> Labelled:
-    return Labelled(tuple(str(i) for i in range(len(given))), tuple(t for t, _ in given), tuple(g for _, g in given), labels)
+    return Labelled(
+        tuple(str(i) for i in range(len(given))), tuple(t for t, _ in given), tuple(g for _, g in given), labels
+    )
 
 
 def test_the_fingerprint_is_that_of_texts_labels_and_label_set_in_order() -> None:
@@ -200,7 +212,9 @@ def test_selected_and_joined_rows_keep_the_label_set() -> None:
 
 
 def test_findings_name_conflicts_single_rows_and_imbalance() -> None:
-    rows = labelled(*[(f"t{i}", "x") for i in range(40)], ("same", "x"), ("Same!", "y"), ("only", "z"), labels=("x", "y", "z"))
+    rows = labelled(
+        *[(f"t{i}", "x") for i in range(40)], ("same", "x"), ("Same!", "y"), ("only", "z"), labels=("x", "y", "z")
+    )
     found = {f["code"]: f for f in findings(rows)}
     assert set(found) == {"conflicting-labels", "single-row-label", "imbalance"}
     assert found["conflicting-labels"]["message"] == "1 text with two or more labels"
@@ -213,7 +227,9 @@ def test_findings_name_conflicts_single_rows_and_imbalance() -> None:
 def test_findings_are_none_where_all_is_well() -> None:
     assert findings(labelled(("a", "x"), ("b", "x"), ("c", "y"), ("d", "y"))) == []
     assert findings(labelled(*[(f"t{i}", "x") for i in range(39)], *[(f"u{i}", "y") for i in range(2)])) == []
-    assert [f["code"] for f in findings(labelled(*[(f"t{i}", "x") for i in range(40)], *[(f"u{i}", "y") for i in range(2)]))] == ["imbalance"]
+    assert [
+        f["code"] for f in findings(labelled(*[(f"t{i}", "x") for i in range(40)], *[(f"u{i}", "y") for i in range(2)]))
+    ] == ["imbalance"]
 
 
 def test_long_lists_are_shortened() -> None:

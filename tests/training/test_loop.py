@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_micro_batches_stay_within_their_budget(lengths: list[int], budget: int,
     for part in parts:
         size = len(part) * max(lengths[i] for i in part)
         assert size <= budget or len(part) == 1
-    for one, two in zip(parts, parts[1:], strict=False):  # no part ends before it must
+    for one, two in pairwise(parts):  # no part ends before it must
         assert (len(one) + 1) * max(lengths[i] for i in [*one, two[0]]) > budget
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import LAYERS, labelled
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models.encoder import TextModel, load_model
@@ -21,6 +20,7 @@ from tailorlm.weights.features import Features, linear_head
 from tailorlm.weights.full import Full
 from tailorlm.weights.lora import LoRA
 from tailorlm.weights.top_layers import TopLayers
+from tiny import LAYERS, labelled
 
 Base = Callable[..., Path]
 ROWS = labelled(30, 3)
@@ -38,7 +38,9 @@ def model_of(folder: Path, pooling: str = "mean") -> TextModel:
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_top_layers_counts_from_the_top(layers: int, base: Base) -> None:
     names = TopLayers(TopLayers.Settings(layers=layers)).attach(model_of(base("bert", "mean")))
-    assert {int(name.split(".")[3]) for name in names if "encoder.layer." in name} == set(range(LAYERS - layers, LAYERS))
+    assert {int(name.split(".")[3]) for name in names if "encoder.layer." in name} == set(
+        range(LAYERS - layers, LAYERS)
+    )
     assert not any("embeddings" in name for name in names)
 
 
@@ -96,7 +98,9 @@ def test_lora_starts_as_the_base_and_scales_by_alpha_over_r(base: Base) -> None:
         layers[0].lora_A["default"].weight.copy_(change)
         layers[0].lora_B["default"].weight.copy_(change.T)
         asked = torch.randn(2, 32, generator=torch.Generator().manual_seed(1))
-        assert torch.allclose(layers[0](asked), layers[0].base_layer(asked) + 3.0 * asked @ change.T @ change, atol=1e-4)
+        assert torch.allclose(
+            layers[0](asked), layers[0].base_layer(asked) + 3.0 * asked @ change.T @ change, atol=1e-4
+        )
 
 
 def test_lora_on_gpt2_warns_of_nothing(base: Base, recwarn: pytest.WarningsRecorder) -> None:
@@ -104,7 +108,9 @@ def test_lora_on_gpt2_warns_of_nothing(base: Base, recwarn: pytest.WarningsRecor
     assert [str(w.message) for w in recwarn.list if "fan_in_fan_out" in str(w.message)] == []
 
 
-def test_saving_lora_asks_no_hub(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
+def test_saving_lora_asks_no_hub(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
     def asked(*_: object, **__: object) -> bool:
         raise AssertionError("the hub was asked")
 
@@ -132,7 +138,7 @@ def test_full_notes_its_pooling_where_others_look_for_it(pooling: str, base: Bas
     model = model_of(base("bert", "native"), pooling)
     Full(Full.Settings()).save(model, tmp_path)
     assert folder_pooling(tmp_path) == pooling
-    with pytest.raises(TailorError, match="holds no model.safetensors"):
+    with pytest.raises(TailorError, match=r"holds no model\.safetensors"):
         Full(Full.Settings()).load(model, tmp_path / "1_Pooling")
 
 

@@ -78,8 +78,12 @@ def compare(
 def _ways(methods: str | None, recipes: list[Path] | None) -> list[Any] | None:
     names: list[Any] | None = o.names_list(methods)
     if recipes:
+        from tailorlm.core.config import load
         from tailorlm.core.yaml import read_yaml
+        from tailorlm.recipes.schema import Recipe
 
+        for path in recipes:
+            load(path, Recipe)  # a fault is named with this file's line
         names = (names or []) + [read_yaml(path).value for path in recipes]
     return names
 
@@ -115,7 +119,12 @@ def _run(request: CompareRequest, out: Path | None, *, plan_only: bool, as_json:
     estimate = prepared.comparer.plan()
     screen.plan(prepared, estimate)
     if plan_only:
-        return None
+        seeds = request.settings.seeds
+        return {
+            "plan": estimate.seconds,
+            "total_seconds": estimate.total(seeds),
+            "finished": prepared.comparer.finished(),
+        }
     with screen.progress(prepared, estimate) as listen:
         outcome = prepared.comparer.run(listen)
     result = finish(prepared, outcome)

@@ -107,6 +107,11 @@ class Screen:
         self.out.print(table)
         self.out.print()
         self.out.print(f"[bold]Answer[/]   {escape(result['reason'])}")
+        if len(result["settings"]["seeds"]) == 1:
+            self.out.print(
+                "         one seed: this is about these trained models; --seeds 3 also weighs the luck of training",
+                style="dim",
+            )
         self.out.print()
         self.out.print(f"report   {folder / 'report.html'}")
         self.out.print(f"         {folder / 'report.md'}, {folder / 'comparison.json'}", style="dim")

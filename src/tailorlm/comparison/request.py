@@ -28,7 +28,10 @@ from tailorlm.tasks.classify import Classify
 def _way(value: Any) -> Any:
     """A method's name, or a whole recipe; a recipe's faults are found where it stands."""
     if isinstance(value, str):
-        preset(value)
+        try:
+            preset(value)
+        except UsageError as error:
+            raise ValueError(str(error).replace("\n ", ";")) from None  # the YAML's line is put before it
         return value
     if not isinstance(value, Mapping):
         raise ValueError("is neither a method's name nor a recipe")

@@ -20,9 +20,9 @@ from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
-from tailorlm.recipes.fit import fit
+from tailorlm.recipes.fit import FEW_ROWS, fit
 from tailorlm.recipes.schema import Recipe
-from tailorlm.training.loop import Event
+from tailorlm.training.loop import Event, Score
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def tune(
     memory: TrialMemory,
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Tuned:
-    """Try every setting of the recipe's grid on the fold and keep the best (score, then log loss).
+    """Try every setting of the recipe's grid on the fold and keep the best (score, then log loss; see `FEW_ROWS`).
 
     The passes that the best trial kept become `stop_after` of each trained stage (see `_passes`), so that the last fit on all rows
     follows the same schedule and ends where validation was best. A trial that diverges counts as failed; if all do, that is a TailorError.
@@ -127,11 +127,16 @@ def tune(
             continue
     if not trials:
         raise faults[0]
-    best = max(trials, key=lambda trial: (trial.score, -trial.loss))
+    best = max(trials, key=lambda trial: _rank(trial, len(fold.validation)))
     chosen = recipe.changed(best.settings)
     if best.epochs:
         chosen = chosen.changed(_passes(chosen, best.epochs, fold))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
+
+
+def _rank(trial: Trial, rows: int) -> tuple[float, float]:
+    # Margins and votes are no probabilities: only what the loop trained can be ranked by its loss.
+    return Score(trial.score, trial.loss, by_loss=trial.epochs is not None and rows < FEW_ROWS).rank
 
 
 def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:

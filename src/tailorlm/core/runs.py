@@ -99,7 +99,9 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # on a full disk the last event cannot be flushed; the fault is on its way already
+        with contextlib.suppress(
+            OSError
+        ):  # on a full disk the last event cannot be flushed; the fault is on its way already
             self._events.close()
         atomic.remove_folder(self.folder)
 
@@ -137,7 +139,9 @@ def find_run(root: Path, run_id: str) -> Run:
             got=", ".join(str(run.folder) for run in exact[:5]),
             hint="give the whole name or the folder",
         )
-    near = near_misses(run_id, [run.id for run in runs])
+    # Nobody types the key at the end of a run's name: the part before it is compared as well.
+    ids = {name: run.id for run in runs for name in (re.sub(r"-s\d+-[0-9a-f]+$", "", run.id), run.id)}
+    near = [ids[name] for name in near_misses(run_id, ids)]
     raise TailorError(
         f"there is no run '{run_id}' in {root}", hint=f"did you mean {near[0]}?" if near else "`tailor runs` lists them"
     )

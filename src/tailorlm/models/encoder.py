@@ -65,7 +65,9 @@ class TextModel(nn.Module):
         """Token ids of each text, special tokens included, cut at `max_length`; one list a text, no padding."""
         if not texts:
             return []
-        encoded = self.tokenizer([_whole(text) for text in texts], truncation=True, max_length=self.max_length, padding=False)
+        encoded = self.tokenizer(
+            [_whole(text) for text in texts], truncation=True, max_length=self.max_length, padding=False
+        )
         # GPT-2 and Qwen put nothing around a text, so an empty one has no token to read a state from: it is shown as one pad.
         return [list(ids) or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
 

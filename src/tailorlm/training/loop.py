@@ -49,14 +49,23 @@ class Order(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """A validation score: `value` is the metric (higher is better), `loss` settles ties."""
+    """A validation score: `value` is the metric (higher is better), `loss` the mean log loss in nats.
+
+    by_loss: the loss decides and the value settles ties, as is right where rows are so few that the value moves in coarse steps.
+    """
 
     value: float
     loss: float
+    by_loss: bool = False
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What scores are ordered by: larger is better."""
+        return (-self.loss, self.value) if self.by_loss else (self.value, -self.loss)
 
     def beats(self, other: Score | None) -> bool:
-        """Whether this one is better: a higher value, or the same with a lower loss."""
-        return other is None or (self.value, -self.loss) > (other.value, -other.loss)
+        """Whether this one is better."""
+        return other is None or self.rank > other.rank
 
 
 @dataclass

@@ -32,6 +32,18 @@ def reading(result: dict[str, Any], metric: str) -> list[str]:
         f"A way is called worse where the adjusted p is below {1 - level:.4g}.",
         "“Cannot be told apart” does not mean equal: these rows do not suffice to say which of the two is better, and "
         "more test rows might. Until then, cost is a fair reason to choose.",
+        *_about_seeds(settings),
+    ]
+
+
+def _about_seeds(settings: dict[str, Any]) -> list[str]:
+    """What one seed cannot tell, where there was only one."""
+    seeds = settings.get("seeds")
+    if isinstance(seeds, list) and len(seeds) > 1:
+        return []
+    return [
+        "There was one seed: the verdicts are about these trained models. Training again could give others; "
+        "--seeds 3 takes that into account."
     ]
 
 
