@@ -127,16 +127,18 @@ def tune(
             continue
     if not trials:
         raise faults[0]
-    best = max(trials, key=lambda trial: _rank(trial, len(fold.validation)))
+    by_loss = len(fold.validation) < FEW_ROWS and _gives_probabilities(recipe)
+    best = max(trials, key=lambda trial: Score(trial.score, trial.loss, by_loss=by_loss).rank)
     chosen = recipe.changed(best.settings)
     if best.epochs:
         chosen = chosen.changed(_passes(chosen, best.epochs, fold))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
 
 
-def _rank(trial: Trial, rows: int) -> tuple[float, float]:
-    # Margins and votes are no probabilities: only what the loop trained can be ranked by its loss.
-    return Score(trial.score, trial.loss, by_loss=trial.epochs is not None and rows < FEW_ROWS).rank
+def _gives_probabilities(recipe: Recipe) -> bool:
+    # A log loss of margins or votes means nothing, so ways that answer with those are chosen by score alone.
+    part = recipe.context if recipe.context is not None else recipe.stages[-1].weights
+    return bool(getattr(part.make(), "probabilities", False))
 
 
 def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:

@@ -38,6 +38,8 @@ class TrainedPart:
 
     Settings: ClassVar[type[WeightsSettings]] = WeightsSettings
     trains: ClassVar[bool] = True
+    # Whether scores, through a softmax, are probabilities, so that a log loss can choose between settings.
+    probabilities: ClassVar[bool] = True
     # Whether anything below the head learns; where not, vectors are computed once and a pass costs nothing.
     body_learns: ClassVar[bool] = True
 

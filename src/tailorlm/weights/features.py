@@ -41,6 +41,11 @@ class Features:
     def __init__(self, settings: Settings):
         self.settings = settings
 
+    @property
+    def probabilities(self) -> bool:
+        """Whether scores, through a softmax, are probabilities: logistic regression's are, a machine's margins are not."""
+        return self.settings.classifier == "logistic"
+
     def fit(self, vectors: np.ndarray, codes: np.ndarray, labels: int, seed: int) -> Linear:
         """Fit on (rows, width) vectors of length one and their label codes; returns the head that answers with it."""
         from sklearn.exceptions import ConvergenceWarning
