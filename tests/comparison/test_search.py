@@ -52,7 +52,10 @@ def test_every_method_has_a_small_grid_of_valid_settings(name: str) -> None:
     assert len({made.changed(settings).key for settings in found}) == len(found)
 
 
-def test_the_best_trial_is_kept(base: Base, part: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("few", "kept"), [(0, 1.0), (10_000, 10.0)])
+def test_the_best_trial_is_kept(few: int, kept: float, base: Base, part: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By score, equal scores by the lower log loss; where validation rows are few, by log loss."""
+    monkeypatch.setattr(search, "FEW_ROWS", few)
     scores = {0.01: (0.5, 1.0), 0.1: (0.7, 0.9), 1.0: (0.7, 0.8), 10.0: (0.6, 0.1)}
 
     def trial(candidate: Recipe, changes: Any, *args: Any) -> Trial:
@@ -62,8 +65,8 @@ def test_the_best_trial_is_kept(base: Base, part: Fold, monkeypatch: pytest.Monk
     monkeypatch.setattr(search, "_trial", trial)
     best = tuned(recipe(base, search={LR: list(scores)}), part)
     assert best.best is not None
-    assert best.best.settings == {LR: 1.0}  # equal scores: the lower log loss
-    assert best.recipe.stages[0].weights.settings.lr == 1.0
+    assert best.best.settings == {LR: kept}
+    assert best.recipe.stages[0].weights.settings.lr == kept
     assert (best.recipe.stages[0].train.stop_after, best.seconds) == (1, 8.0)
     assert [t.settings[LR] for t in best.trials] == list(scores)
 

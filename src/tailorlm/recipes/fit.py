@@ -18,9 +18,9 @@ from tailorlm.tasks.classify import Labelled
 from tailorlm.training.loop import Event, Job, Score, Trained, train
 from tailorlm.training.source import TokenSource, VectorSource
 
-# On fewer validation rows than this the standard error of an accuracy is over three points, and passes and rates are chosen by
+# On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
 # log loss, which every row moves.
-FEW_ROWS = 200
+FEW_ROWS = 100
 
 
 @dataclass
