@@ -49,8 +49,3 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_transformers() -> None:
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"

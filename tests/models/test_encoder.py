@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,43 @@ def test_a_folder_that_is_no_text_model_is_refused(tmp_path: Path, base: Base) -
         model_of(tmp_path)
     with pytest.raises(TailorError, match="cannot be loaded as a text model"):
         model_of(tmp_path, "mean")
+
+
+@pytest.mark.parametrize("pooling", ["mean", "native"])
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_a_body_with_holes_is_refused(architecture: str, pooling: str, base: Base, tmp_path: Path) -> None:
+    """transformers would draw what is missing at random, and go on."""
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "copy"
+    shutil.copytree(base(architecture, "native"), folder)
+    tensors = load_file(folder / "model.safetensors")
+    hole = next(name for name in tensors if ".1." in name)
+    save_file({k: v for k, v in tensors.items() if k != hole}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TailorError, match="cannot be loaded as a text model") as error:
+        model_of(folder, pooling)
+    assert error.value.got.startswith("its files hold no weights for ")
+    assert hole in error.value.got
+    if architecture == "bert":  # a pooler may be missing: it learns, or nobody reads it
+        save_file(
+            {k: v for k, v in tensors.items() if "pooler" not in k},
+            folder / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+        assert model_of(folder, pooling).pooling == pooling
+
+
+def test_loading_says_nothing(base: Base, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_warning()
+    try:
+        model_of(base("roberta", "native"), "native")
+        assert logging.get_verbosity() == logging.WARNING
+    finally:
+        logging.set_verbosity(level)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

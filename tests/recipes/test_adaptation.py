@@ -346,6 +346,14 @@ def test_saving_into_an_empty_or_new_folder_works(adaptation: Adaptation, tmp_pa
         Adaptation.load(str(folder))
 
 
+def test_a_saved_folder_follows_the_umask(adaptation: Adaptation, tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        assert adaptation.save(tmp_path / "out").stat().st_mode & 0o777 == 0o750
+    finally:
+        os.umask(old)
+
+
 def test_foreign_files_are_never_overwritten(adaptation: Adaptation, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("precious")

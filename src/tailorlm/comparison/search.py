@@ -107,8 +107,8 @@ def tune(
 ) -> Tuned:
     """Try every setting of the recipe's grid on the fold and keep the best (score, then log loss; see `FEW_ROWS`).
 
-    The passes that the best trial kept become `stop_after` of each trained stage (see `_passes`), so that the last fit on all rows
-    follows the same schedule and ends where validation was best. A trial that diverges counts as failed; if all do, that is a TailorError.
+    The passes that the best trial kept become those of the last fit (see `_passes`). A trial that diverges counts as failed;
+    if all do, that is a TailorError.
     """
     grid = recipe.grid
     if not grid and not any(stage.weights.trains for stage in recipe.stages):
@@ -145,14 +145,14 @@ def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
     """Passes of the last fit: those of the best trial, fewer where the trial saw only a part of the train rows.
 
     With n times the rows, the same passes would be n times the steps and the same steps a fraction of a pass; the last fit takes
-    the geometric middle, passes / sqrt(n). Where only the head learns, passes cost nothing and stay as they are.
+    the geometric middle, passes / sqrt(n). Where only the head learns, passes cost nothing and stay as they are. The schedule falls
+    to its end within these passes: a fit that stops while the rate is high keeps the noise of its last steps.
     """
     share = len(fold.trial) / max(1, len(fold.everything) - len(fold.validation))
     changes = {}
     for i, stage in enumerate(recipe.stages):
         fewer = math.sqrt(min(1.0, share)) if stage.weights.body_learns else 1.0
-        changes[f"stages.{i}.train.epochs"] = max(1, round(stage.train.epochs * fewer))
-        changes[f"stages.{i}.train.stop_after"] = max(1, min(round(best * fewer), changes[f"stages.{i}.train.epochs"]))
+        changes[f"stages.{i}.train.epochs"] = max(1, math.ceil(best * fewer))
     return changes
 
 

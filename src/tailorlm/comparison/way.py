@@ -28,7 +28,7 @@ from tailorlm.tasks.classify import Labelled
 from tailorlm.training.loop import Event
 
 # Counts into every run's key: raise it when a change of the program changes results, so that old runs are not taken for new.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 
 @dataclass

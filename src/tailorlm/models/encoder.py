@@ -116,9 +116,8 @@ class TextModel(nn.Module):
 
     def _inner(self) -> nn.Module:
         body = self.body
-        if hasattr(
-            body, "get_base_model"
-        ):  # PEFT's wrapper, whose own attributes have the names that many bodies go by
+        # PEFT's wrapper has attributes of its own under the names that many bodies go by.
+        if hasattr(body, "get_base_model"):
             body = body.get_base_model()  # type: ignore[operator]
         return getattr(body, str(body.base_model_prefix), body)
 
@@ -130,24 +129,12 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     be read as a text model.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-    from transformers.utils import logging
+    from transformers import AutoTokenizer
 
-    logging.disable_progress_bar()
-    names = dict(enumerate(labels))
     try:
         pooling = folder_pooling(base.folder) if pooling == "auto" else pooling
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
-        if pooling == "native":
-            body = AutoModelForSequenceClassification.from_pretrained(
-                base.folder,
-                dtype=torch.float32,
-                id2label=names,
-                label2id={v: k for k, v in names.items()},
-                use_safetensors=True,
-            )
-        else:
-            body = AutoModel.from_pretrained(base.folder, dtype=torch.float32, use_safetensors=True)
+        body = _body(base.folder, labels if pooling == "native" else None)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise TailorError(f"{base.folder} cannot be loaded as a text model", got=str(error).splitlines()[0]) from None
     if tokenizer.pad_token_id is None:
@@ -156,6 +143,32 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     model = TextModel(base, body, tokenizer, pooling, min(max_length, int(tokenizer.model_max_length), positions(body)))
     model.eval()
     return model.to("cuda") if torch.cuda.is_available() else model
+
+
+def _body(folder: Path, labels: Sequence[str] | None) -> Any:
+    """The bare transformer, or with labels its sequence-classification model, whose weights are all in the folder."""
+    from transformers import AutoModel, AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    auto = AutoModel if labels is None else AutoModelForSequenceClassification
+    names = dict(enumerate(labels or ()))
+    known = {"id2label": names, "label2id": {v: k for k, v in names.items()}} if names else {}
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # its report of fresh heads is no news; what matters of it is checked below
+    try:
+        body, found = auto.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **known
+        )
+    finally:
+        logging.set_verbosity(level)
+    # What it does not find, transformers draws at random: right for heads and poolers, and for nothing else.
+    inside = "" if labels is None else f"{body.base_model_prefix}."
+    random = sorted(k for k in found["missing_keys"] if k.startswith(inside) and "pooler." not in k)
+    if random:
+        more = f" and {len(random) - 1} more" if len(random) > 1 else ""
+        raise ValueError(f"its files hold no weights for {random[0]}{more}")
+    return body
 
 
 def _whole(text: str) -> str:

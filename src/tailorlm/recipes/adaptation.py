@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,8 @@ class Adaptation:
 
     def _publish(self, folder: Path, facts: Mapping[str, Any] | None) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temp = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        temp.mkdir()  # not mkdtemp: others may read an adaptation as far as the umask lets them
         old = temp.with_name(temp.name + ".old")
         try:
             self.write(temp, facts)

@@ -16,7 +16,7 @@ class TrainSettings(Settings):
     stop_after: int | None = setting(
         None,
         ge=1,
-        help="end after this many passes of the same schedule (the search sets it for the last fit)",
+        help="end after this many passes of the same schedule",
         unit="passes",
     )
     rows_per_step: int = setting(
