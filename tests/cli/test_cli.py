@@ -166,7 +166,7 @@ def test_fit_with_set_no_search_seed_and_json(tailor: Tailor, rows: str, base: B
     assert (record["seed"], record["name"], len(record["search"])) == (7, "head", 1)
     recipe = load(Path("mine/recipe.yaml"), Recipe)
     assert recipe.stages[0].weights.settings.lr == 0.02
-    assert recipe.stages[0].train.epochs == 2
+    assert recipe.stages[0].train.epochs == record["chosen"]["epochs"] <= 2
 
 
 def test_what_was_set_by_hand_is_not_searched(tailor: Tailor, rows: str, base: Base) -> None:
