@@ -6,6 +6,7 @@ import csv
 import getpass
 import io
 import json
+import re
 import os
 import subprocess
 import sys
@@ -91,6 +92,19 @@ def test_the_command_in_the_report_repeats_the_comparison(tailor: Tailor, rows: 
     assert again.code == 0, again.err
     assert json.loads(again.out)["ways"] == json.loads(said.out)["ways"]
     assert len(list(Path("tailor-runs").glob("compare-*"))) == 1
+
+
+def test_what_flags_cannot_say_is_repeated_from_the_kept_yaml(tailor: Tailor, rows: str, base: Base) -> None:
+    Path("words.yaml").write_text("food: things to eat\n", encoding="utf-8")
+    Path("mine.yaml").write_text("name: mine\nstages:\n  - weights: {part: features, c: 3}\n", encoding="utf-8")
+    words = ["--model", base(), "--methods", "zero-shot", "--recipe", "mine.yaml", "--descriptions", "words.yaml"]
+    first = json.loads(tailor("compare", rows, *words, "--out", "elsewhere", "--json").out)
+    assert re.fullmatch(r"tailor compare elsewhere/compare-\S+/compare.yaml --out elsewhere", first["repeat"])
+    assert first["next"][1].startswith(f"{first['repeat']} --seeds 3 ")
+    again = tailor(*first["repeat"].split()[1:], "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["ways"] == first["ways"]
+    assert len(list(Path("elsewhere").glob("compare-*"))) == 1
 
 
 def test_compare_from_yaml_with_flags_on_top(tailor: Tailor, rows: str, base: Base) -> None:

@@ -269,7 +269,7 @@ def test_a_disk_that_really_is_full(ask: Callable[..., Prepared], tiny_disk: Pat
     filler = tiny_disk / "filler"
     filler.write_bytes(b"x" * 100_000)
     first = ask(tiny_disk, ways=ways)
-    with pytest.raises(atomic.DiskFull, match="is full"):
+    with pytest.raises(atomic.DiskFull, match="too full"):  # said before the fit, not after it
         first.comparer.run()
     assert [run.record["name"] for run in find_runs(first.folder)] == ["small"]
     assert hidden(first.folder) == []

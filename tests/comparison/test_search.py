@@ -35,7 +35,7 @@ def recipe(base: Base, weights: Any = "head", **changes: Any) -> Recipe:
 
 
 def tuned(made: Recipe, part: Fold, memory: TrialMemory | None = None, seed: int = 0) -> search.Tuned:
-    return tune(made, part, seed=seed, view=EmbeddingView(), memory=memory or TrialMemory())
+    return tune(made, part, seed=seed, metric="accuracy", view=EmbeddingView(), memory=memory or TrialMemory())
 
 
 def test_candidates_are_every_combination() -> None:

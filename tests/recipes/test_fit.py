@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 
 from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError
@@ -46,6 +47,15 @@ def test_every_method_repeats_to_the_bit_and_scores_its_validation_rows(name: st
         assert fitted.score.value == (found[-1].argmax(1) == VALIDATION.codes).mean(), "the score of what was kept"
     assert np.array_equal(*found)
     assert fitted.adaptation.labels == ROWS.labels
+
+
+def test_validation_rows_are_scored_by_the_metric_asked_for(base: Base) -> None:
+    made, uneven = recipe(base(), "features"), VALIDATION.select([0, 1, 2, 3, 6, 9])
+    fitted = fit(made, ROWS.select(range(4)), uneven, metric="macro_f1")
+    predicted = fitted.adaptation.scores(uneven.texts).argmax(1)
+    assert fitted.score is not None
+    assert fitted.score.value == pytest.approx(f1_score(uneven.codes, predicted, average="macro", zero_division=0))
+    assert fitted.score.value != (predicted == uneven.codes).mean()
 
 
 @pytest.mark.parametrize("weights", ["head", "full", "lora"])

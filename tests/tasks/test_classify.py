@@ -9,7 +9,7 @@ import pytest
 
 from tailorlm.core.errors import CheckError, UsageError
 from tailorlm.data.rows import Row, Rows
-from tailorlm.tasks.classify import Classify, Labelled, findings, label_counts
+from tailorlm.tasks.classify import Classify, Labelled, findings
 
 
 def rows_of(*values: dict[str, Any], source: str = "train.csv") -> Rows:
@@ -195,17 +195,13 @@ def test_the_fingerprint_is_that_of_texts_labels_and_label_set_in_order() -> Non
     assert len({one.fingerprint, *(other.fingerprint for other in others)}) == 7
 
 
-def test_selected_and_joined_rows_keep_the_label_set() -> None:
+def test_selected_rows_keep_the_label_set() -> None:
     rows = labelled(("a", "x"), ("b", "y"), ("c", "x"), labels=("x", "y", "z"))
     part = rows.select([2, 0])
     assert (part.ids, part.texts, part.gold, part.labels) == (("2", "0"), ("c", "a"), ("x", "x"), ("x", "y", "z"))
     assert len(rows.select([])) == 0
     assert rows.select([]).codes.shape == (0,)
     assert rows.select([]).codes.dtype == np.int64
-    both = part.joined(rows.select([1]))
-    assert both.texts == ("c", "a", "b")
-    assert both.codes.tolist() == [0, 0, 1]
-    assert label_counts(both) == {"x": 2, "y": 1}
 
 
 # ---- what a careful person is told

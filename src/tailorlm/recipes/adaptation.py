@@ -140,6 +140,7 @@ class Adaptation:
                 "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
                 "pooling": self.model.pooling,
                 "max_length": self.model.max_length,
+                "pad_token_id": self.model.config.pad_token_id,
             }
             plain = self.recipe.plain()
             if Path(str(plain["base"])).is_absolute():
@@ -149,6 +150,10 @@ class Adaptation:
             )
             (folder / "recipe.yaml").write_text(dump_yaml(plain), encoding="utf-8")
             (folder / "README.md").write_text(model_card(self.recipe, record, facts or {}), encoding="utf-8")
+            # safetensors makes files that only their owner reads; an adaptation is as open as the umask lets it be.
+            mode = (folder / "adaptation.json").stat().st_mode
+            for path in folder.rglob("*.safetensors"):
+                path.chmod(mode)
 
     @classmethod
     def load(cls, folder: Path | str, *, base: str | None = None) -> Adaptation:

@@ -19,8 +19,11 @@ from peft import PeftModel
 from transformers import AutoModelForSequenceClassification
 
 base = AutoModelForSequenceClassification.from_pretrained("{origin}", num_labels={labels})
-model = PeftModel.from_pretrained(base, "THIS FOLDER")
+model = PeftModel.from_pretrained(base, "THIS FOLDER"){padding}
 ```"""
+
+# Models that read left to right answer from the last token that is no padding, and often name no padding token.
+_PADDING = "\nmodel.config.pad_token_id = {pad}              # and pad your texts with this token, on the right"
 
 _POOLED = """```python
 import torch
@@ -77,7 +80,9 @@ def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
     part = recipe.stages[-1].weights.name if recipe.stages and recipe.context is None else None
     origin, native = record["base"]["origin"], record["pooling"] == "native"
     if part == "lora" and native:
-        return ["", "Without tailorlm:", "", _NATIVE_LORA.format(origin=origin, labels=len(record["labels"]))]
+        padding = _PADDING.format(pad=record["pad_token_id"]) if record.get("pad_token_id") is not None else ""
+        code = _NATIVE_LORA.format(origin=origin, labels=len(record["labels"]), padding=padding)
+        return ["", "Without tailorlm:", "", code]
     if part == "lora":
         imports = "from peft import PeftModel\nfrom transformers import AutoModel"
         body = f'body = PeftModel.from_pretrained(AutoModel.from_pretrained("{origin}"), "THIS FOLDER")'

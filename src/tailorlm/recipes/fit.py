@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
@@ -43,12 +44,14 @@ def fit(
     validation: Labelled | None = None,
     *,
     seed: int = 0,
+    metric: str = "accuracy",
     embeddings: EmbeddingView | None = None,
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Fitted:
     """Fit a recipe on labelled rows.
 
-    validation: rows that stop the training early and score it; without them a trained stage runs all its passes.
+    validation: rows that stop the training early and score it; without them a trained stage runs all its passes. metric: what
+    scores them.
     embeddings: vectors of the frozen base shared with other fits. Raises TailorError for what the base cannot do.
     """
     import torch
@@ -58,7 +61,7 @@ def fit(
     model = load_model(
         resolve(recipe.base), labels=rows.labels, pooling=recipe.pooling, max_length=task.settings.max_length
     )
-    fitting = _Fitting(model, rows, validation, seed, embeddings or EmbeddingView(), listen)
+    fitting = _Fitting(model, rows, validation, metric_of(metric), seed, embeddings or EmbeddingView(), listen)
     parts = [fitting.stage(stage) for stage in recipe.stages]
     if recipe.context is not None:
         fitting.context(recipe.context.make(), task.label_texts(rows.labels))
@@ -76,6 +79,7 @@ class _Fitting:
     model: TextModel
     rows: Labelled
     validation: Labelled | None
+    metric: Metric
     seed: int
     embeddings: EmbeddingView
     listen: Callable[[Event], None]
@@ -137,7 +141,7 @@ class _Fitting:
         self.model.head = head.to(self.model.device)
 
     def score(self) -> Score:
-        """Accuracy and mean log loss on the validation rows, as the model stands."""
+        """Metric and mean log loss on the validation rows, as the model stands."""
         import torch
 
         assert self.validation is not None
@@ -153,7 +157,10 @@ class _Fitting:
         codes = self.validation.codes
         shifted = scores - scores.max(1, keepdims=True)
         log_loss = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(codes)), codes]
-        return Score(float((scores.argmax(1) == codes).mean()), float(log_loss.mean()), by_loss=len(codes) < FEW_ROWS)
+        value = self.metric.score(codes, scores.argmax(1).astype(np.int64), scores.shape[1])
+        return Score(
+            value if self.metric.higher_is_better else -value, float(log_loss.mean()), by_loss=len(codes) < FEW_ROWS
+        )
 
     def _start_of_head(self, start: str) -> Linear:
         import torch

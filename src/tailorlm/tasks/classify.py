@@ -14,7 +14,7 @@ import numpy as np
 from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, UsageError, near_misses
-from tailorlm.data.quality import find_conflicts
+from tailorlm.data.quality import duplicate_ids, find_conflicts
 from tailorlm.data.rows import Row, Rows, as_text
 
 SHOWN = 8
@@ -52,10 +52,6 @@ class Labelled:
         """Some of the rows, with the label set kept whole."""
         ids, texts, gold = (tuple(column[i] for i in index) for column in (self.ids, self.texts, self.gold))
         return Labelled(ids, texts, gold, self.labels)
-
-    def joined(self, other: Labelled) -> Labelled:
-        """These rows and then the other's, over the same label set."""
-        return Labelled(self.ids + other.ids, self.texts + other.texts, self.gold + other.gold, self.labels)
 
 
 class Classify:
@@ -148,8 +144,7 @@ class Classify:
         has = "has" if len(empty) == 1 else "have"
         _refuse(rows, empty, f"{has} no value in the id column '{self.settings.id}'", hint=hint)
         ids = [as_text(value) for value in column]
-        twice = {name for name, n in Counter(ids).items() if n > 1}
-        bad = [i for i, name in enumerate(ids) if name in twice]
+        bad = sorted(i for places in duplicate_ids(ids).values() for i in places)
         _refuse(rows, bad, f"share a value of the id column '{self.settings.id}'", hint=hint)
         return tuple(ids)
 
@@ -236,8 +231,3 @@ def _refuse(rows: Sequence[Row], bad: Sequence[int], what: str, *, hint: str) ->
     shown = ", ".join(rows[i].where for i in bad[:SHOWN])
     more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
     raise CheckError(f"{_count(len(bad), 'row')} {what}", got=shown + more, hint=hint)
-
-
-def label_counts(rows: Labelled) -> Mapping[str, int]:
-    """How many rows each label has, most first."""
-    return dict(Counter(rows.gold).most_common())
