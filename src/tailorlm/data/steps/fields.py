@@ -1,0 +1,248 @@
+"""Where a row's texts and label stand, and how to change a text while the offsets into it stay right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tailorlm.core.errors import TailorError
+from tailorlm.data.rows import as_text
+
+Edit = Callable[[str], str]
+
+_INNER = ("content", "value", "text")
+"""Keys under which objects inside a column (turns of a chat, parts of a message) hold their text."""
+_WORD = re.compile(r"\w+|\W")
+_LONGEST_BY_LETTER = 2000
+"""Longer changed stretches are compared word by word: comparing letters takes quadratic time."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The columns of a set of rows by what they are for.
+
+    texts: columns that hold text: strings, lists of tokens, or lists of turns. label: the column with the label or the
+    labels. spans: a column with objects `{start, end}` into the first text. answers: one with `{text, answer_start}` into
+    the text column `answers_in`.
+    """
+
+    shape: str = "documents"
+    texts: tuple[str, ...] = ("text",)
+    label: str | None = None
+    spans: str | None = None
+    answers: str | None = None
+    answers_in: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """For another process."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Fields:
+        """The fields that `plain` wrote."""
+        return cls(**{**plain, "texts": tuple(plain["texts"])})
+
+    def text(self, values: Mapping[str, Any]) -> str:
+        """All text of a row as one string, columns and turns on lines of their own; what copies are found by."""
+        if len(self.texts) == 1:
+            value = values.get(self.texts[0])
+            if type(value) is str:
+                return value
+        return "\n".join(piece for name in self.texts for piece in _pieces(values.get(name)) if piece)
+
+    def label_of(self, values: Mapping[str, Any]) -> str | None:
+        """The label as text, several joined in sorted order; None where there is none."""
+        value = values.get(self.label) if self.label is not None else None
+        if value is None or value == "":
+            return None
+        if isinstance(value, list):
+            return " | ".join(sorted(as_text(item) for item in value if isinstance(item, str | int | float)))
+        try:
+            return as_text(value)
+        except TailorError:
+            return None
+
+    def change(self, values: dict[str, Any], edit: Edit) -> dict[str, Any]:
+        """`values` with every text edited, and spans and answers carried along; the very same object if nothing changed.
+
+        Tokens keep their number: one that an edit would leave empty stays as it is. Roles, ids and labels are no text.
+        """
+        changed: dict[str, Any] = {}
+        for name in self.texts:
+            old = values.get(name)
+            new = _edited(old, edit)
+            if new is not old:
+                changed[name] = new
+        return self._carried(values, changed) if changed else values
+
+    def change_all(self, values: dict[str, Any], edit: Edit) -> dict[str, Any]:
+        """Like `change`, for every string in every column at any depth, and for whole numbers long enough to be an id."""
+        changed: dict[str, Any] = {}
+        for name, old in values.items():
+            new = _edited_all(old, edit)
+            if new is not old:
+                changed[name] = new
+        return self._carried(values, changed) if changed else values
+
+    def _carried(self, values: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+        new = {**values, **changed}
+        first = self.texts[0] if self.texts else None
+        if self.spans is not None and first in changed and isinstance(changed[first], str):
+            new[self.spans] = _moved_spans(new.get(self.spans), realign(values[first], changed[first]))
+        home = self.answers_in
+        if self.answers is not None and home in changed and isinstance(changed[home], str):
+            move = realign(values[home], changed[home])
+            new[self.answers] = _moved_answers(values.get(self.answers), move, changed[home])
+        return new
+
+
+def realign(old: str, new: str) -> Callable[[int, bool], int]:
+    """How places in `old` map to `new`: `move(offset, is_end)`.
+
+    A place inside a stretch that stayed maps exactly; one inside a changed stretch maps to that stretch's beginning, or,
+    as the end of a span, to its end, so that a span keeps all that it held.
+    """
+    shortest = min(len(old), len(new))
+    front = next((i for i in range(shortest) if old[i] != new[i]), shortest)
+    back = next((i for i in range(shortest - front) if old[-1 - i] != new[-1 - i]), shortest - front)
+    inner_old, inner_new = old[front : len(old) - back], new[front : len(new) - back]
+    blocks = [(0, front, 0, front, True), *_blocks(inner_old, inner_new, front)]
+    blocks.append((len(old) - back, len(old), len(new) - back, len(new), True))
+
+    def move(offset: int, is_end: bool) -> int:
+        for begin, end, new_begin, new_end, equal in blocks:
+            inside = begin < offset <= end if is_end else begin <= offset < end
+            if inside:
+                return new_begin + (offset - begin) if equal else (new_end if is_end else new_begin)
+        return 0 if offset <= 0 else len(new)
+
+    return move
+
+
+def _blocks(old: str, new: str, front: int) -> Iterator[tuple[int, int, int, int, bool]]:
+    by_letter = max(len(old), len(new)) <= _LONGEST_BY_LETTER
+    a: list[str] = list(old) if by_letter else _WORD.findall(old)
+    b: list[str] = list(new) if by_letter else _WORD.findall(new)
+    at_a, at_b = [front], [front]
+    for piece in a:
+        at_a.append(at_a[-1] + len(piece))
+    for piece in b:
+        at_b.append(at_b[-1] + len(piece))
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        yield at_a[i], at_a[j], at_b[k], at_b[m], tag == "equal"
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        if value and all(isinstance(item, str) for item in value):
+            yield " ".join(value)
+        else:
+            for item in value:
+                yield from _pieces(item)
+    elif isinstance(value, dict):
+        for key in _INNER:
+            yield from _pieces(value.get(key))
+
+
+def _edited(value: Any, edit: Edit) -> Any:
+    if isinstance(value, str):
+        new = edit(value)
+        return value if new == value else new
+    if isinstance(value, list):
+        tokens = all(isinstance(item, str) for item in value)
+        made = [_edited(item, edit) for item in value]
+        if tokens:
+            made = [new if new.strip() else old for new, old in zip(made, value, strict=True)]
+        return made if any(a is not b for a, b in zip(made, value, strict=True)) else value
+    if isinstance(value, dict):
+        changed = {key: _edited(value[key], edit) for key in _INNER if key in value}
+        if all(changed[key] is value[key] for key in changed):
+            return value
+        return _with_inner_spans(value, {**value, **changed})
+    return value
+
+
+def _edited_all(value: Any, edit: Edit) -> Any:
+    if isinstance(value, str):
+        new = edit(value)
+        return value if new == value else new
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        if abs(value) < 10**6:  # nothing that is looked for is that short
+            return value
+        try:
+            text = as_text(value)
+        except TailorError:
+            return value
+        new = edit(text)
+        return value if new == text else new
+    if isinstance(value, list):
+        made = [_edited_all(item, edit) for item in value]
+        return made if any(a is not b for a, b in zip(made, value, strict=True)) else value
+    if isinstance(value, dict):
+        changed = {key: _edited_all(item, edit) for key, item in value.items()}
+        if all(changed[key] is value[key] for key in value):
+            return value
+        return _with_inner_spans(value, changed)
+    return value
+
+
+def _with_inner_spans(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A turn of a chat may bring spans into its own text."""
+    text, spans = old.get("text"), old.get("spans")
+    if isinstance(text, str) and isinstance(spans, list) and isinstance(new.get("text"), str) and new["text"] != text:
+        new["spans"] = _moved_spans(spans, realign(text, new["text"]))
+    return new
+
+
+def _moved_spans(spans: Any, move: Callable[[int, bool], int]) -> Any:
+    if not isinstance(spans, list):
+        return spans
+    moved = []
+    for span in spans:
+        if isinstance(span, dict) and _is_place(span.get("start")) and _is_place(span.get("end")):
+            moved.append({**span, "start": move(span["start"], False), "end": move(span["end"], True)})
+        elif isinstance(span, list) and len(span) >= 2 and _is_place(span[0]) and _is_place(span[1]):
+            moved.append([move(span[0], False), move(span[1], True), *span[2:]])
+        else:
+            moved.append(span)
+    return moved
+
+
+def _moved_answers(answers: Any, move: Callable[[int, bool], int], text: str) -> Any:
+    """Answers as SQuAD writes them, `{"text": [..], "answer_start": [..]}`, or as a list of objects."""
+    if isinstance(answers, dict) and isinstance(answers.get("text"), list):
+        starts, texts = answers.get("answer_start"), answers["text"]
+        if not isinstance(starts, list) or len(starts) != len(texts):
+            return answers
+        pairs = [_moved_answer(t, s, move, text) for t, s in zip(texts, starts, strict=True)]
+        return {**answers, "text": [t for t, _ in pairs], "answer_start": [s for _, s in pairs]}
+    if isinstance(answers, list):
+        moved = []
+        for answer in answers:
+            key = next((k for k in ("answer_start", "start") if isinstance(answer, dict) and k in answer), None)
+            if key is None or not isinstance(answer.get("text"), str):
+                moved.append(answer)
+                continue
+            new, start = _moved_answer(answer["text"], answer[key], move, text)
+            ends = {"end": start + len(new)} if _is_place(answer.get("end")) else {}
+            moved.append({**answer, "text": new, key: start, **ends})
+        return moved
+    return answers
+
+
+def _moved_answer(answer: Any, start: Any, move: Callable[[int, bool], int], text: str) -> tuple[Any, Any]:
+    if not isinstance(answer, str) or not _is_place(start):
+        return answer, start
+    begin, end = move(start, False), move(start + len(answer), True)
+    return text[begin:end], begin
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
