@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data import BadRow, Rows, read
-from tailorlm.data.readers import READERS, TABLE
+from tailorlm.data.readers import DOCUMENTS, READERS, TABLE
 
 Put = Callable[[str, str | bytes], str]
 
@@ -325,16 +325,22 @@ def test_memory_stays_well_below_ten_times_the_file(put: Put) -> None:
 def test_every_reader_has_its_file_and_keeps_the_contract(put: Put) -> None:
     folder = Path(sys.modules["tailorlm.data.readers"].__file__ or "").parent
     assert sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__") == sorted(TABLE)
-    samples = {
-        "csv": "a,b\n1,2\nbad\n",
-        "tsv": "a\tb\n1\t2\nbad\n",
-        "jsonl": '{"a": "1", "b": "2"}\nbad\n',
-        "json": '[{"a": "1", "b": "2"}, "bad"]',
+    one, bad = {"a": "1", "b": "2"}, {"question": "q", "context": "c", "answers": [{"text": "x", "answer_start": 0}]}
+    good = {"question": "q", "context": "c", "answers": []}
+    article = {"title": "t", "paragraphs": [{"context": "c", "qas": [good, bad]}]}
+    tables = {
+        "csv": ("a,b\n1,2\nbad\n", one),
+        "tsv": ("a\tb\n1\t2\nbad\n", one),
+        "jsonl": ('{"a": "1", "b": "2"}\nbad\n', one),
+        "json": ('[{"a": "1", "b": "2"}, "bad"]', one),
+        "lines": ("one text\nanother \0\n", {"text": "one text"}),
+        "conll": ("1 2\n\nbad\n", {"tokens": ["1"], "tags": ["2"]}),
+        "squad": (json.dumps({"data": [article]}), {**good, "title": "t"}),
     }
-    assert len(samples) == len(READERS) == 4
-    for name, content in samples.items():
+    assert len(tables) + len(DOCUMENTS) + len({"arrow", "parquet"}) == len(READERS) == 15
+    for name, (content, values_of_one) in tables.items():
         rows = read(put(f"x.{name}", content), max_bad=1)
-        assert values(rows) == [{"a": "1", "b": "2"}]
+        assert values(rows) == [values_of_one]
         assert len(rows.bad) == 1
         assert isinstance(rows.bad[0], BadRow)
         with pytest.raises(TailorError, match="empty"):
@@ -343,3 +349,7 @@ def test_every_reader_has_its_file_and_keeps_the_contract(put: Put) -> None:
             read(put(f"blank.{name}", " \n\n"))
         with pytest.raises(CheckError, match=f"x.{name}:"):
             read(f"x.{name}")
+    for name in DOCUMENTS | {"arrow", "parquet"}:
+        for content in ("", " \n\n"):
+            with pytest.raises(TailorError, match=rf"^x\.{name} "):
+                read(put(f"x.{name}", content), format=name)

@@ -1,6 +1,7 @@
 """The user's rows: read them exactly, guard their quality, split them.
 
-`read` is the function here; its module is `tailorlm.data.read` for those who import from it.
+`read` and `stream` are the functions here; their modules are `tailorlm.data.read` and `tailorlm.data.stream` for those
+who import from them.
 """
 
 from tailorlm.data.hub import read_hub
@@ -16,12 +17,14 @@ from tailorlm.data.quality import (
 from tailorlm.data.read import read
 from tailorlm.data.rows import BadRow, Row, Rows, as_text
 from tailorlm.data.split import stratified, subsample
+from tailorlm.data.stream import RowStream, stream
 
 __all__ = [
     "BadRow",
     "Conflict",
     "Copy",
     "Row",
+    "RowStream",
     "Rows",
     "as_text",
     "duplicate_ids",
@@ -32,5 +35,6 @@ __all__ = [
     "read",
     "read_hub",
     "stratified",
+    "stream",
     "subsample",
 ]

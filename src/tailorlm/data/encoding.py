@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -24,26 +25,32 @@ _MARKS = (
 _CANDIDATES = ("utf-8", "cp1252", "latin-1", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr", "utf-16-le")
 _ENCODING_HINT = ", ".join(("utf-8", "cp1252", "latin-1", "utf-16", "shift_jis", "gb18030"))
 
+_PAGE = "a web page"
 _BINARIES = (
-    (b"PK\x03\x04", "a zip archive or an Excel workbook", "save the sheet as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old Office file", "save the sheet as CSV"),
-    (b"PAR1", "a Parquet file", "convert it: pandas.read_parquet(...).to_json(..., orient='records', lines=True)"),
-    (b"ARROW1", "an Arrow file", "convert it to JSON Lines first"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "save a sheet as CSV; a document: --format docx (or odt)"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file", "save a sheet as CSV, a document as DOCX"),
+    (b"PAR1", "a Parquet file", "--format parquet"),
+    (b"ARROW1", "an Arrow file", "--format arrow"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
-    (b"%PDF", "a PDF document", "extract its text into CSV or JSON Lines first"),
+    (b"%PDF", "a PDF document", "--format pdf"),
     (b"BZh", "compressed with bzip2", "unpack it first (bunzip2), or pack it with gzip"),
     (b"\xfd7zXZ", "compressed with xz", "unpack it first (unxz), or pack it with gzip"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first (unzstd), or pack it with gzip"),
-    (b"<!doctype html", "a web page", "download the file itself, not the page that shows it"),
-    (b"<html", "a web page", "download the file itself, not the page that shows it"),
+    (b"<!doctype html", _PAGE, "download the file itself, not the page that shows it (its text: --format html)"),
+    (b"<html", _PAGE, "download the file itself, not the page that shows it (its text: --format html)"),
 )
+# What browsers read where a page says these.
+_PAGES_MEAN = {"iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "ascii": "cp1252", "us-ascii": "cp1252"}
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{2,40})", re.IGNORECASE)
 
 
-def refuse_binary(name: str, head: bytes) -> None:
-    """Raise TailorError when the first bytes say that the file is no text at all (a workbook, an archive, ...)."""
+def refuse_binary(name: str, head: bytes, *, page: bool = False) -> None:
+    """Raise TailorError when the first bytes say that the file is no text at all (a workbook, an archive, ...).
+
+    page: a web page is what is asked for.
+    """
     start = head[:16].lower()
     for magic, what, hint in _BINARIES:
-        if start.startswith(magic.lower()):
+        if start.startswith(magic.lower()) and not (page and what == _PAGE):
             raise TailorError(f"{name} is {what}, not a file of rows in text", hint=hint)
     if head[257:262] == b"ustar":
         raise TailorError(f"{name} is a tar archive, not a file of rows in text", hint="unpack it first: tar -xf")
@@ -63,6 +70,21 @@ def choose_codec(name: str, head: bytes, given: str | None) -> tuple[str, int, s
         return mark[1], len(mark[0]), note
     _refuse_unmarked_wide(name, head)
     return "utf-8", 0, None
+
+
+def page_charset(head: bytes) -> str | None:
+    """The encoding that a web page names in its first kilobytes, as browsers take it; None when it names none we know.
+
+    UTF-16 is never meant there (its `<meta>` could not have been read), and UTF-8 needs no naming.
+    """
+    found = _CHARSET.search(head[:4096])
+    if found is None or any(head.startswith(mark) for mark, _, _ in _MARKS):
+        return None
+    named = found[1].decode("ascii").lower()
+    with contextlib.suppress(UsageError):
+        if _family(text_codec(named)) not in ("utf-8", "utf-16", "utf-32"):
+            return _PAGES_MEAN.get(named, named)
+    return None
 
 
 def _as_told(name: str, head: bytes, given: str, mark: tuple[bytes, str, str] | None) -> tuple[str, int, str | None]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tailorlm.core.errors import TailorError, UsageError, unknown_name
+from tailorlm.data.plain import NoJsonError, label_names, plain_value
 from tailorlm.data.rows import Row, Rows
 
 _PREFIX = "hub:"
 _MEDIA = frozenset({"Image", "Audio", "Video", "Pdf"})
-
-
-class _NoJsonError(Exception):
-    """A value that has no place in a row of text (an image, a sound)."""
 
 
 def read_hub(name: str, split: str) -> Rows:
@@ -35,7 +31,7 @@ def read_hub(name: str, split: str) -> Rows:
     if left_out:  # before a row is touched: reading them would decode every picture and sound
         data = data.remove_columns(sorted(left_out))
     source = f"{_PREFIX}{path}{':' + config if config else ''}[{split}]"
-    as_names = {column: read for column, feature in data.features.items() if (read := _label_reader(feature))}
+    as_names = {column: read for column, feature in data.features.items() if (read := label_names(feature))}
     rows = [Row(_values(values, as_names, left_out), source, i) for i, values in enumerate(data, 1)]
     if not rows:
         raise TailorError(f"{source} holds no rows")
@@ -84,22 +80,6 @@ def _load_fault(name: str, exc: Exception) -> TailorError:
     return TailorError(f"{name} could not be loaded", got=f"{kind}: {text}")
 
 
-def _label_reader(feature: Any) -> Callable[[Any], Any] | None:
-    """How the numbers of a ClassLabel (or of a list of them) become names; None for every other feature."""
-    names = getattr(feature, "names", None)
-    if isinstance(names, list | tuple):
-
-        def read(value: Any) -> Any:
-            return None if value is None or value == -1 else str(names[value])
-
-        return read
-    inner = getattr(feature, "feature", None)
-    read_one = _label_reader(inner) if inner is not None else None
-    if read_one is None:
-        return None
-    return lambda values: None if values is None else [read_one(value) for value in values]
-
-
 def _values(
     values: Mapping[str, Any], as_names: Mapping[str, Callable[[Any], Any]], left_out: set[str]
 ) -> dict[str, Any]:
@@ -108,20 +88,7 @@ def _values(
         if column in left_out:
             continue
         try:
-            found[column] = as_names[column](value) if column in as_names else _plain(value)
-        except _NoJsonError:
+            found[column] = as_names[column](value) if column in as_names else plain_value(value)
+        except NoJsonError:
             left_out.add(column)
     return found
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON knows it."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    raise _NoJsonError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import PurePath
 
 from tailorlm.core.errors import TailorError
@@ -11,22 +12,53 @@ from tailorlm.data.readers import ALSO, READERS
 from tailorlm.data.source import HEAD_BYTES, Source
 from tailorlm.data.strict_json import BLANKS, StrictJson
 
+_MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"%PDF-", "pdf"))
+_PACKED = ("gz", "zst", "zstd")
+# The extension of tables and of prose alike: alone it decides nothing.
+_ANY_TEXT = "txt"
+_LONG_LINE = 300
 
-def format_of(source: Source) -> str:
+
+def format_of(source: Source, *, found: bool = False) -> str:
     """The name of the reader for `source`. When the content decided, a note says by what evidence.
 
+    found: it was found in a folder or by a pattern; there a `.txt` is a document, for prose cannot be told from a table.
     Raises TailorError (pass --format) when the content fits no format, or two.
     """
-    by_name = _by_extension(source.name)
-    if by_name is not None:
+    by_name = format_by_name(source.name)
+    if by_name == "json" and _is_squad(source):
+        source.notes.append(
+            f"{source.name}: read as squad (paragraphs with questions; --format json takes it as it is)"
+        )
+        return "squad"
+    if by_name is not None and (by_name != _ANY_TEXT or found):
         return by_name
+    magic = next((kind for magic, kind in _MAGIC if source.head.startswith(magic)), None)
+    if magic is not None:
+        source.notes.append(f"{source.name}: read as {magic} (by its first bytes)")
+        return magic
     lines = [line for line in source.head_lines() if line.strip(BLANKS)]
-    found = _as_json(source, lines) or _as_delimited(source, lines)
+    return _by_content(source, _as_json(source, lines) or _as_delimited(source, lines) or _as_prose(source, lines))
+
+
+def format_by_name(name: str) -> str | None:
+    """The format that the extension names (`rows.jsonl.gz` -> jsonl), or None when it names none."""
+    suffixes = [s[1:].lower() for s in PurePath(name).suffixes]
+    if suffixes[-1:] and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    last = suffixes[-1] if suffixes else ""
+    last = ALSO.get(last, last)
+    return last if last in READERS else None
+
+
+def _by_content(source: Source, found: list[tuple[str, str]]) -> str:
     if len(found) == 1:
         name, evidence = found[0]
         source.notes.append(f"{source.name}: read as {name} ({evidence})")
         return name
     hint = f"--format {found[0][0] if found else 'csv'}"
+    if not found and format_by_name(source.name) == _ANY_TEXT:
+        hint = "--format txt (the file is one document) or --format lines (a text a line)"
     if len({name for name, _ in found}) == 1:  # the format is plain, its delimiter is not
         hint += " --delimiter with the right one"
     raise TailorError(
@@ -35,15 +67,6 @@ def format_of(source: Source) -> str:
         allowed=", ".join(READERS),
         hint=f"say which one it is, e.g. {hint}",
     )
-
-
-def _by_extension(name: str) -> str | None:
-    suffixes = [s[1:].lower() for s in PurePath(name).suffixes]
-    if suffixes[-1:] == ["gz"]:
-        suffixes.pop()
-    last = suffixes[-1] if suffixes else ""
-    last = ALSO.get(last, last)
-    return last if last in READERS else None
 
 
 def _as_json(source: Source, lines: list[str]) -> list[tuple[str, str]]:
@@ -81,4 +104,32 @@ def _as_delimited(source: Source, lines: list[str]) -> list[tuple[str, str]]:
     if len(lines) < 2:  # one line agrees with itself under any delimiter
         return []
     even = [d for d, share in even_delimiters(lines).items() if share == 1.0]
+    even = [d for d in even if not _is_prose(lines[0].split(d))]
     return [("tsv" if d == "\t" else "csv", f"'{shown(d)}' splits the first lines alike") for d in even]
+
+
+def _is_prose(cells: list[str]) -> bool:
+    """Whether the would-be names of columns are parts of a sentence."""
+    return any(len(cell) > 100 or cell.rstrip().endswith((".", "!", "?")) for cell in cells)
+
+
+def _as_prose(source: Source, lines: list[str]) -> list[tuple[str, str]]:
+    """A `.txt` is a document where it shows paragraphs; short lines below one another could also be a text each."""
+    if format_by_name(source.name) != _ANY_TEXT or not lines or lines[0].lstrip(BLANKS).startswith(("{", "[")):
+        return []
+    if any(len(line) > _LONG_LINE for line in lines):
+        return [(_ANY_TEXT, "one document: it has lines as long as paragraphs")]
+    whole = source.head_lines()
+    first = next(i for i, line in enumerate(whole) if line.strip(BLANKS))
+    last = max(i for i, line in enumerate(whole) if line.strip(BLANKS))
+    apart = any(not line.strip(BLANKS) for line in whole[first:last])
+    return [(_ANY_TEXT, "one document: blank lines part its paragraphs")] if apart else []
+
+
+def _is_squad(source: Source) -> bool:
+    """Whether a JSON text begins like a question-answering set in the form of SQuAD; quotes in its strings are escaped."""
+    head = source.head.decode("utf-8", errors="replace")
+    keys = ("data", "paragraphs", "qas", "context")
+    return head.lstrip("\ufeff" + BLANKS).startswith("{") and all(
+        re.search(rf'(?<!\\)"{key}"[ \t\r\n]*:', head) for key in keys
+    )

@@ -1,6 +1,6 @@
-"""One file (or standard input) as chunks, lines or one text, all in UTF-8: what every reader is given.
+"""One file (or standard input) as chunks, lines, one text (all in UTF-8) or bytes: what every reader is given.
 
-Gzip is unpacked by its magic bytes, whatever the name. Lines are cut at `\\n`, `\\r\\n` and `\\r` alone, on bytes:
+Gzip and zstd are unpacked by their magic bytes, whatever the name. Lines are cut at `\\n`, `\\r\\n` and `\\r` alone, on bytes:
 `str.splitlines` would also cut at U+2028 and its kin, which belong to the text.
 """
 
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
+import io
 import stat
 import sys
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from tailorlm.core.atomic import readable_size
+from tailorlm.core.atomic import disk_errors, readable_size
 from tailorlm.core.errors import TailorError, near_misses
-from tailorlm.data.encoding import choose_codec, refuse_binary, transcode, undecodable
+from tailorlm.data.encoding import choose_codec, page_charset, refuse_binary, transcode, undecodable
 
 MAX_LINE_BYTES = 16_000_000
 """A longer line (or CSV record, or JSON object) is a fault: no classifier reads sixteen million characters."""
@@ -73,20 +74,44 @@ class Source:
         self.name, self.delimiter = name, delimiter
         self.notes: list[str] = []
         self._told = encoding
+        self._plain: Readable | None = stream
         self._stream: Peekable = Peekable(_Guarded(name, stream))
-        if self._stream.peek(2) == b"\x1f\x8b":
-            self._stream = Peekable(_Guarded(name, _Unpacked(name, self._stream)))
+        packing = next((p for p in _PACKINGS if self._stream.peek(4).startswith(p.magic)), None)
+        if packing is not None:
+            self._plain = None
+            self._stream = Peekable(_Guarded(name, _Unpacked(name, self._stream, packing)))
         self.head = self._stream.peek(HEAD_BYTES)
         if not self.head:
             raise TailorError(f"{name} is empty (0 bytes)", hint="check that the file was written, or the pipe filled")
 
     def raw(self) -> Readable:
-        """The unpacked bytes, for readers of binary formats."""
+        """The unpacked bytes one after another, for readers of binary formats."""
         return self._stream
 
-    def chunks(self) -> Iterator[bytes]:
-        """The text in UTF-8 without a byte-order mark; from a file in UTF-8 the bytes are not checked yet."""
-        codec, skip, note = self._codec()
+    @contextlib.contextmanager
+    def file(self) -> Iterator[BinaryIO]:
+        """The unpacked bytes as a file that can be searched through, for formats that begin at their end.
+
+        A plain file is used as it is; what is packed, or comes through a pipe, is first written to a temporary file.
+        """
+        if isinstance(self._plain, io.FileIO):
+            with open(self._plain.fileno(), "rb", closefd=False) as same:
+                same.seek(0)
+                yield same
+            return
+        with tempfile.TemporaryFile() as kept:
+            with disk_errors(tempfile.gettempdir()):
+                while chunk := self._stream.read(CHUNK_BYTES):
+                    kept.write(chunk)
+            kept.seek(0)
+            yield kept
+
+    def chunks(self, *, page: bool = False) -> Iterator[bytes]:
+        """The text in UTF-8 without a byte-order mark; from a file in UTF-8 the bytes are not checked yet.
+
+        page: it is a web page, which may name its encoding in a `<meta>`.
+        """
+        codec, skip, note = self._codec(page=page)
         if note:
             self.notes.append(note)
         self._stream.read(skip)
@@ -104,9 +129,9 @@ class Source:
         if held.size:
             yield self._line(number, start, held, ended=False)
 
-    def text(self) -> str:
-        """The whole text at once, for formats that cannot be read line by line."""
-        data = b"".join(self.chunks())
+    def text(self, *, page: bool = False) -> str:
+        """The whole text at once, for formats that cannot be read line by line. page: as in `chunks`."""
+        data = b"".join(self.chunks(page=page))
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as exc:
@@ -125,9 +150,13 @@ class Source:
         complete = len(self.head) < HEAD_BYTES
         return lines if complete or len(lines) < 2 else lines[:-1]
 
-    def _codec(self) -> tuple[str, int, str | None]:
-        refuse_binary(self.name, self.head)
-        return choose_codec(self.name, self.head, self._told)
+    def _codec(self, *, page: bool = False) -> tuple[str, int, str | None]:
+        refuse_binary(self.name, self.head, page=page)
+        declared = page_charset(self.head) if page and self._told is None else None
+        if declared is None:
+            return choose_codec(self.name, self.head, self._told)
+        codec, skip, _ = choose_codec(self.name, self.head, declared)
+        return codec, skip, None if codec == "utf-8" else f"{self.name}: {declared} (as the page says of itself)"
 
     def _line(self, number: int, start: int, held: _Held, *, ended: bool) -> Line:
         if held.overlong:
@@ -158,7 +187,7 @@ def open_source(name: str, *, encoding: str | None = None, delimiter: str | None
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _is_folder(name, path)
+            raise TailorError(f"{name} is a folder, not a file", hint="name its files")
         if not stat.S_ISREG(mode):
             raise TailorError(f"{name} is not a regular file (a pipe or a device)", hint=f"pipe it in: - < {name}")
         handle = path.open("rb", buffering=0)
@@ -203,26 +232,38 @@ class _Guarded:
     def read(self, size: int, /) -> bytes:
         try:
             return self._stream.read(size) or b""
-        except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
-            raise TailorError(
-                f"{self._name} cannot be unpacked: the gzip data is cut or damaged",
-                got=str(exc),
-                hint=f"fetch the file again, and check it with: gzip -t {self._name}",
-            ) from exc
         except OSError as exc:
             raise TailorError(f"{self._name} cannot be read: {exc.strerror or exc}") from exc
 
 
-class _Unpacked:
-    """The content of a gzip file, with a limit on how far a small file may swell."""
+class _Packing(NamedTuple):
+    """A way of packing files. what: its name in messages. unpack: the tool by which a user unpacks or checks a file."""
 
-    def __init__(self, name: str, packed: Peekable):
-        self._name, self._packed = name, packed
-        self._file = gzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[call-overload]  # reads, never seeks back
+    magic: bytes
+    what: str
+    opened: Callable[[str, Peekable], Readable]
+    unpack: str
+    check: str
+
+
+class _Unpacked:
+    """The content of a packed file, with a limit on how far a small file may swell."""
+
+    def __init__(self, name: str, packed: Peekable, packing: _Packing):
+        self._name, self._packed, self._packing = name, packed, packing
+        self._file = packing.opened(name, packed)
         self._size = 0
 
     def read(self, size: int, /) -> bytes:
-        data: bytes = self._file.read(size)
+        try:
+            data = self._file.read(size)
+        except (EOFError, zlib.error, OSError) as exc:
+            what = "" if self._packing.what == "gzip" else f" is packed with {self._packing.what} and"
+            raise TailorError(
+                f"{self._name}{what} cannot be unpacked: the {self._packing.what} data is cut or damaged",
+                got=str(exc),
+                hint=f"fetch the file again, and check it with: {self._packing.check} {self._name}",
+            ) from exc
         self._size += len(data)
         swollen = self._size > max(FREE_EXPANSION_BYTES, MAX_EXPANSION * self._packed.count)
         if swollen or self._size > MAX_EXPANDED_BYTES:
@@ -232,11 +273,48 @@ class _Unpacked:
             )
             raise TailorError(
                 f"{self._name} swells too far when it is unpacked",
-                got=f"{readable_size(self._size)} and more from {readable_size(self._packed.count)} of gzip data",
+                got=f"{readable_size(self._size)} and more from {readable_size(self._packed.count)} of "
+                f"{self._packing.what} data",
                 allowed=limit,
-                hint="if you trust the file, unpack it first: gunzip",
+                hint=f"if you trust the file, unpack it first: {self._packing.unpack}",
             )
         return data
+
+
+def _open_gzip(name: str, packed: Peekable) -> Readable:
+    return gzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[call-overload,no-any-return]  # never seeks back
+
+
+def _open_zstd(name: str, packed: Peekable) -> Readable:
+    try:
+        import pyarrow
+    except ImportError as exc:
+        raise TailorError(
+            f"{name} is packed with zstd, and the package 'pyarrow', which unpacks it, is not installed",
+            hint="pip install 'tailorlm[hub]', or unpack it first: unzstd",
+        ) from exc
+    return pyarrow.CompressedInputStream(pyarrow.PythonFile(_AsFile(packed), mode="r"), "zstd")  # type: ignore[no-any-return]
+
+
+class _AsFile:
+    """What pyarrow asks of a file beyond `read`."""
+
+    closed = False
+
+    def __init__(self, packed: Peekable):
+        self.read = packed.read
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
+
+
+_PACKINGS = (
+    _Packing(b"\x1f\x8b", "gzip", _open_gzip, "gunzip", "gzip -t"),
+    _Packing(b"\x28\xb5\x2f\xfd", "zstd", _open_zstd, "unzstd", "zstd -t"),
+)
 
 
 class _Held:
@@ -275,15 +353,6 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield from data.splitlines(keepends=True)
     if carried:
         yield carried
-
-
-def _is_folder(name: str, path: Path) -> TailorError:
-    try:
-        files = sorted(p.name for p in path.iterdir() if p.suffix in (".csv", ".tsv", ".jsonl", ".json", ".gz"))
-    except OSError:
-        files = []
-    hint = f"name its files: {' '.join(os.path.join(name, f) for f in files[:5])}" if files else "name the files in it"
-    return TailorError(f"{name} is a folder, not a file", hint=hint)
 
 
 def _open_fault(name: str, path: Path, exc: OSError | ValueError) -> TailorError:
