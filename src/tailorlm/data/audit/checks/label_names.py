@@ -1,0 +1,38 @@
+"""Labels that are one label spelt in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tailorlm.data.audit.finding import Cell, Finding, count, listed
+from tailorlm.data.audit.subject import Subject
+from tailorlm.data.audit.words import name_words
+from tailorlm.data.quality import normalised
+
+
+def label_names(subject: Subject) -> Iterator[Finding]:
+    """`label-spelling`: labels that differ only in case, blanks, punctuation or in how their words are joined."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(subject.sizes):
+        groups.setdefault(" ".join(name_words(name)) or normalised(name), []).append(name)
+    # The most frequent spelling first: the one to keep.
+    alike = [
+        sorted(names, key=lambda name: (-subject.sizes[name], name)) for names in groups.values() if len(names) > 1
+    ]
+    if not alike:
+        return
+    lines: list[Mapping[str, Cell]] = [
+        {"spelling": name, "same as": names[0], "rows": subject.sizes[name]} for names in alike for name in names
+    ]
+    rows = tuple(i for names in alike for name in names for i in subject.by_label[name])
+    yield Finding(
+        "label-spelling",
+        "fault",
+        f"{count(len(alike), 'label is', 'labels are')} spelt in several ways and will be learnt as different ones: "
+        + "; ".join(listed(names) for names in alike[:3])
+        + (f"; and {len(alike) - 3:,} more." if len(alike) > 3 else "."),
+        "Choose one spelling for each and rename the others before anything else is counted.",
+        rows=rows,
+        numbers={"labels": len(alike), "rows": len(rows)},
+        details=tuple(lines[: subject.settings.shown]),
+    )
