@@ -310,13 +310,32 @@ def test_sigint_leaves_within_seconds_with_130_and_a_rerun_goes_on(base: Base, t
     environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", "from tailorlm.cli import main; main()", "compare", "rows.csv", "--methods"]
     command += ["zero-shot", "--recipe", str(recipe), "--model", str(base())]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    first = _interrupted_after(50, command, tmp_path, environment)
+    folder = next((tmp_path / "tailor-runs").glob("compare-*"))
+    assert [run.record["name"] for run in find_runs(folder)] == ["zero-shot"]
+    assert [name.rsplit(".", 1)[1] for name in hidden(folder)] == ["underway"]
+    assert "resumed" not in {event["event"] for event in first}
+    second = _interrupted_after(60, command, tmp_path, environment)
+    resumed = next(event for event in second if event["event"] == "resumed")
+    assert resumed["step"] >= max(event["step"] for event in first if event["event"] == "step"), "the same fit goes on"
+    recipe.write_text(recipe.read_text().replace("10000", "1").replace("1000", "1"))
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"1 of 2 runs are finished from before" in done.stdout
+    assert len(find_runs(folder)) == 2
+    assert hidden(folder) == []
+
+
+def _interrupted_after(
+    step: int, command: list[str], folder: Path, environment: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Run a command, interrupt it once a step is reached, and return the events up to there."""
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
+    events = []
     for line in process.stderr:
-        event = json.loads(line)
-        if event["event"] == "step" and event["step"] >= 50:
+        events.append(json.loads(line))
+        if events[-1]["event"] == "step" and events[-1]["step"] >= step:
             break
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -325,11 +344,4 @@ def test_sigint_leaves_within_seconds_with_130_and_a_rerun_goes_on(base: Base, t
     assert process.returncode == 130
     assert b"interrupted; finished runs are kept" in rest
     assert b"Traceback" not in rest
-    folder = next((tmp_path / "tailor-runs").glob("compare-*"))
-    assert [run.record["name"] for run in find_runs(folder)] == ["zero-shot"]
-    assert hidden(folder) == []
-    recipe.write_text(recipe.read_text().replace("10000", "1").replace("1000", "1"))
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()
-    assert b"1 of 2 runs are finished from before" in done.stdout
-    assert len(find_runs(folder)) == 2
+    return events

@@ -11,7 +11,7 @@ import pytest
 from small import quick
 
 from tailorlm.comparison import search
-from tailorlm.comparison.search import Trial, TrialMemory, candidates, tune
+from tailorlm.comparison.search import Care, Trial, TrialMemory, candidates, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold, fold
 from tailorlm.core import atomic
@@ -35,7 +35,7 @@ def recipe(base: Base, weights: Any = "head", **changes: Any) -> Recipe:
 
 
 def tuned(made: Recipe, part: Fold, memory: TrialMemory | None = None, seed: int = 0) -> search.Tuned:
-    return tune(made, part, seed=seed, metric="accuracy", view=EmbeddingView(), memory=memory or TrialMemory())
+    return tune(made, part, Care(seed, "accuracy", EmbeddingView(), memory or TrialMemory()))
 
 
 def test_candidates_are_every_combination() -> None:

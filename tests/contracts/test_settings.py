@@ -17,10 +17,11 @@ from tailorlm.core.yaml import dump_yaml
 from tailorlm.objectives import objectives
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
+from tailorlm.training.optimisers import optimisers
 from tailorlm.training.settings import TrainSettings
 from tailorlm.weights import weights
 
-REGISTRIES = {"weights": weights, "objective": objectives, "context": contexts, "task": tasks}
+REGISTRIES = {"weights": weights, "objective": objectives, "context": contexts, "task": tasks, "optimiser": optimisers}
 PARTS = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 SCHEMAS: dict[str, type[Settings]] = {f"{kind}-{name}": REGISTRIES[kind].get(name).Settings for kind, name in PARTS}
 SCHEMAS |= {"train": TrainSettings, "stage": Stage, "recipe": Recipe}
@@ -30,7 +31,7 @@ REQUIRED = {"stage": {"weights": "head"}, "recipe": {"name": "x", "context": "in
 
 
 def test_the_suite_found_every_part() -> None:
-    assert len(PARTS) == 6 + 1 + 2 + 1
+    assert len(PARTS) == 6 + 1 + 2 + 1 + 5
     assert len(SCHEMAS) == len(PARTS) + 3
     assert len(FIELDS) > 40
 
@@ -156,7 +157,11 @@ def other_value(where: str, name: str) -> Any:
     kind, limits, default = kind_of(info), bounds(info), info.default
     if get_origin(kind) is Literal:
         return next(value for value in get_args(kind) if value != default)
+    if kind is bool:
+        return not default
     if kind is float:
+        if default and default == limits.get("ge"):
+            return default + 1
         return (default or limits.get("ge", limits.get("gt", 0.0))) / 2 or 0.25
     if kind is int:
         return (default or 1) + 1
@@ -165,15 +170,22 @@ def other_value(where: str, name: str) -> Any:
     )
 
 
-def recipe_of(kind: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    part = {"part": name, **settings}
+def recipe_with(kind: str, part: Any) -> dict[str, Any]:
     value: dict[str, Any] = {"name": "x", "stages": [{"weights": "head"}]}
     if kind in ("weights", "objective"):
         return value | {"stages": [{"weights": "head"} | {kind: part}]}
+    if kind == "optimiser":
+        return value | {"stages": [{"weights": "head", "train": {"optimiser": part}}]}
     return value | {kind: part}
 
 
+def recipe_of(kind: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return recipe_with(kind, {"part": name, **settings})
+
+
 def part_in(recipe: Recipe, kind: str) -> Any:
+    if kind == "optimiser":
+        return recipe.stages[0].train.optimiser
     return getattr(recipe.stages[0], kind) if kind in ("weights", "objective") else getattr(recipe, kind)
 
 
@@ -205,7 +217,12 @@ def test_a_part_misspelt_answers_with_the_nearest(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_faults_inside_a_part_carry_its_whole_path(kind: str, name: str) -> None:
-    at = rf"stages\.0\.{kind}" if kind in ("weights", "objective") else kind
+    at = {
+        "weights": r"stages\.0\.weights",
+        "objective": r"stages\.0\.objective",
+        "optimiser": r"stages\.0\.train\.optimiser",
+    }
+    at = at.get(kind, kind)
     first = next(iter(SCHEMAS[f"{kind}-{name}"].model_fields))
     with pytest.raises(UsageError, match=rf"there is no key '{at}\.{first}_'; did you mean '{first}'\?"):
         validate(recipe_of(kind, name, {f"{first}_": 1}), Recipe)
@@ -216,13 +233,7 @@ def test_faults_inside_a_part_carry_its_whole_path(kind: str, name: str) -> None
 def test_what_is_no_part_is_refused_with_the_list(kind: str, bad: Any) -> None:
     if kind == "context" and bad is None:
         return  # a recipe may have none
-    value: dict[str, Any] = {"name": "x", "stages": [{"weights": "head"}]}
-    value = (
-        value | {"stages": [{"weights": "head"} | {kind: bad}]}
-        if kind in ("weights", "objective")
-        else value | {kind: bad}
-    )
     with pytest.raises(
         UsageError, match=rf"names an? {REGISTRIES[kind].kind}: one of {re.escape(', '.join(REGISTRIES[kind]))}"
     ):
-        validate(value, Recipe)
+        validate(recipe_with(kind, bad), Recipe)

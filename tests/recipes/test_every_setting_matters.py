@@ -16,6 +16,7 @@ from tailorlm.objectives import objectives
 from tailorlm.recipes.fit import Fitted, fit
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
+from tailorlm.training.optimisers import optimisers
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource
 from tailorlm.weights import weights
@@ -130,6 +131,19 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("train", "weight_decay"): (5.0, scores),
     ("train", "clip"): (1e-6, scores),
     ("train", "patience"): (1, passes_until_it_stops),
+    ("train", "tokens_per_step"): (30, steps),
+    ("train", "optimiser"): ("sgd", scores),
+    ("train", "average"): (0.9, scores),
+    ("train", "layer_decay"): (0.25, scores),
+    ("optimiser-adamw", "beta1"): (0.5, scores),
+    ("optimiser-adamw", "beta2"): (0.5, scores),
+    ("optimiser-adamw", "eps"): (1.0, scores),
+    ("optimiser-adafactor", "beta2_decay"): (-0.1, scores),
+    ("optimiser-adafactor", "clip_threshold"): (1000.0, scores),
+    ("optimiser-lion", "beta1"): (0.1, scores),
+    ("optimiser-lion", "beta2"): (0.1, scores),
+    ("optimiser-sgd", "momentum"): (0.1, scores),
+    ("optimiser-sgd", "nesterov"): (True, scores),
     ("stage", "weights"): ("bias", learning),
     ("stage", "objective"): ({"part": "labels", "smoothing": 0.3}, scores),
     ("stage", "train"): ({"epochs": 1}, steps),
@@ -147,14 +161,15 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
 def all_keys() -> set[tuple[str, str]]:
     found = {("recipe", name) for name in Recipe.model_fields} | {("stage", name) for name in Stage.model_fields}
     found |= {("train", name) for name in TrainSettings.model_fields}
-    for kind, registry in {"weights": weights, "objective": objectives, "context": contexts, "task": tasks}.items():
+    kinds = {"weights": weights, "objective": objectives, "context": contexts, "task": tasks, "optimiser": optimisers}
+    for kind, registry in kinds.items():
         found |= {(f"{kind}-{name}", key) for name in registry for key in registry.get(name).Settings.model_fields}
-    return found
+    return {(where, key) for where, key in found if where != "optimiser-adamw_8bit"}  # works on a GPU only
 
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) == 45
+    assert len(TABLE) == 58
 
 
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
@@ -162,6 +177,8 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
     part = {"part": name} if name else None
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
+    if kind == "optimiser":
+        stage["train"] = QUICK | {"optimiser": part}
     plain: dict[str, Any] = {"name": "x", "base": str(base("bert", "mean")), "stages": [stage]}
     if kind == "context" or key == "descriptions":
         plain |= {"stages": [], "context": part if kind == "context" else "instruction"}
@@ -173,6 +190,7 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
         "weights": "stages.0.weights.",
         "objective": "stages.0.objective.",
         "train": "stages.0.train.",
+        "optimiser": "stages.0.train.optimiser.",
         "stage": "stages.0.",
     }
     prefix = at.get(kind, {"context": "context.", "task": "task.", "recipe": ""}.get(kind))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,55 +13,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from toy import ROWS, Toy, job, scripted
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.objectives.labels import Labels
-from tailorlm.training.loop import Job, Score, Trained, train
+from tailorlm.training.job import Job, Score, Trained
+from tailorlm.training.lesson import LabelLesson
+from tailorlm.training.loop import train
 from tailorlm.training.order import WINDOW, SeededOrder, micro_batches
 from tailorlm.training.schedule import rate
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource
 from tailorlm.weights.full import Full
 from tiny import labelled
-
-ROWS, LABELS = 22, 3
-
-
-class Toy:
-    """A linear layer with dropout over fixed vectors: the loop in a millisecond."""
-
-    def __init__(self, rows: int = ROWS):
-        random = torch.Generator().manual_seed(0)
-        self.vectors = torch.randn(rows, 5, generator=random)
-        self.codes = torch.randint(0, LABELS, (rows,), generator=random).numpy()
-        self.module = nn.Sequential(nn.Dropout(0.2), nn.Linear(5, LABELS))
-        with torch.no_grad():
-            for parameter in self.module.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=random))
-        self.lengths: Sequence[int] = [1 + i % 7 for i in range(rows)]
-        self.asked: list[list[int]] = []
-
-    def scores(self, index: Sequence[int]) -> Tensor:
-        self.asked.append(list(index))
-        return self.module(self.vectors[list(index)])
-
-    def weights(self) -> dict[str, Tensor]:
-        return {name: p.detach().clone() for name, p in self.module.named_parameters()}
-
-
-def job(source: Toy, objective: Any = None, lr: float = 0.05, seed: int = 0, **changes: Any) -> Job:
-    names = [name for name, _ in source.module.named_parameters()]
-    ids = [f"r{i}" for i in range(len(source.codes))]
-    made = TrainSettings(**({"epochs": 5, "rows_per_step": 4} | changes))
-    return Job(source, names, objective or Labels(Labels.Settings()), source.codes, ids, made, lr, seed)
-
-
-def scripted(values: Sequence[float], losses: Sequence[float] | None = None) -> Callable[[], Score]:
-    left = iter(zip(values, losses or [1.0] * len(values), strict=True))
-    return lambda: Score(*next(left))
-
 
 # ---- the order of rows
 
@@ -158,9 +124,8 @@ def test_two_runs_are_equal_to_the_bit(base: Callable[..., Path]) -> None:
         made = TrainSettings(epochs=2, rows_per_step=4)
         torch.manual_seed(noise)
         np.random.seed(noise)
-        trained = train(
-            Job(TokenSource(model, rows.texts), names, Labels(Labels.Settings()), rows.codes, rows.ids, made, 1e-3, 5)
-        )
+        lesson = LabelLesson(TokenSource(model, rows.texts), Labels(Labels.Settings()), rows.codes)
+        trained = train(Job(lesson, names, rows.ids, made, 1e-3, 5))
         found.append((trained.losses, {name: p.detach().clone() for name, p in model.named_parameters()}))
     assert found[0][0] == found[1][0]
     assert all(torch.equal(value, found[1][1][name]) for name, value in found[0][1].items())
@@ -305,8 +270,8 @@ def test_many_rows_are_shortened() -> None:
 
 def test_an_infinite_gradient_of_a_finite_loss_is_found() -> None:
     class Root:
-        def loss(self, scores: Tensor, codes: Tensor) -> tuple[Tensor, int]:
-            return (scores - scores.detach()).square().sum().sqrt(), len(codes)
+        def losses(self, scores: Tensor, codes: Tensor) -> Tensor:
+            return (scores - scores.detach()).square().sum(1).sqrt()
 
     with pytest.raises(TailorError, match="the gradient of step 1 is not a finite number"):
         train(job(Toy(), Root()))

@@ -13,7 +13,9 @@ from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
 from tailorlm.objectives.labels import Labels
-from tailorlm.training.loop import Job, train
+from tailorlm.training.job import Job
+from tailorlm.training.lesson import LabelLesson
+from tailorlm.training.loop import train
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource, VectorSource
 from tiny import labelled
@@ -51,11 +53,13 @@ def test_a_head_on_vectors_learns_what_it_learns_on_tokens(base: Base) -> None:
         def steps(self, epoch: int) -> list[list[int]]:
             return [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13]]
 
+        def total(self, epochs: int) -> int:
+            return 4 * epochs
+
     losses = []
     for source in (TokenSource(slow, ROWS.texts), VectorSource(fast, embed(fast, ROWS.texts))):
-        losses.append(
-            train(Job(source, names, Labels(Labels.Settings()), ROWS.codes, ROWS.ids, made, 0.01, 0, Steps())).losses
-        )
+        lesson = LabelLesson(source, Labels(Labels.Settings()), ROWS.codes)
+        losses.append(train(Job(lesson, names, ROWS.ids, made, 0.01, 0, Steps())).losses)
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert torch.allclose(slow.head.weight, fast.head.weight, atol=1e-5)
     assert VectorSource(fast, embed(fast, ROWS.texts)).lengths == [1] * 14

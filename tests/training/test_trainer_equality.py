@@ -14,7 +14,9 @@ from torch import Tensor
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.objectives.labels import Labels
-from tailorlm.training.loop import Job, Trained, train
+from tailorlm.training.job import Job, Trained
+from tailorlm.training.lesson import LabelLesson
+from tailorlm.training.loop import train
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource
 from tailorlm.weights.full import Full
@@ -31,6 +33,9 @@ class InOrder:
 
     def steps(self, epoch: int) -> list[list[int]]:
         return [list(range(start, min(start + BATCH, len(ROWS)))) for start in range(0, len(ROWS), BATCH)]
+
+    def total(self, epochs: int) -> int:
+        return epochs * len(self.steps(0))
 
 
 class Reseeded(TokenSource):
@@ -54,19 +59,8 @@ def ours(model: TextModel, schedule: str, **changes: Any) -> Trained:
     settings = TrainSettings(
         epochs=EPOCHS, rows_per_step=BATCH, schedule=schedule, warmup=0.1, weight_decay=0.05, clip=CLIP, **changes
     )
-    return train(
-        Job(
-            Reseeded(model, ROWS.texts),
-            part.attach(model),
-            Labels(Labels.Settings()),
-            ROWS.codes,
-            ROWS.ids,
-            settings,
-            LR,
-            0,
-            InOrder(),
-        )
-    )
+    lesson = LabelLesson(Reseeded(model, ROWS.texts), Labels(Labels.Settings()), ROWS.codes)
+    return train(Job(lesson, part.attach(model), ROWS.ids, settings, LR, 0, InOrder()))
 
 
 def theirs(model: TextModel, schedule: str, folder: Path) -> list[float]:

@@ -89,9 +89,16 @@ class Screen:
             yield lambda event: None
         elif self.err.is_terminal:
             with self.err.status("reading the model") as status:
-                yield lambda event: status.update(_one_line(event)) if event["event"] != "reused" else None
+                yield lambda event: self._status(status, event)
         else:
             yield _json_lines
+
+    def _status(self, status: Any, event: dict[str, Any]) -> None:
+        if event["event"] != "reused":
+            status.update(_one_line(event))
+        line = noticed(event)
+        if line:
+            self.err.print(f"  {line}", style="yellow", markup=False)
 
     def result(self, result: dict[str, Any], folder: Any) -> None:
         """The table, the answer, where everything is, what next."""
@@ -126,6 +133,22 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
+def noticed(event: dict[str, Any]) -> str | None:
+    """What a person should hear of while it goes on, in one line; None for the ordinary."""
+    kind, rows = event["event"], ", ".join(event.get("rows", [])[:3]) if isinstance(event.get("rows"), list) else ""
+    if kind == "spike":
+        return f"the loss jumped to {event['loss']:.2f} at step {event['step']} (usually {event['usual']:.2f}); hardest rows: {rows}"
+    if kind == "declining":
+        return f"validation has fallen twice in a row (pass {event['epoch']}); rows that stay hard: {rows}"
+    if kind == "back-off":
+        return f"memory was short: {event['micro_tokens']} tokens at once from step {event['step']} on, with the same steps"
+    if kind == "resumed":
+        return f"goes on at step {event['step']} of {event['steps']}"
+    if kind == "interrupted":
+        return f"kept at step {event['step']}; the same command goes on from there"
+    return None
+
+
 def _one_line(event: dict[str, Any]) -> str:
     if event["event"] == "step":
         return f"pass {event['epoch']}/{event['epochs']}  step {event['step']}  loss {event['loss']:.3f}"
@@ -133,7 +156,9 @@ def _one_line(event: dict[str, Any]) -> str:
         return f"pass {event['epoch']}  validation {event['score']:.3f}"
     if event["event"] == "trial":
         return f"tries {_settings(event['settings'])}"
-    return "last fit, on all rows"
+    if event["event"] == "preflight":
+        return f"{event['rows']:,} rows, {event['tokens']:,} tokens, {event['parameters']:,} parameters learn"
+    return noticed(event) or "last fit, on all rows"
 
 
 def _settings(settings: dict[str, Any]) -> str:
@@ -167,7 +192,9 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
         state: dict[str, Any] = {"done": 0.0, "way": "", "trial": "", "begun": time.monotonic(), "rows": 0}
 
         def listen(event: dict[str, Any]) -> None:
-            kind = event["event"]
+            kind, line = event["event"], noticed(event)
+            if line:
+                progress.console.print(f"  {state['way']}: {line}", style="yellow", markup=False)
             if kind == "way":
                 state.update(way=event["name"], trial="", begun=time.monotonic(), rows=0)
                 progress.update(
@@ -184,7 +211,7 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
                 state["rows"] += event["rows"]
                 speed = state["rows"] / max(1e-6, time.monotonic() - state["begun"])
                 note = f"{state['trial']}  pass {event['epoch']}/{event['epochs']}  loss {event['loss']:.3f}  {speed:.0f} rows/s"
-                progress.update(now, completed=(event["epoch"] - 1) / event["epochs"], note=note)
+                progress.update(now, completed=event["step"] / event["steps"], note=note)
             elif kind in {"way-done", "reused"} and state["way"]:
                 state["done"] += estimate.seconds.get(state["way"], 0.0) * (1 if kind == "reused" else seeds)
                 left = max(0.0, estimate.total(seeds) - state["done"])

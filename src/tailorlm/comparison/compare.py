@@ -21,7 +21,7 @@ from tailorlm.core.runs import Run
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache
 from tailorlm.recipes.schema import Recipe
-from tailorlm.training.loop import Event
+from tailorlm.training.job import Event
 
 
 @dataclass
@@ -90,6 +90,10 @@ class Comparer:
                     way.error = str(fault)
                     break
             listen({"event": "way-done", "name": way.recipe.name, "error": way.error})
+        for left in (self.folder / "runs").glob(
+            ".*.underway"
+        ):  # of fits that were interrupted and then asked for otherwise
+            atomic.remove_folder(left)
         if all(way.error for way in ways):
             raise faults[0]
         return Outcome(self.folder, self.split, folds[self.settings.seed], ways, time.perf_counter() - start)

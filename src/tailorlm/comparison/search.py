@@ -22,7 +22,8 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit import FEW_ROWS, fit
 from tailorlm.recipes.schema import Recipe
-from tailorlm.training.loop import Event, Score
+from tailorlm.training.checkpoint import Checkpoints
+from tailorlm.training.job import Event, Score
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,27 @@ def candidates(grid: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(grid, values, strict=True))
 
 
-def tune(
-    recipe: Recipe,
-    fold: Fold,
-    *,
-    seed: int,
-    metric: str,
-    view: EmbeddingView,
-    memory: TrialMemory,
-    listen: Callable[[Event], None] = lambda event: None,
-) -> Tuned:
+@dataclass(frozen=True)
+class Care:
+    """What every fit of a way gets alike.
+
+    metric: what validation rows are scored by. view: the shared vectors. memory: finished trials. underway: the folder in which fits are kept
+    while they go, None for nowhere.
+    """
+
+    seed: int
+    metric: str
+    view: EmbeddingView
+    memory: TrialMemory
+    listen: Callable[[Event], None] = lambda event: None
+    underway: Path | None = None
+
+    def checkpoints(self, name: str) -> Checkpoints | None:
+        """Where the fit of this name is kept while it goes."""
+        return Checkpoints(self.underway / name) if self.underway is not None else None
+
+
+def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     """Try every setting of the recipe's grid on the fold and keep the best (metric, then log loss; see `FEW_ROWS`).
 
     The passes that the best trial kept become those of the last fit (see `_passes`). A trial that diverges counts as failed;
@@ -118,9 +130,9 @@ def tune(
     faults: list[TailorError] = []
     for number, changes in enumerate(candidates(grid), 1):
         candidate = recipe.changed(changes)
-        listen({"event": "trial", "number": number, "settings": changes})
+        care.listen({"event": "trial", "number": number, "settings": changes})
         try:
-            trials.append(_trial(candidate, changes, fold, seed, metric, view, memory, listen))
+            trials.append(_trial(candidate, changes, fold, care))
         except atomic.DiskFull:
             raise
         except TailorError as fault:
@@ -157,27 +169,29 @@ def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
     return changes
 
 
-def _trial(
-    candidate: Recipe,
-    changes: Mapping[str, Any],
-    fold: Fold,
-    seed: int,
-    metric: str,
-    view: EmbeddingView,
-    memory: TrialMemory,
-    listen: Callable[[Event], None],
-) -> Trial:
-    content = [candidate.key, fold.trial.fingerprint, fold.validation.fingerprint, seed, metric]
+def _trial(candidate: Recipe, changes: Mapping[str, Any], fold: Fold, care: Care) -> Trial:
+    content = [candidate.key, fold.trial.fingerprint, fold.validation.fingerprint, care.seed, care.metric]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    known = memory.find(key)
+    known = care.memory.find(key)
     if known is not None:
         return known
-    start, spent = time.perf_counter(), view.spent
-    fitted = fit(candidate, fold.trial, fold.validation, seed=seed, metric=metric, embeddings=view, listen=listen)
+    start, spent, checkpoints = time.perf_counter(), care.view.spent, care.checkpoints(key[:12])
+    fitted = fit(
+        candidate,
+        fold.trial,
+        fold.validation,
+        seed=care.seed,
+        metric=care.metric,
+        embeddings=care.view,
+        listen=care.listen,
+        checkpoints=checkpoints,
+    )
     # Vectors are charged once for the whole way, not to the trial that happened to come first.
-    seconds = time.perf_counter() - start - (view.spent - spent)
+    seconds = time.perf_counter() - start - (care.view.spent - spent) + fitted.earlier
     assert fitted.score is not None
     epochs = fitted.trained[-1].best_epoch if fitted.trained else None
     trial = Trial(dict(changes), fitted.score.value, fitted.score.loss, epochs, seconds)
-    memory.add(key, trial)
+    care.memory.add(key, trial)
+    if checkpoints is not None:
+        checkpoints.remove()
     return trial

@@ -16,7 +16,7 @@ from tailorlm.core.runs import DEFAULT_ROOT, read_run
 from tailorlm.models.run import EmbeddingCache
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.classify import findings
-from tailorlm.training.loop import Event
+from tailorlm.training.job import Event
 
 
 @dataclass

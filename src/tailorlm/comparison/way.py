@@ -6,14 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tailorlm.comparison.cost import PeakMemory, folder_bytes
-from tailorlm.comparison.search import TrialMemory, Tuned, tune
+from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
@@ -26,10 +26,12 @@ from tailorlm.models.run import EmbeddingCache, EmbeddingView
 from tailorlm.recipes.fit import Fitted, fit
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.classify import Labelled
-from tailorlm.training.loop import Event
+from tailorlm.training.job import Event
 
 # Counts into every run's key: raise it when a change of the program changes results, so that old runs are not taken for new.
 RESULTS_VERSION = 2
+# Rows of the last fit that are kept as the hardest to learn.
+HARDEST = 20
 
 
 @dataclass
@@ -88,17 +90,11 @@ def run_way(
             bench.listen(event)
 
         searching, last = EmbeddingView(bench.cache), EmbeddingView(bench.cache)
+        underway = bench.root / f".{run_id}.underway"
+        care = Care(seed, bench.settings.metric, searching, bench.memory, listen, underway)
         with PeakMemory() as peak:
-            tuned = tune(
-                recipe,
-                fold,
-                seed=seed,
-                metric=bench.settings.metric,
-                view=searching,
-                memory=bench.memory,
-                listen=listen,
-            )
-            fitted, seconds = _last_fit(bench, tuned, fold, seed, last, listen)
+            tuned = tune(recipe, fold, care)
+            fitted, seconds = _last_fit(tuned, fold, replace(care, view=last), refit=bench.settings.refit)
             scores, per_row = _predict(fitted, test if test is not None else fold.validation)
         cost = Cost(
             fit_seconds=tuned.seconds + seconds - last.spent + searching.charge(last),
@@ -116,7 +112,9 @@ def run_way(
         record = _record(tuned, fitted, fold, test, seed) | {
             "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}
         }
-        return writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
+        run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
+    atomic.remove_folder(underway)
+    return run
 
 
 def _stored(recipe: Recipe) -> int:
@@ -143,19 +141,21 @@ def _score(
     return metrics
 
 
-def _last_fit(
-    bench: Bench, tuned: Tuned, fold: Fold, seed: int, view: EmbeddingView, listen: Callable[[Event], None]
-) -> tuple[Fitted, float]:
+def _last_fit(tuned: Tuned, fold: Fold, care: Care, *, refit: bool) -> tuple[Fitted, float]:
     start = time.perf_counter()
-    listen({"event": "last-fit", "rows": len(fold.everything) if bench.settings.refit else len(fold.trial)})
-    if bench.settings.refit:
-        fitted = fit(tuned.recipe, fold.everything, seed=seed, embeddings=view, listen=listen)
-    else:
-        metric = bench.settings.metric
-        fitted = fit(
-            tuned.recipe, fold.trial, fold.validation, seed=seed, metric=metric, embeddings=view, listen=listen
-        )
-    return fitted, time.perf_counter() - start
+    rows = fold.everything if refit else fold.trial
+    care.listen({"event": "last-fit", "rows": len(rows)})
+    fitted = fit(
+        tuned.recipe,
+        rows,
+        None if refit else fold.validation,
+        seed=care.seed,
+        metric=care.metric,
+        embeddings=care.view,
+        listen=care.listen,
+        checkpoints=care.checkpoints("last"),
+    )
+    return fitted, time.perf_counter() - start + fitted.earlier
 
 
 def _predict(fitted: Fitted, test: Labelled) -> tuple[np.ndarray, float]:
@@ -184,7 +184,22 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, see
         "chosen": chosen,
         "search": [trial.plain() for trial in tuned.trials],
         "validation_score": tuned.best.score if tuned.best else None,
+        "training": _training(fitted, fold.everything),
         "environment": environment(),
+    }
+
+
+def _training(fitted: Fitted, rows: Labelled) -> dict[str, Any] | None:
+    """What the last fit left: steps, what was noticed, and the rows that stayed hardest, which are often wrongly labelled."""
+    if not fitted.trained:
+        return None
+    trained = fitted.trained[-1]
+    hardest = [i for i in trained.hardest(HARDEST) if i < len(rows)]
+    return {
+        "steps": len(trained.losses),
+        "rows_per_second": round(trained.rows_seen / max(1e-9, trained.seconds), 1),
+        "notes": trained.notes,
+        "hardest_rows": [{"id": rows.ids[i], "loss": round(float(trained.row_losses[i]), 4)} for i in hardest],
     }
 
 

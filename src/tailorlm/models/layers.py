@@ -63,6 +63,20 @@ def biases(body: nn.Module) -> list[str]:
     return [name for name, _ in body.named_parameters() if name.endswith("bias")]
 
 
+def below_top(body: nn.Module) -> dict[str, int]:
+    """How many blocks lie above each parameter: 0 for the top block and what follows it, the number of blocks for embeddings."""
+    from torch import nn
+
+    stack = [name for name, _ in blocks(body)]
+    embeddings = [name for name, m in body.named_modules() if isinstance(m, nn.Embedding) or "embed" in name.lower()]
+    found = {}
+    for name, _ in body.named_parameters():
+        at = next((i for i, block in enumerate(stack) if name.startswith(f"{block}.")), None)
+        first = any(name.startswith(f"{path}.") for path in embeddings)
+        found[name] = len(stack) - 1 - at if at is not None else len(stack) if first else 0
+    return found
+
+
 def _in_attention(name: str) -> bool:
     return any(
         part in {"attention", "attn", "self_attn", "self", "selfattention", "encdecattention"}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Labels:
     """Supervised learning of labels.
 
-    `loss` returns the sum over the rows given and how many labels that sum counts; the loop divides by the labels of the
-    whole optimiser step, so that accumulation and uneven batches change nothing.
+    `losses` returns one loss a row; the loop divides their sum by the labels of the whole optimiser step, so that accumulation and
+    uneven batches change nothing.
     """
 
     class Settings(config.Settings):
@@ -28,11 +28,10 @@ class Labels:
     def __init__(self, settings: Settings):
         self.settings = settings
 
-    def loss(self, scores: Tensor, codes: Tensor) -> tuple[Tensor, int]:
-        """scores: (rows, labels). codes: (rows,). Returns the summed cross-entropy in nats and the number of labels."""
+    def losses(self, scores: Tensor, codes: Tensor) -> Tensor:
+        """scores: (rows, labels). codes: (rows,). Returns the cross-entropy of each row, (rows,), in nats."""
         import torch
 
-        total = torch.nn.functional.cross_entropy(
-            scores, codes, reduction="sum", label_smoothing=self.settings.smoothing
+        return torch.nn.functional.cross_entropy(
+            scores, codes, reduction="none", label_smoothing=self.settings.smoothing
         )
-        return total, len(codes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,16 @@ import numpy as np
 from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
+from tailorlm.models.layers import below_top
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingView, embed, label_scores
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks.classify import Labelled
-from tailorlm.training.loop import Event, Job, Score, Trained, train
+from tailorlm.training.checkpoint import Checkpoints
+from tailorlm.training.job import Job, Listener, Score, Trained
+from tailorlm.training.lesson import LabelLesson
+from tailorlm.training.loop import train
 from tailorlm.training.source import TokenSource, VectorSource
 
 # On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
@@ -37,6 +41,11 @@ class Fitted:
     trainable: int
     score: Score | None
 
+    @property
+    def earlier(self) -> float:
+        """Seconds of training in sittings before this one, where the fit went on from a checkpoint."""
+        return sum(trained.earlier for trained in self.trained)
+
 
 def fit(
     recipe: Recipe,
@@ -46,13 +55,15 @@ def fit(
     seed: int = 0,
     metric: str = "accuracy",
     embeddings: EmbeddingView | None = None,
-    listen: Callable[[Event], None] = lambda event: None,
+    listen: Listener = lambda event: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fitted:
     """Fit a recipe on labelled rows.
 
     validation: rows that stop the training early and score it; without them a trained stage runs all its passes. metric: what
     scores them.
-    embeddings: vectors of the frozen base shared with other fits. Raises TailorError for what the base cannot do.
+    embeddings: vectors of the frozen base shared with other fits. checkpoints: where a trained stage is kept while it goes, so that
+    an interrupted fit goes on. Raises TailorError for what the base cannot do.
     """
     import torch
 
@@ -61,7 +72,9 @@ def fit(
     model = load_model(
         resolve(recipe.base), labels=rows.labels, pooling=recipe.pooling, max_length=task.settings.max_length
     )
-    fitting = _Fitting(model, rows, validation, metric_of(metric), seed, embeddings or EmbeddingView(), listen)
+    fitting = _Fitting(
+        model, rows, validation, metric_of(metric), seed, embeddings or EmbeddingView(), listen, checkpoints
+    )
     parts = [fitting.stage(stage) for stage in recipe.stages]
     if recipe.context is not None:
         fitting.context(recipe.context.make(), task.label_texts(rows.labels))
@@ -82,7 +95,8 @@ class _Fitting:
     metric: Metric
     seed: int
     embeddings: EmbeddingView
-    listen: Callable[[Event], None]
+    listen: Listener
+    checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
         self.trained: list[Trained] = []
@@ -115,22 +129,21 @@ class _Fitting:
             if frozen_head
             else TokenSource(self.model, self.rows.texts)
         )
+        lesson = LabelLesson(source, stage.objective.make(), self.rows.codes)
         job = Job(
-            source,
-            names,
-            stage.objective.make(),
-            self.rows.codes,
-            self.rows.ids,
-            stage.train,
-            part.settings.lr,
-            self.seed,
+            lesson, names, self.rows.ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint
         )
-        self.trained.append(
-            train(job, validate=self.score if self.validation is not None else None, listen=self.listen)
-        )
+        if stage.train.layer_decay != 1:
+            job.rates = self._rates(names, stage.train.layer_decay)
+        validate = self.score if self.validation is not None else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
         part.release()
         self.model.requires_grad_(False)
         return part
+
+    def _rates(self, names: Sequence[str], decay: float) -> dict[str, float]:
+        above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
+        return {name: decay ** above.get(name, 0) for name in names if above.get(name, 0)}
 
     def context(self, context: Any, label_texts: list[str]) -> None:
         labels = len(self.rows.labels)

@@ -9,92 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    InstanceOf,
-    PlainSerializer,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import model_validator
 
 from tailorlm.context import contexts
-from tailorlm.core.config import PartFault, Settings, search_grid, setting
-from tailorlm.core.errors import TailorError
-from tailorlm.core.registry import Registry
+from tailorlm.core.config import Settings, search_grid, setting
+from tailorlm.core.parts import Part, part_of
 from tailorlm.objectives import objectives
 from tailorlm.tasks import tasks
 from tailorlm.training.settings import TrainSettings
 from tailorlm.weights import weights
 
-
-@dataclass(frozen=True)
-class Part:
-    """A registered part with its settings: `name` in the table of `registry`, `settings` an instance of its Settings."""
-
-    name: str
-    settings: Any  # an instance of the part's own Settings
-    registry: Registry
-
-    def make(self) -> Any:
-        """The part itself, with these settings."""
-        return self.registry.get(self.name)(self.settings)
-
-    @property
-    def trains(self) -> bool:
-        """Whether the part is trained by the loop, in passes (weights parts alone are)."""
-        return bool(getattr(self.registry.get(self.name), "trains", False))
-
-    @property
-    def body_learns(self) -> bool:
-        """Whether fitting the part moves the model's body, which is what makes passes dear."""
-        return bool(getattr(self.registry.get(self.name), "body_learns", False))
-
-    def plain(self) -> dict[str, Any]:
-        """As written in YAML: the name and every setting."""
-        return {"part": self.name, **self.settings.model_dump()}
-
-
-def _reader(registry: Registry) -> Any:
-    def read(value: Any) -> Any:
-        if isinstance(value, Part):
-            return value
-        value = {"part": value} if isinstance(value, str) else value
-        if not isinstance(value, Mapping) or not isinstance(value.get("part"), str):
-            raise ValueError(f"names a {registry.kind}: one of {', '.join(registry)}")
-        try:
-            settings: type[BaseModel] = registry.get(value["part"]).Settings
-        except TailorError as error:
-            raise ValueError(str(error).replace("\n ", ";")) from None
-        try:
-            made = settings.model_validate({k: v for k, v in value.items() if k != "part"})
-        except ValidationError as error:
-            raise PartFault(error, settings) from None
-        return Part(value["part"], made, registry)
-
-    return read
-
-
-def _part_schema(registry: Registry) -> Any:
-    return WithJsonSchema(
-        {
-            "oneOf": [
-                {"enum": list(registry)},
-                {"type": "object", "required": ["part"], "properties": {"part": {"enum": list(registry)}}},
-            ]
-        }
-    )
-
-
-_PLAIN = PlainSerializer(lambda part: part.plain(), return_type=dict)
-WeightsPart = Annotated[InstanceOf[Part], BeforeValidator(_reader(weights)), _PLAIN, _part_schema(weights)]
-ObjectivePart = Annotated[InstanceOf[Part], BeforeValidator(_reader(objectives)), _PLAIN, _part_schema(objectives)]
-ContextPart = Annotated[InstanceOf[Part], BeforeValidator(_reader(contexts)), _PLAIN, _part_schema(contexts)]
-TaskPart = Annotated[InstanceOf[Part], BeforeValidator(_reader(tasks)), _PLAIN, _part_schema(tasks)]
+if TYPE_CHECKING:
+    WeightsPart = Part
+    ObjectivePart = Part
+    ContextPart = Part
+    TaskPart = Part
+else:
+    WeightsPart, ObjectivePart, ContextPart, TaskPart = map(part_of, (weights, objectives, contexts, tasks))
 
 
 class Stage(Settings):

@@ -1,209 +1,306 @@
 """The one training loop. Methods hand it parts; nobody overrides it.
 
-A step: the rows of the step in parts that fit memory, loss summed and divided by the labels of the whole step, gradient
-clipped, AdamW, learning rate moved. A pass: all steps, then the validation score; the best pass's weights are kept.
+A step: the rows of the step in parts that fit memory, losses summed and divided by the labels of the whole step, gradient
+clipped, the optimiser's step, learning rate moved. A pass: all steps, then the validation score; the best pass's weights are kept.
+At the border of any two steps the run can be stopped and gone on with, to the same bits.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
-from tailorlm.training.order import SeededOrder, micro_batches
+from tailorlm.training.average import Average
+from tailorlm.training.checkpoint import Checkpoints, Snapshot, random_states, restore_random
+from tailorlm.training.checks import checksums, postflight, preflight
+from tailorlm.training.job import Event, Job, Listener, Score, Trained
+from tailorlm.training.memory import micro_tokens, out_of_memory
+from tailorlm.training.order import micro_batches
 from tailorlm.training.schedule import rate
-from tailorlm.training.settings import TrainSettings
-
-Event = dict[str, Any]
-
-
-class Source(Protocol):
-    """Where scores come from: a model over token ids, or a head over vectors computed once."""
-
-    module: nn.Module
-    lengths: Sequence[int]
-
-    def scores(self, index: Sequence[int]) -> Tensor:
-        """Label scores (rows, labels) of the rows with these indices, with gradients."""
-
-
-class Objective(Protocol):
-    """What is learnt from: returns the summed loss and how many labels it counts."""
-
-    def loss(self, scores: Tensor, codes: Tensor) -> tuple[Tensor, int]:
-        """scores: (rows, labels). codes: (rows,)."""
-
-
-class Order(Protocol):
-    """Which rows make each step of each pass."""
-
-    def steps(self, epoch: int) -> list[list[int]]:
-        """Row indices, one list a step."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """A validation score: `value` is the metric (higher is better), `loss` the mean log loss in nats.
-
-    by_loss: the loss decides and the value settles ties, as is right where rows are so few that the value moves in coarse steps.
-    """
-
-    value: float
-    loss: float
-    by_loss: bool = False
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """What scores are ordered by: larger is better."""
-        return (-self.loss, self.value) if self.by_loss else (self.value, -self.loss)
-
-    def beats(self, other: Score | None) -> bool:
-        """Whether this one is better."""
-        return other is None or self.rank > other.rank
-
-
-@dataclass
-class Trained:
-    """What a run of the loop left: losses per step (mean per label, nats), validation by pass, and the pass kept."""
-
-    losses: list[float] = field(default_factory=list)
-    validation: list[Score] = field(default_factory=list)
-    best_epoch: int = 0
-    seconds: float = 0.0
-    rows_seen: int = 0
-
-    @property
-    def best(self) -> Score | None:
-        """Validation score of the pass whose weights were kept."""
-        return self.validation[self.best_epoch - 1] if self.validation else None
-
-
-@dataclass
-class Job:
-    """One training run: what scores, what learns, from what, in what order.
-
-    trainable: names in `source.module.named_parameters()`. codes: (rows,) label codes. ids: row names for messages.
-    """
-
-    source: Source
-    trainable: Sequence[str]
-    objective: Objective
-    codes: np.ndarray
-    ids: Sequence[str]
-    settings: TrainSettings
-    lr: float
-    seed: int
-    order: Order | None = None
+from tailorlm.training.signals import Signals
+from tailorlm.training.watch import Watch, not_finite
 
 
 def train(
-    job: Job, *, validate: Callable[[], Score] | None = None, listen: Callable[[Event], None] = lambda event: None
+    job: Job,
+    *,
+    validate: Callable[[], Score] | None = None,
+    listen: Listener = lambda event: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Run the job to its end and leave the best pass's weights in the model (the last pass's, without `validate`).
 
-    listen: receives one event a step and one a pass. Raises TailorError when a loss or gradient is not finite, naming step and
-    rows; the weights are then those of the best pass so far.
+    listen: receives one event a step and one a pass, and what is noticed. checkpoints: where the run is kept while it goes; one
+    that was interrupted goes on from the newest, to the same bits.
+    Raises TailorError when a loss or gradient is not finite, naming step and rows; the weights are then those of the best pass so
+    far. CheckError when rows hold nothing to learn. KeyboardInterrupt on SIGINT or SIGTERM, after a checkpoint.
     """
-    torch.manual_seed(job.seed)
-    parameters = dict(job.source.module.named_parameters())
-    learning = {name: parameters[name] for name in job.trainable}
-    optimiser = _adamw(learning, job)
-    order = job.order or SeededOrder(job.source.lengths, job.settings.rows_per_step, job.seed)
-    codes = torch.from_numpy(job.codes).to(next(iter(learning.values())).device)
-    result, kept, step, start = Trained(), _copy(learning), 0, time.perf_counter()
-    epochs = job.settings.epochs
-    for epoch in range(min(epochs, job.settings.stop_after or epochs)):
-        steps = order.steps(epoch)
-        job.source.module.train()
-        for index in steps:
-            _set_rate(optimiser, job, step, epochs * len(steps))
-            try:
-                loss = _step(job, index, codes, learning, optimiser)
-            except _NotFinite as fault:
-                _restore(learning, kept)
-                raise _not_finite(job, index, step, str(fault)) from None
-            step += 1
-            result.losses.append(loss)
-            result.rows_seen += len(index)
-            listen(
-                {"event": "step", "step": step, "epoch": epoch + 1, "epochs": epochs, "loss": loss, "rows": len(index)}
-            )
-        job.source.module.eval()
-        score = validate() if validate else None
+    listen(preflight(job))
+    run = _Run(job, listen)
+    before = checksums(run.parameters, run.parameters)
+    if checkpoints is not None:
+        run.go_on(checkpoints.newest(job.identity()))
+    try:
+        with Signals() as signals:
+            run.passes(validate, checkpoints, signals)
+    except KeyboardInterrupt:
+        if checkpoints is not None:
+            checkpoints.save(run.border)
+            listen({"event": "interrupted", "step": run.border.step, "kept": str(checkpoints.folder)})
+        raise
+    return run.finish(validate is not None, before)
+
+
+class _Run:
+    """A job on its way. `border` is the run as it stood between the last two steps."""
+
+    def __init__(self, job: Job, listen: Listener):
+        self.job, self.listen = job, listen
+        torch.manual_seed(job.seed)
+        self.parameters = dict(job.lesson.module.named_parameters())
+        self.learning = {name: self.parameters[name] for name in job.trainable}
+        self.optimiser = job.settings.optimiser.make().make(_groups(job, self.learning))
+        self.order, self.result, self.watch = job.rows_in_order(), Trained(), Watch(job)
+        self.total = self.order.total(job.settings.epochs)
+        self.average = Average(self.learning, job.settings.average) if job.settings.average else None
+        self.kept = {name: p.detach().clone() for name, p in self.learning.items()}
+        self.epoch = self.place = self.done = 0
+        self.micro = job.settings.micro_tokens or micro_tokens(next(iter(self.learning.values())).device)
+        self.start = time.perf_counter()
+        self.random = random_states()
+
+    # ---- passes and steps
+
+    def passes(self, validate: Callable[[], Score] | None, checkpoints: Checkpoints | None, signals: Signals) -> None:
+        settings, module = self.job.settings, self.job.lesson.module
+        last = min(settings.epochs, settings.stop_after or settings.epochs)
+        while self.epoch < last and not self._patience_ended():
+            steps = self.order.steps(self.epoch)
+            module.train()
+            while self.place < len(steps):
+                self._step(steps[self.place], signals)
+                if checkpoints is not None and checkpoints.due:
+                    checkpoints.save(self.border)
+            module.eval()
+            score = self._score(validate, signals)
+            with signals.held():
+                events = self._passed(score)
+            for event in events:
+                self.listen(event)
+
+    def _patience_ended(self) -> bool:
+        return bool(self.result.validation) and self.epoch - self.result.best_epoch >= self.job.settings.patience
+
+    def _score(self, validate: Callable[[], Score] | None, signals: Signals) -> Score | None:
+        """The validation score of the weights as they would be kept."""
+        if validate is None or self.average is None:
+            return validate() if validate else None
+        try:
+            with signals.held():
+                self.average.show()
+            return validate()
+        finally:
+            with signals.held():
+                self.average.hide()
+
+    def _passed(self, score: Score | None) -> list[Event]:
+        """Take in the score of the pass that has ended, and go on to the next."""
+        self.epoch, self.place = self.epoch + 1, 0
         if score is None:
-            result.best_epoch = epoch + 1
-            continue
-        improved = score.beats(result.best)
-        result.validation.append(score)
+            self.result.best_epoch = self.epoch
+            return []
+        noticed = self.watch.validated(self.result, score)
+        improved = score.beats(self.result.best)
+        self.result.validation.append(score)
         if improved:
-            result.best_epoch, kept = epoch + 1, _copy(learning)
-        listen({"event": "validation", "epoch": epoch + 1, "score": score.value, "loss": score.loss, "best": improved})
-        if epoch + 1 - result.best_epoch >= job.settings.patience:
-            break
-    if validate:
-        _restore(learning, kept)
-    job.source.module.eval()
-    result.seconds = time.perf_counter() - start
-    return result
+            self.result.best_epoch = self.epoch
+            values = self.average.values if self.average else self.learning
+            self.kept = {name: value.detach().clone() for name, value in values.items()}
+        told = {"epoch": self.epoch, "score": score.value, "loss": score.loss, "best": improved}
+        return [{"event": "validation"} | told, *([noticed] if noticed else [])]
+
+    def _step(self, index: list[int], signals: Signals) -> None:
+        job, settings = self.job, self.job.settings
+        factor = rate(self.done, self.total, schedule=settings.schedule, warmup=settings.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = job.lr * factor * group["share"]
+        while True:
+            try:
+                loss, losses = self._gradients(index)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                self._back_off(index)
+        if not np.isfinite(loss):
+            raise self._stopped(index, "loss")
+        norm = nn.utils.clip_grad_norm_(self.learning.values(), settings.clip)
+        if not torch.isfinite(norm):
+            raise self._stopped(index, "gradient")
+        with signals.held():
+            self.optimiser.step()
+            if self.average:
+                self.average.update(self.done + 1)
+            self._advance(index, loss, losses)
+        self._tell(index, loss, losses)
+
+    def _gradients(self, index: list[int]) -> tuple[float, np.ndarray]:
+        """Mean loss of the step and the loss of each of its rows; the gradients lie in the parameters."""
+        lesson = self.job.lesson
+        labels = sum(lesson.counts[i] for i in index)
+        self.optimiser.zero_grad(set_to_none=True)
+        found, total = [], 0.0
+        for part in micro_batches(index, lesson.lengths, self.micro):
+            losses = lesson.losses(part)
+            summed = losses.sum()
+            (summed / labels).backward()  # type: ignore[no-untyped-call]
+            total += float(summed.detach())
+            found.append(losses.detach().float().cpu().numpy())
+        for penalty in self.job.penalties:
+            extra = penalty()
+            extra.backward()  # type: ignore[no-untyped-call]
+            total += float(extra.detach()) * labels
+        return total / labels, np.concatenate(found)
+
+    def _advance(self, index: list[int], loss: float, losses: np.ndarray) -> None:
+        self.done, self.place = self.done + 1, self.place + 1
+        self.result.losses.append(loss)
+        self.result.rows_seen += len(index)
+        self.watch.rows(index, losses)
+        self.random = random_states()
+
+    def _tell(self, index: list[int], loss: float, losses: np.ndarray) -> None:
+        noticed = self.watch.step(self.done, loss, index, losses)
+        step = {"event": "step", "step": self.done, "steps": self.total, "epoch": self.epoch + 1}
+        self.listen(step | {"epochs": self.job.settings.epochs, "loss": loss, "rows": len(index)})
+        if noticed:
+            self.listen(noticed)
+
+    # ---- faults
+
+    def _back_off(self, index: list[int]) -> None:
+        """Half the tokens at once, for the same step of the same rows, with the same chance."""
+        longest = max(self.job.lesson.lengths[i] for i in index)
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.micro <= longest:
+            raise TailorError(
+                f"one row of {longest} tokens does not fit into memory",
+                hint="shorter texts (task.max_length), a smaller model, or weights: head, which keeps no gradients of the body",
+            )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.micro = max(longest, self.micro // 2)
+        restore_random(self.random)
+        note = (
+            f"memory was short: {self.micro} tokens at once from step {self.done + 1} on; steps and order are the same"
+        )
+        self.result.notes.append(note)
+        self.listen({"event": "back-off", "step": self.done + 1, "micro_tokens": self.micro})
+
+    def _stopped(self, index: list[int], what: str) -> TailorError:
+        self._put(self.kept)
+        return not_finite(self.job, index, self.done + 1, what)
+
+    # ---- the border of two steps, and the end
+
+    @property
+    def border(self) -> Snapshot:
+        result = self.result
+        state = {
+            "epoch": self.epoch,
+            "place": self.place,
+            "micro_tokens": self.micro,
+            "validation": [[s.value, s.loss, s.by_loss] for s in result.validation],
+            "best_epoch": result.best_epoch,
+            "rows_seen": result.rows_seen,
+            "notes": result.notes,
+            "seconds": result.seconds + time.perf_counter() - self.start,
+            "recent": list(self.watch.recent),
+        }
+        tensors: dict[str, Tensor] = {f"weights.{name}": p for name, p in self.learning.items()}
+        tensors |= {f"kept.{name}": value for name, value in self.kept.items()}
+        tensors |= {f"average.{name}": v for name, v in self.average.values.items()} if self.average else {}
+        tensors |= self.random
+        tensors["losses"] = torch.tensor(result.losses, dtype=torch.float64)
+        tensors["row_sums"], tensors["row_seen"] = torch.from_numpy(self.watch.sums), torch.from_numpy(self.watch.seen)
+        kept, numbers = _optimiser_state(self.optimiser)
+        return Snapshot(self.done, self.job.identity(), state | {"optimiser": numbers}, tensors | kept)
+
+    def go_on(self, snapshot: Snapshot | None) -> None:
+        if snapshot is None:
+            return
+        state, tensors, result = snapshot.state, snapshot.tensors, self.result
+        self._put({name: tensors[f"weights.{name}"] for name in self.learning})
+        self.kept = {name: tensors[f"kept.{name}"].to(p.device) for name, p in self.learning.items()}
+        if self.average:
+            for name, value in self.average.values.items():
+                value.copy_(tensors[f"average.{name}"])
+        _restore_optimiser(self.optimiser, state["optimiser"], tensors)
+        self.done, self.epoch, self.place = snapshot.step, state["epoch"], state["place"]
+        self.micro, result.resumed = state["micro_tokens"], snapshot.step
+        result.losses = tensors["losses"].tolist()
+        result.validation = [Score(*values) for values in state["validation"]]
+        result.best_epoch, result.rows_seen = state["best_epoch"], state["rows_seen"]
+        result.notes, result.seconds = list(state["notes"]), state["seconds"]
+        result.earlier = state["seconds"]
+        self.watch.sums, self.watch.seen = tensors["row_sums"].numpy().copy(), tensors["row_seen"].numpy().copy()
+        self.watch.recent.extend(state["recent"])
+        self.random = {name: value for name, value in tensors.items() if name.startswith("random.")}
+        restore_random(self.random)
+        self.listen({"event": "resumed", "step": self.done, "steps": self.total})
+
+    def finish(self, validated: bool, before: dict[str, int]) -> Trained:
+        result, module = self.result, self.job.lesson.module
+        if validated:
+            self._put(self.kept)
+        elif self.average:
+            self._put(self.average.values)
+        module.eval()
+        result.seconds += time.perf_counter() - self.start
+        result.row_losses = self.watch.row_losses()
+        result.notes += postflight(module, self.job.trainable, before, self.done)
+        return result
+
+    @torch.no_grad()
+    def _put(self, values: dict[str, Tensor]) -> None:
+        for name, parameter in self.learning.items():
+            parameter.copy_(values[name])
 
 
-class _NotFinite(Exception):
-    """A loss or gradient that is NaN or infinite."""
-
-
-def _step(
-    job: Job, index: list[int], codes: Tensor, learning: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer
-) -> float:
-    total = 0.0
-    optimiser.zero_grad(set_to_none=True)
-    for part in micro_batches(index, job.source.lengths, job.settings.micro_tokens):
-        loss, _ = job.objective.loss(job.source.scores(part), codes[part])
-        # Every row has one label here, so the labels of the whole step are its rows.
-        (loss / len(index)).backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    if not np.isfinite(total):
-        raise _NotFinite("loss")
-    norm = nn.utils.clip_grad_norm_(learning.values(), job.settings.clip)
-    if not torch.isfinite(norm):
-        raise _NotFinite("gradient")
-    optimiser.step()
-    return total / len(index)
-
-
-def _adamw(learning: dict[str, nn.Parameter], job: Job) -> torch.optim.Optimizer:
+def _groups(job: Job, learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
     # Biases and norms are not pulled towards zero: their zero means nothing (Devlin et al. 2018, and every Trainer since).
-    plain = [p for name, p in learning.items() if p.ndim < 2 or name.endswith("bias")]
-    decayed = [p for name, p in learning.items() if not (p.ndim < 2 or name.endswith("bias"))]
-    groups = [{"params": decayed, "weight_decay": job.settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=job.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, job: Job, step: int, total: int) -> None:
-    factor = rate(step, total, schedule=job.settings.schedule, warmup=job.settings.warmup)
-    for group in optimiser.param_groups:
-        group["lr"] = job.lr * factor
-
-
-def _copy(learning: dict[str, nn.Parameter]) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in learning.items()}
-
-
-@torch.no_grad()
-def _restore(learning: dict[str, nn.Parameter], kept: dict[str, Tensor]) -> None:
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in learning.items():
-        parameter.copy_(kept[name])
+        decay = 0.0 if parameter.ndim < 2 or name.endswith("bias") else job.settings.weight_decay
+        groups.setdefault((decay, job.rates.get(name, 1.0)), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "share": share, "lr": job.lr}
+        for (decay, share), parameters in groups.items()
+    ]
 
 
-def _not_finite(job: Job, index: list[int], step: int, what: str) -> TailorError:
-    rows = ", ".join(job.ids[i] for i in index[:8])
-    return TailorError(
-        f"the {what} of step {step + 1} is not a finite number",
-        got=f"rows of that step: {rows}{' ...' if len(index) > 8 else ''}",
-        hint=f"a smaller learning rate (now {job.lr:g}), or look at these rows",
-    )
+def _optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+    """The optimiser's tensors by name, and its plain numbers by parameter."""
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, dict[str, Any]] = {}
+    for place, values in optimiser.state_dict()["state"].items():
+        numbers[str(place)] = {key: v for key, v in values.items() if not isinstance(v, Tensor)}
+        tensors |= {f"optimiser.{place}.{key}": v for key, v in values.items() if isinstance(v, Tensor)}
+    return tensors, numbers
+
+
+def _restore_optimiser(
+    optimiser: torch.optim.Optimizer, numbers: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Tensor]
+) -> None:
+    state: dict[int, dict[str, Any]] = {int(place): dict(values) for place, values in numbers.items()}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, place, key = name.split(".", 2)
+            state[int(place)][key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

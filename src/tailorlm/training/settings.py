@@ -1,10 +1,17 @@
-"""Settings of the loop: how long, in what steps, and when to stop."""
+"""Settings of the loop: how long, in what steps, how fast, and when to stop."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tailorlm.core.config import Settings, setting
+from tailorlm.core.parts import Part, part_of
+from tailorlm.training.optimisers import optimisers
+
+if TYPE_CHECKING:
+    OptimiserPart = Part
+else:
+    OptimiserPart = part_of(optimisers)
 
 
 class TrainSettings(Settings):
@@ -22,19 +29,36 @@ class TrainSettings(Settings):
     rows_per_step: int = setting(
         16, ge=1, le=65_536, help="rows of one optimiser step: more is smoother, fewer learns more a pass", unit="rows"
     )
-    micro_tokens: int = setting(
-        8192,
-        ge=16,
-        le=1 << 24,
-        help="padded tokens computed at once; a step is cut into such parts, with the same gradient",
+    tokens_per_step: int | None = setting(
+        None,
+        ge=1,
+        le=1 << 26,
+        help="tokens of one optimiser step at most, in place of rows_per_step, where rows differ much in length",
         unit="tokens",
     )
-    schedule: Literal["linear", "cosine", "constant"] = setting(
+    micro_tokens: int | None = setting(
+        None,
+        ge=16,
+        le=1 << 24,
+        help="padded tokens computed at once; a step is cut into such parts, with the same gradient; without it what suits the device",
+        unit="tokens",
+    )
+    optimiser: OptimiserPart = setting("adamw", help="how gradients become steps", validate_default=True)
+    schedule: Literal["linear", "cosine", "constant", "wsd", "one_cycle"] = setting(
         "linear", help="how the learning rate falls after the warm-up"
     )
     warmup: float = setting(0.1, ge=0, le=1, help="share of the steps in which the learning rate rises from zero")
+    layer_decay: float = setting(
+        1.0, gt=0, le=1, help="rate of each block as a share of that of the block above: less forgetting below"
+    )
     weight_decay: float = setting(0.01, ge=0, le=10, help="pull of the weights towards zero, against overfitting")
     clip: float = setting(1.0, gt=0, le=1e6, help="longest gradient of a step; longer ones are scaled down")
+    average: float = setting(
+        0.0,
+        ge=0,
+        lt=1,
+        help="memory of a running average of the weights, which is then what is scored and kept; 0 for none",
+    )
     patience: int = setting(
         3, ge=1, le=1000, help="passes without a better validation score after which it stops", unit="passes"
     )

@@ -1,7 +1,8 @@
-"""Where the loop's scores come from."""
+"""Where label scores come from."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ class TokenSource:
         self.model = model
         self.rows = model.tokenize(texts)
         self.lengths: Sequence[int] = [len(row) for row in self.rows]
+        self.fingerprint = hashlib.sha256(repr(self.rows).encode()).hexdigest()
 
     def scores(self, index: Sequence[int]) -> Tensor:
         """Label scores (rows, labels), with gradients."""
@@ -37,6 +39,7 @@ class VectorSource:
         self.model = model
         self.vectors = torch.from_numpy(vectors).to(model.device)
         self.lengths: Sequence[int] = [1] * len(vectors)
+        self.fingerprint = hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
 
     def scores(self, index: Sequence[int]) -> Tensor:
         """Label scores (rows, labels), with gradients in the head alone."""

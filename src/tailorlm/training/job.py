@@ -1,0 +1,115 @@
+"""What the loop is asked to do and what it leaves: jobs, scores, results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from tailorlm.training.lesson import Lesson
+from tailorlm.training.order import SeededOrder
+from tailorlm.training.settings import TrainSettings
+
+Event = dict[str, Any]
+Listener = Callable[[Event], None]
+
+
+class Order(Protocol):
+    """Which rows make each step of each pass."""
+
+    def steps(self, epoch: int) -> list[list[int]]:
+        """Row indices, one list a step."""
+
+    def total(self, epochs: int) -> int:
+        """Steps of so many passes."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A validation score: `value` is the metric (higher is better), `loss` the mean log loss in nats.
+
+    by_loss: the loss decides and the value settles ties, as is right where rows are so few that the value moves in coarse steps.
+    """
+
+    value: float
+    loss: float
+    by_loss: bool = False
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What scores are ordered by: larger is better."""
+        return (-self.loss, self.value) if self.by_loss else (self.value, -self.loss)
+
+    def beats(self, other: Score | None) -> bool:
+        """Whether this one is better."""
+        return other is None or self.rank > other.rank
+
+
+@dataclass
+class Trained:
+    """What a run of the loop left.
+
+    losses: of each step, mean over its labels, nats. validation: by pass. best_epoch: the pass whose weights were kept.
+    row_losses: (rows,) mean loss per label of each row over the passes, while the model was learning it: the largest are often
+    wrongly labelled. notes: what a person should know of the run. resumed: the step it went on from, 0 for a whole run;
+    earlier: seconds of the sittings before, which `seconds` includes.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[Score] = field(default_factory=list)
+    best_epoch: int = 0
+    seconds: float = 0.0
+    rows_seen: int = 0
+    row_losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    notes: list[str] = field(default_factory=list)
+    resumed: int = 0
+    earlier: float = 0.0
+
+    @property
+    def best(self) -> Score | None:
+        """Validation score of the pass whose weights were kept."""
+        return self.validation[self.best_epoch - 1] if self.validation else None
+
+    def hardest(self, count: int) -> list[int]:
+        """The rows that were hardest to learn, hardest first."""
+        return [int(i) for i in np.argsort(-self.row_losses, kind="stable")[:count]]
+
+
+@dataclass
+class Job:
+    """One training run: what is learnt from, which parameters learn, how.
+
+    trainable: names in `lesson.module.named_parameters()`. ids: row names for messages. rates: factors on the learning rate by
+    parameter, where they are not 1. penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC).
+    base: a fingerprint of the weights it starts from, for checkpoints.
+    """
+
+    lesson: Lesson
+    trainable: Sequence[str]
+    ids: Sequence[str]
+    settings: TrainSettings
+    lr: float
+    seed: int
+    order: Order | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    penalties: Sequence[Callable[[], Tensor]] = ()
+    base: str = ""
+
+    def rows_in_order(self) -> Order:
+        """The order given, or the seeded one."""
+        s = self.settings
+        return self.order or SeededOrder(self.lesson.lengths, s.rows_per_step, self.seed, s.tokens_per_step)
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on from a checkpoint, by the words a message would use."""
+        return {
+            "rows": self.lesson.fingerprint,
+            "base weights": self.base,
+            "learning rate": self.lr,
+            "seed": self.seed,
+            "parameters that learn": sorted(self.trainable),
+            "rate factors": dict(sorted(self.rates.items())),
+        } | {f"train.{name}": value for name, value in self.settings.model_dump(mode="json").items()}

@@ -1,0 +1,35 @@
+"""`adafactor`: AdamW's second moment as one row and one column for each matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tailorlm.core import config
+from tailorlm.core.config import setting
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Adafactor:
+    """Adaptive steps with almost no state: a matrix of n x m keeps n + m numbers instead of 2 n m.
+
+    Steps are relative to the size of each tensor and clipped. Choose it when AdamW's moments do not fit; expect a little slower learning.
+    Source: Shazeer and Stern 2018 (arXiv:1804.04235); torch's own, without the schedule of the paper (ours is used).
+    """
+
+    class Settings(config.Settings):
+        """Settings of `adafactor`."""
+
+        beta2_decay: float = setting(-0.8, ge=-1, lt=0, help="how fast the memory of the gradient's size grows")
+        clip_threshold: float = setting(1.0, ge=1, le=1e3, help="largest root mean square of a tensor's step")
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    def make(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimiser over these parameter groups."""
+        import torch
+
+        s = self.settings
+        return torch.optim.Adafactor(groups, beta2_decay=s.beta2_decay, d=s.clip_threshold)
