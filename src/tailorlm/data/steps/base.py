@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
-from tailorlm.core.config import Settings
+from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.data.steps.fields import Fields
 
 SHOWN = 5
@@ -56,10 +56,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A row taken out: `reason` is a short phrase that is counted, `detail` says what about this row (no private text)."""
+    """A row taken out: `reason` is a short phrase that is counted, `detail` says what about this row (no private text).
+
+    like: the text of the row that stays in its place, for examples alone.
+    """
 
     reason: str
     detail: str = ""
+    like: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -172,12 +176,13 @@ class Step:
     """A step that passes every row on as it is; a part overrides what it needs.
 
     A subclass has a class `Settings` and a docstring that is a card. `surveys`: it must see all rows first.
-    `makes_rows`: `extra` gives rows. `covers`: it hides private values, so what is written beside the rows (dropped rows,
-    examples) goes through its `cover` too.
+    `changes_rows`: False where `apply` passes all rows on. `makes_rows`: `extra` gives rows. `covers`: it hides private
+    values, so what is written beside the rows (dropped rows, examples) goes through its `cover` too.
     """
 
-    Settings: ClassVar[type[Settings]] = Settings
-    surveys: ClassVar[bool] = False
+    Settings: ClassVar[type[BaseSettings]] = BaseSettings
+    surveys: bool = False
+    changes_rows: ClassVar[bool] = True
     makes_rows: ClassVar[bool] = False
     covers: ClassVar[bool] = False
 
@@ -213,6 +218,10 @@ class Step:
     def cover(self, text: str) -> str:
         """`text` without the private values this step hides."""
         return text
+
+    def learned_settings(self) -> dict[str, Any]:
+        """Settings by which a later delivery gets the same treatment without learning again."""
+        return {}
 
     def facts(self) -> dict[str, Any]:
         """What the manifest and the audit say of this step beyond its counts; no private text. From `learned`."""

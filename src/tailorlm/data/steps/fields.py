@@ -10,11 +10,14 @@ from typing import Any
 
 from tailorlm.core.errors import TailorError
 from tailorlm.data.rows import as_text
+from tailorlm.data.shapes import Shape
 
 Edit = Callable[[str], str]
 
 _INNER = ("content", "value", "text")
 """Keys under which objects inside a column (turns of a chat, parts of a message) hold their text."""
+_NO_TEXT = ("label", "labels", "tags", "spans", "answers", "source", "tools", "score", "id")
+"""Roles whose columns hold no text of people: they are carried along, and not repaired."""
 _WORD = re.compile(r"\w+|\W")
 _LONGEST_BY_LETTER = 2000
 """Longer changed stretches are compared word by word: comparing letters takes quadratic time."""
@@ -71,7 +74,8 @@ class Fields:
         Tokens keep their number: one that an edit would leave empty stays as it is. Roles, ids and labels are no text.
         """
         changed: dict[str, Any] = {}
-        for name in self.texts:
+        plain = (self.answers,) if self.answers is not None and isinstance(values.get(self.answers), str) else ()
+        for name in (*self.texts, *plain):
             old = values.get(name)
             new = _edited(old, edit)
             if new is not old:
@@ -95,8 +99,25 @@ class Fields:
         home = self.answers_in
         if self.answers is not None and home in changed and isinstance(changed[home], str):
             move = realign(values[home], changed[home])
-            new[self.answers] = _moved_answers(values.get(self.answers), move, changed[home])
+            new[self.answers] = _moved_answers(new.get(self.answers), move, changed[home])
+            if _is_place(values.get("answer_start")):
+                new["answer_start"] = move(values["answer_start"], False)
         return new
+
+
+def fields_by_shape(shape: Shape) -> Fields:
+    """The fields of rows whose shape is known."""
+    columns = {role: (names,) if isinstance(names, str) else tuple(names) for role, names in shape.columns.items()}
+    texts = [name for role, names in columns.items() if role not in _NO_TEXT for name in names]
+    label = next((columns[role] for role in ("label", "labels") if columns.get(role)), ())
+    return Fields(
+        shape=shape.name,
+        texts=tuple(dict.fromkeys(texts)),
+        label=label[0] if len(label) == 1 else None,
+        spans=columns.get("spans", (None,))[0],
+        answers=columns.get("answers", (None,))[0],
+        answers_in=columns.get("context", (None,))[0] if "answers" in columns else None,
+    )
 
 
 def realign(old: str, new: str) -> Callable[[int, bool], int]:
@@ -204,7 +225,7 @@ def _with_inner_spans(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any
 def _moved_spans(spans: Any, move: Callable[[int, bool], int]) -> Any:
     if not isinstance(spans, list):
         return spans
-    moved = []
+    moved: list[Any] = []
     for span in spans:
         if isinstance(span, dict) and _is_place(span.get("start")) and _is_place(span.get("end")):
             moved.append({**span, "start": move(span["start"], False), "end": move(span["end"], True)})

@@ -1,0 +1,210 @@
+"""`tailor prep`: rows as people have them into rows that are safe to train on, with a record of every change."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tailorlm.cli import options as o
+from tailorlm.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from tailorlm.data.prep import PrepSettings
+
+DRY_ROWS = 20_000
+
+
+def prep(
+    rows: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders or patterns of rows, `-` for standard input, or one YAML that holds all of this."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="The folder that is written. [default: the file's name with -prep]", show_default=False
+        ),
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps",
+            help="Steps in order, commas between. [default: repair,filter,deduplicate,redact,split,audit]",
+            show_default=False,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Set a key of a step: redact.mode=pseudonym, filter.min_words=3.", show_default=False
+        ),
+    ] = None,
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="Files of test rows, kept apart already.", show_default=False)
+    ] = None,
+    validation: Annotated[
+        list[str] | None, typer.Option("--validation", help="Files of validation rows.", show_default=False)
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape",
+            help="What the rows are (classify, messages, documents, ...), where it is not plain.",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="A column by its role: --column text=body.", show_default=False),
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Short for --column text=...", show_default=False)] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Short for --column label=...", show_default=False)
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like",
+            help="The folder of an earlier preparation: the same treatment for these rows.",
+            show_default=False,
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="jsonl, csv (inert in spreadsheets) or parquet. [default: jsonl]", show_default=False
+        ),
+    ] = None,
+    key_file: Annotated[
+        str | None,
+        typer.Option("--key-file", help="Where the key of pseudonyms lies, or shall lie.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of all that is drawn. [default: 0]", show_default=False)
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", help="Of the files, where name and content do not tell.", show_default=False),
+    ] = None,
+    encoding: o.Encoding = None,
+    delimiter: o.Delimiter = None,
+    max_bad: o.MaxBad = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, max=256, help="Processes. [default: one a core]", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=f"Show what would change, on the first {DRY_ROWS:,} rows; write nothing.")
+    ] = False,
+    as_json: o.Json = False,
+) -> None:
+    """Read, repair, filter, deduplicate, redact, split and audit rows; keep a record of every change."""
+    read = {"format": format, "encoding": encoding, "delimiter": delimiter, "max_bad": max_bad}
+    roles = _roles(column) | o.flags_given({"text": text, "label": label})
+    given = {
+        "rows": rows,
+        "test": test or None,
+        "validation": validation or None,
+        "read": o.flags_given(read) or None,
+        "columns": o.flags_given({"shape": shape, "roles": roles or None}) or None,
+        "steps": o.names_list(steps),
+        "format": to,
+        "key_file": key_file,
+        "seed": seed,
+    }
+    settings = _settings(o.flags_given(given), like, o.key_values(set_))
+    if dry_run:
+        _dry(settings, workers, as_json=as_json)
+    else:
+        _write(settings, out, workers, as_json=as_json)
+
+
+def _roles(pairs: list[str] | None) -> dict[str, str]:
+    roles = {}
+    for pair in pairs or []:
+        role, equals, name = pair.partition("=")
+        if not (role and equals and name):
+            raise UsageError(f"--column {pair} names no column", allowed="--column role=name, e.g. --column text=body")
+        roles[role.strip()] = name
+    return roles
+
+
+def _settings(given: dict[str, Any], like: Path | None, changes: dict[str, Any]) -> PrepSettings:
+    from tailorlm.core.config import validate
+    from tailorlm.core.yaml import read_yaml
+    from tailorlm.data.prep import PrepSettings
+    from tailorlm.data.prep.output import YAML
+
+    names = given["rows"]
+    documents = [name for name in names if name.endswith((".yaml", ".yml"))]
+    if documents and (len(names) > 1 or like):
+        raise UsageError("a preparation's YAML comes alone", got=" ".join(names))
+    document = None
+    if documents or like:
+        document = read_yaml(like / YAML if like and like.is_dir() else like or documents[0])
+    value: dict[str, Any] = dict(document.value) if document else {}
+    if documents:
+        given = {key: item for key, item in given.items() if key != "rows"}
+    if like and not (given.get("test") or given.get("validation")):
+        value = {key: item for key, item in value.items() if key not in ("test", "validation")}
+    for key, item in given.items():
+        value[key] = value.get(key, {}) | item if isinstance(item, dict) and isinstance(value.get(key), dict) else item
+    return validate(_with_changes(value, changes), PrepSettings, document)
+
+
+def _with_changes(value: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`--set step.key=value` put where the step stands."""
+    if not changes:
+        return value
+    from tailorlm.core.config import set_key
+    from tailorlm.core.errors import unknown_name
+    from tailorlm.data.prep import USUAL
+
+    if value.get("steps") is None:
+        skip = ("split",) if value.get("test") or value.get("validation") else ()
+        value["steps"] = [name for name in USUAL if name not in skip]
+    named = [part if isinstance(part, str) else part.get("part", "") for part in value["steps"]]
+    for key, new in changes.items():
+        step, dot, rest = key.partition(".")
+        if not dot:
+            set_key(value, key, new)
+        elif step not in named:
+            raise unknown_name("step in this preparation", step, named)
+        else:
+            set_key(value, f"steps.{named.index(step)}.{rest}", new)
+    return value
+
+
+def _write(settings: PrepSettings, out: Path | None, workers: int | None, *, as_json: bool) -> None:
+    from tailorlm.cli.show_prep import Screen
+    from tailorlm.data.prep import default_out, prepare
+
+    folder = out or default_out(settings)
+    screen = Screen(quiet=as_json)
+    with screen.progress() as listen:
+        manifest = prepare(settings, folder, workers=workers, listen=listen)
+    if as_json:
+        sys.stdout.write(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False, indent=2) + "\n")
+        return
+    screen.result(manifest)
+    screen.written(manifest, folder)
+
+
+def _dry(settings: PrepSettings, workers: int | None, *, as_json: bool) -> None:
+    from tailorlm.cli.show_prep import Screen
+    from tailorlm.data.prep import dry_run
+
+    screen = Screen(quiet=as_json)
+    with screen.progress() as listen:
+        manifest = dry_run(settings, rows=DRY_ROWS, workers=workers, listen=listen)
+    if as_json:
+        sys.stdout.write(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        return
+    screen.result(manifest)
+    screen.examples(manifest)

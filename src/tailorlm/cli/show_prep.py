@@ -1,0 +1,118 @@
+"""What `tailor prep` says on the terminal: progress, the steps with their counts, examples of a dry run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+Listener = Callable[[str, int, int], None]
+_EVERY = 5.0
+_SHOWN = 2
+
+
+class Screen:
+    """Speaks to a terminal with bars, to a file or a pipe with one line of JSON every five seconds."""
+
+    def __init__(self, *, quiet: bool):
+        self._quiet = quiet
+        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        self._err = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def progress(self) -> Iterator[Listener]:
+        """A listener for the pipeline."""
+        if not sys.stderr.isatty():
+            yield self._lines()
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,} rows"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._err, transient=True) as bars:
+            task = bars.add_task("reading", total=None)
+
+            def listen(what: str, done: int, all_: int) -> None:
+                bars.update(task, description=what, completed=done, total=all_ or None)
+
+            yield listen
+
+    def result(self, manifest: dict[str, Any]) -> None:
+        """The steps with their counts, the splits, what to look at."""
+        read, written = manifest["read"], manifest["written"]
+        for line in manifest["evidence"]:
+            self._out.print(f"rows     {line}", markup=False)
+        for note in manifest["notes"][:8]:
+            self._out.print(f"note     {note}", markup=False)
+        table = Table(
+            "step", "rows in", "changed", "dropped", "rows out", "why", box=None, padding=(0, 1), header_style="bold"
+        )
+        for column in table.columns[1:5]:
+            column.justify = "right"
+        for step in manifest["steps"]:
+            reasons = {**step["dropped"], **step["changed"]} or (
+                step["numbers"] if step["step"] in ("split", "augment") else {}
+            )
+            why = ", ".join(f"{name} {n:,}" for name, n in sorted(reasons.items(), key=lambda pair: -pair[1])[:6])
+            dropped = sum(step["dropped"].values())
+            counts = [f"{n:,}" for n in (step["rows_in"], step["rows_changed"], dropped, step["rows_out"])]
+            table.add_row(step["step"], *counts, _plain(why))
+        self._out.print(table)
+        for step in manifest["steps"]:
+            for found in step["facts"].get("findings", ())[:6]:
+                self._out.print(f"{found['severity']:<8} {found['message']}", markup=False)
+            proposed = [
+                (k.removeprefix("would drop: "), n) for k, n in step["numbers"].items() if k.startswith("would drop")
+            ]
+            if proposed:
+                said = "; ".join(f"{name}: {n:,} rows" for name, n in proposed)
+                self._out.print(f"proposed {said}", markup=False)
+        sides = ", ".join(f"{file['rows']:,} {file['split'] or 'rows'}" for file in written["files"])
+        unreadable = f", {read['bad_rows']:,} unreadable" if read["bad_rows"] else ""
+        self._out.print(
+            f"in all   {read['rows']:,} read{unreadable}, {written['dropped']:,} dropped, {sides}", markup=False
+        )
+
+    def written(self, manifest: dict[str, Any], folder: Path) -> None:
+        """Where everything lies, and what to do next."""
+        for file in manifest["written"]["files"]:
+            self._out.print(f"{file['split'] or 'rows':<10} {folder / file['file']}", markup=False, soft_wrap=True)
+        self._out.print(f"audit      {folder / 'audit.html'}", markup=False, soft_wrap=True)
+        self._out.print(f"again      tailor prep LATER-ROWS --like {folder}", markup=False, soft_wrap=True)
+
+    def examples(self, manifest: dict[str, Any]) -> None:
+        """Before and after, for each reason of each step."""
+        for step in manifest["steps"]:
+            for reason, examples in step["examples"].items():
+                self._out.print(f"\n{step['step']}: {reason}", markup=False, style="bold")
+                for where, before, after, detail in examples[:_SHOWN]:
+                    self._out.print(f"  {where}{'  ' + detail if detail else ''}", markup=False, style="dim")
+                    for sign, text in (("-", before), ("+", after)):
+                        if text is not None:
+                            self._out.print(f"  {sign} {text}", markup=False)
+        self._out.print("\nnothing was written: this was a dry run", markup=False)
+
+    def _lines(self) -> Listener:
+        last = [0.0]
+
+        def listen(what: str, done: int, all_: int) -> None:
+            if not self._quiet and time.monotonic() - last[0] > _EVERY:
+                last[0] = time.monotonic()
+                event = {"event": "prep", "doing": what, "rows": done, "of": all_}
+                sys.stderr.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+        return listen
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

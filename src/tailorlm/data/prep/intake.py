@@ -1,0 +1,99 @@
+"""Files of the user's into rows on disk: read exactly, their shape found, their bytes hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tailorlm.data.prep.settings import PrepSettings
+from tailorlm.data.prep.spool import Spool
+from tailorlm.data.prep.wire import dumps
+from tailorlm.data.rows import BadRow, Row
+from tailorlm.data.steps.base import Item
+from tailorlm.data.stream import RowStream, stream
+
+SAMPLE = 1000
+"""Rows by which the shape is detected, from all over the train files: 1,000 at least where there are so many."""
+
+
+@dataclass
+class Intake:
+    """What was read. files: name, split, bytes, sha256 of each. fingerprint: sha256 over all values in order."""
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list, repr=False)
+    columns: dict[str, None] = field(default_factory=dict)
+    sample: list[Row] = field(default_factory=list, repr=False)
+    every: int = field(default=1, repr=False)
+    rows: int = 0
+    fingerprint: str = ""
+
+
+def take_in(settings: PrepSettings, spool: Spool, *, limit: int | None = None) -> Intake:
+    """Read all files into the spool. limit: stop after so many rows of each split (for a trial).
+
+    Raises what the readers raise: CheckError for more bad rows than allowed, TailorError for whole files.
+    """
+    intake = Intake()
+    digest = hashlib.sha256()
+    given = bool(settings.validation or settings.test)
+    parts = (("train" if given else "", settings.rows), ("validation", settings.validation), ("test", settings.test))
+    with spool:
+        for split, names in parts:
+            if names:
+                rows = stream(names, **settings.read.model_dump())
+                spool.write_items(_items(rows, split, intake, digest, limit))
+                _note(rows, split, intake)
+    intake.fingerprint = digest.hexdigest()
+    intake.rows = len(spool)
+    return intake
+
+
+def _items(rows: RowStream, split: str, intake: Intake, digest: Any, limit: int | None) -> Iterator[Item]:
+    for number, row in enumerate(rows):
+        if number == limit:
+            intake.notes.append(f"only the first {limit:,} rows were looked at")
+            return
+        if split in ("", "train") and number % intake.every == 0:
+            _sample(intake, row)
+        digest.update(dumps(row.values).encode("ascii"))
+        digest.update(b"\n")
+        yield Item(number, row.values, row.source, row.line, split)
+
+
+def _sample(intake: Intake, row: Row) -> None:
+    intake.sample.append(row)
+    if len(intake.sample) == 2 * SAMPLE:  # half of them go, and from here on every other one is passed over
+        intake.sample = intake.sample[::2]
+        intake.every *= 2
+
+
+def _note(rows: RowStream, split: str, intake: Intake) -> None:
+    intake.columns.update(dict.fromkeys(rows.columns))
+    intake.notes += rows.notes
+    intake.bad += rows.bad
+    intake.files += [_file(name, split) for name in rows.inputs]
+
+
+def _file(name: str, split: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": name, "split": split}
+    path = Path(name).expanduser()
+    if name == "-" or not path.is_file():
+        return facts
+    return facts | {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bad_lines(bad: Iterable[BadRow], cover: Any) -> Iterator[dict[str, Any]]:
+    """Rows that could not be read, for the side file; private values covered."""
+    for row in bad:
+        yield {"source": row.source, "line": row.line, "reason": cover(row.reason), "raw": cover(row.raw)}

@@ -1,0 +1,81 @@
+"""Rows as lines of JSON between passes and processes; values come back exactly as they went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tailorlm.data.rows import WrittenFloat
+from tailorlm.data.steps.base import Item
+
+
+def dumps(value: Any, *, ascii_only: bool = True) -> str:
+    """JSON on one line, numbers as they were written (`1e5` stays `1e5`)."""
+    if _has_written(value):
+        return _written(value, ascii_only)
+    return json.dumps(value, ensure_ascii=ascii_only)
+
+
+def loads(text: str | bytes) -> Any:
+    """What `dumps` wrote; a number whose text Python would not write again keeps it."""
+    return _DECODER.decode(text.decode("ascii") if isinstance(text, bytes) else text)
+
+
+def line_of(item: Item) -> bytes:
+    """One row as an ASCII line (`number` is its place in the file, and not written)."""
+    return dumps([item.source, item.line, item.split, item.made, item.values]).encode("ascii") + b"\n"
+
+
+def items_of(chunk: bytes, first: int) -> Iterator[Item]:
+    """The rows of whole lines; `first` is the number of the first one."""
+    for number, line in enumerate(chunk.split(b"\n")[:-1], first):
+        source, at, split, made, values = loads(line)
+        yield Item(number, values, source, at, split, made)
+
+
+def json_line(values: Any) -> bytes:
+    """A line of a JSON Lines file for people and programs: UTF-8, and no character that some tool takes for a line end.
+
+    A lone surrogate, which UTF-8 cannot hold, stands as its JSON escape.
+    """
+    text = dumps(values, ascii_only=False)
+    if not text.isascii():
+        for sign, escape in (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085")):
+            text = text.replace(sign, escape)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if repr(number) == text else WrittenFloat(text)
+
+
+def _int(text: str) -> int | float:
+    return WrittenFloat(text) if text == "-0" else int(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int)
+
+
+def _has_written(value: Any) -> bool:
+    if type(value) is str:
+        return False
+    if type(value) is WrittenFloat:
+        return True
+    if isinstance(value, dict):
+        return any(_has_written(item) for item in value.values() if type(item) is not str)
+    if isinstance(value, Sequence):
+        return any(_has_written(item) for item in value if type(item) is not str)
+    return False
+
+
+def _written(value: Any, ascii_only: bool) -> str:
+    if isinstance(value, WrittenFloat):
+        return value.literal
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(str(k), ensure_ascii=ascii_only)}: {_written(v, ascii_only)}" for k, v in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_written(item, ascii_only) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=ascii_only)

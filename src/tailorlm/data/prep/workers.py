@@ -1,0 +1,198 @@
+"""Chunks of rows through the steps of a stage on all cores, in order.
+
+Workers are plain child processes that speak over their standard input and output. They are started anew (no fork), so
+threads of other libraries cannot lock them, a script needs no `__main__` guard, and nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.data.prep.stage import Outcome, Stage, StagePlan
+
+_HEAD = struct.Struct("<cQQ")  # kind, size, number of the first row
+PLAN, LOOK, RUN, ANSWER, FAULT = b"P", b"L", b"R", b"A", b"F"
+
+
+class Workers:
+    """Runs a stage over chunks in `count` processes (1: in this one). Use as a context manager; stages may follow."""
+
+    def __init__(self, count: int):
+        self._count = count
+        self._children: deque[_Child] = deque()
+        self._threads: ThreadPoolExecutor | None = None
+        self._stage: Stage | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self._children:
+            child.end(at_once=value is not None)
+        if self._threads is not None:
+            self._threads.shutdown(wait=True)
+
+    def begin(self, plan: StagePlan, *, alone: bool = False) -> None:
+        """From now on chunks go through this stage. alone: in this process, where there is too little for several."""
+        self._stage = Stage(plan) if alone or self._count == 1 else None
+        if self._stage is None:
+            if self._threads is None:
+                self._children = deque(_Child() for _ in range(self._count))
+                self._threads = ThreadPoolExecutor(self._count)
+            data = plan.dump()
+            for child in self._children:
+                child.ask(PLAN, data, 0)
+
+    def look(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Any]:
+        """`Stage.look` of each chunk, in order."""
+        if self._stage is not None:
+            for first, chunk in chunks:
+                yield self._stage.look(chunk, first)
+            return
+        for answer in self._in_order(LOOK, chunks):
+            yield json.loads(answer)
+
+    def run(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Outcome]:
+        """`Stage.run` of each chunk, in order."""
+        if self._stage is not None:
+            for first, chunk in chunks:
+                yield self._stage.run(chunk, first)
+            return
+        for answer in self._in_order(RUN, chunks):
+            yield Outcome.unpack(answer)
+
+    def _in_order(self, kind: bytes, chunks: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """Answers in the order of the chunks; only a few more chunks than workers are held at a time."""
+        assert self._threads is not None
+        waiting: deque[Future[bytes]] = deque()
+        try:
+            for first, chunk in chunks:
+                waiting.append(self._threads.submit(self._ask_any, kind, chunk, first))
+                if len(waiting) > 2 * self._count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _ask_any(self, kind: bytes, chunk: bytes, first: int) -> bytes:
+        child = self._children.popleft()  # as many threads as children: one is always free
+        try:
+            return child.ask(kind, chunk, first)
+        finally:
+            self._children.append(child)
+
+
+class _Child:
+    """One worker process."""
+
+    def __init__(self) -> None:
+        package = str(Path(__file__).parents[3])
+        path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+        # One thread each: the processes are the threads.
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tailorlm.data.prep.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+
+    def ask(self, kind: bytes, data: bytes, first: int) -> bytes:
+        """Send one task and wait for its answer; a fault over there is raised here."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            _send(self._process.stdin, kind, data, first)
+            got = _receive(self._process.stdout)
+        except (BrokenPipeError, ValueError):
+            got = None
+        if got is None:
+            code = self._process.wait()
+            raise TailorError(
+                "a worker process of the preparation ended before its work was done",
+                got=f"exit status {code}" + (" (killed: too little memory?)" if code == -9 else ""),
+                hint="--workers 1 takes one process and least memory",
+            )
+        answer, _, payload = got
+        if answer == FAULT:
+            raise _fault_of(json.loads(payload))
+        return payload
+
+    def end(self, *, at_once: bool) -> None:
+        """Close the pipe, which ends the child; or end it now."""
+        if at_once:
+            self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self._process.wait()
+
+
+def serve(source: IO[bytes], target: IO[bytes]) -> None:
+    """What a worker does until its input ends: take a plan, then chunks."""
+    stage: Stage | None = None
+    while (got := _receive(source)) is not None:
+        kind, first, data = got
+        try:
+            if kind == PLAN:
+                stage = Stage(StagePlan.load(data))
+                answer = b""
+            else:
+                assert stage is not None
+                answer = stage.run(data, first).pack() if kind == RUN else json.dumps(stage.look(data, first)).encode()
+            _send(target, ANSWER, answer, 0)
+        except Exception as fault:  # told to the parent, which raises it where the user is
+            _send(target, FAULT, json.dumps(_told(fault)).encode(), 0)
+
+
+def _told(fault: Exception) -> dict[str, Any]:
+    if isinstance(fault, TailorError):
+        words = {"what": fault.what, "got": fault.got, "allowed": fault.allowed, "hint": fault.hint}
+        return {"code": fault.exit_code, **words}
+    import traceback
+
+    place = traceback.extract_tb(fault.__traceback__)[-1]  # the message itself may hold text of a row
+    return {"code": 0, "what": f"{type(fault).__name__} in {Path(place.filename).name}:{place.lineno}"}
+
+
+def _fault_of(told: dict[str, Any]) -> Exception:
+    if not told["code"]:
+        return RuntimeError(f"a worker of the preparation failed: {told['what']}")
+    kind: Callable[..., TailorError] = UsageError if told["code"] == UsageError.exit_code else TailorError
+    return kind(told["what"], got=told["got"], allowed=told["allowed"], hint=told["hint"])
+
+
+def _send(pipe: IO[bytes], kind: bytes, data: bytes, first: int) -> None:
+    pipe.write(_HEAD.pack(kind, len(data), first))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> tuple[bytes, int, bytes] | None:
+    head = pipe.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    kind, size, first = _HEAD.unpack(head)
+    data = pipe.read(size)
+    return (kind, first, data) if len(data) == size else None
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)
