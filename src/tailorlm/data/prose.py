@@ -32,6 +32,8 @@ class Prose:
         if self.in_row:
             self.write(" ")
             return
+        if kind == "paragraph" and self._kind == "item" and not "".join(self._pieces).strip():
+            return  # the first paragraph of an item is the item
         self._finish()
         self._kind, self._mark = kind, mark
 

@@ -18,7 +18,7 @@ _LEFT_OUT = frozenset({
 _BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset",
     "figcaption", "figure", "form", "header", "hr", "html", "legend", "main", "ol", "p", "section", "summary",
-    "table", "tbody", "tfoot", "thead", "ul", "caption",
+    "tbody", "tfoot", "thead", "ul", "caption",
 })
 _NEVER_CLOSED = frozenset({
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
@@ -52,6 +52,7 @@ class _Page(HTMLParser):
         self._titles: list[str] = []
         self._in_title = False
         self._skipped, self._depth = "", 0
+        self._tables: list[bool] = []  # the open ones, each with whether a row of it is open
 
     @property
     def title(self) -> str:
@@ -75,10 +76,8 @@ class _Page(HTMLParser):
             self.prose.block("heading", _HEADINGS[tag])
         elif tag in ("li", "pre"):
             self.prose.block(*(("item", "- ") if tag == "li" else ("code",)))
-        elif tag == "tr":
-            self.prose.begin_row()
-        elif tag in ("td", "th"):
-            self.prose.cell()
+        elif tag in ("table", "tr", "td", "th"):
+            self._table(tag)
         elif tag == "br":
             self.prose.keep("\n")
         elif tag in _BLOCKS:
@@ -97,12 +96,28 @@ class _Page(HTMLParser):
                 self._skipped = ""
         elif tag == "title":
             self._in_title = False
-        elif tag == "tr":
-            self.prose.end_row()
-        elif tag == "table":
-            while self.prose.in_row:  # rows that nobody closed
-                self.prose.end_row()
+        elif tag in ("table", "tr"):
+            self._end_row(table=tag == "table")
         elif tag in _BLOCKS or tag in _HEADINGS or tag in ("li", "pre"):
+            self.prose.block()
+
+    def _table(self, tag: str) -> None:
+        if tag == "table":
+            self.prose.block()
+            self._tables.append(False)
+        elif tag == "tr" and self._tables:
+            self._end_row(table=False)  # nobody has to close a row
+            self.prose.begin_row()
+            self._tables[-1] = True
+        elif tag != "tr":
+            self.prose.cell()
+
+    def _end_row(self, *, table: bool) -> None:
+        if self._tables and self._tables[-1]:
+            self.prose.end_row()
+            self._tables[-1] = False
+        if table and self._tables:
+            self._tables.pop()
             self.prose.block()
 
     def handle_data(self, data: str) -> None:
