@@ -2,19 +2,27 @@
 
 from tailorlm.data.near.clusters import Cluster, Pair, across, place
 from tailorlm.data.near.index import Near, find_near, shingle_for
+from tailorlm.data.near.keep import RULES, Given, Rule, choose, damage
 from tailorlm.data.near.shingles import Shingles
 from tailorlm.data.near.signatures import Signatures
 from tailorlm.data.near.sketches import Sketch, sketch
+from tailorlm.data.near.vectors import find_semantic
 
 __all__ = [
+    "RULES",
     "Cluster",
+    "Given",
     "Near",
     "Pair",
+    "Rule",
     "Shingles",
     "Signatures",
     "Sketch",
     "across",
+    "choose",
+    "damage",
     "find_near",
+    "find_semantic",
     "place",
     "shingle_for",
     "sketch",

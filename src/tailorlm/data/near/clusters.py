@@ -61,6 +61,10 @@ class Forest:
         self._parents[high] = low
         return low != high
 
+    def together(self, left: int, right: int) -> bool:
+        """Whether two rows are in one cluster."""
+        return self._top(left) == self._top(right)
+
     def _top(self, row: int) -> int:
         parents = self._parents
         while (above := parents[row]) != row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,8 +138,7 @@ class Near:
             self._settle()
         firsts, pairs = equal_rows(self._exact[: self._rows], self._folded[: self._rows])
         search = Search(self._signed[: self._rows], self._lengths[: self._rows], firsts, self.bands)
-        with ThreadPoolExecutor(self.workers) as pool:
-            pairs += search.run(fetch, self.shingles, self.threshold, pool)
+        pairs += search.run(fetch, self.shingles, self.threshold, self.workers)
         self.crowded = search.crowded
         return clusters_of(pairs)
 

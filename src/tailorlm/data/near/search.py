@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +54,7 @@ class Search:
         self.crowded = 0
         self._whole = np.zeros(bands.number, bool)  # bands in which every bucket was compared each with each
 
-    def run(self, fetch: Fetch, shingles: Shingles, threshold: float, pool: ThreadPoolExecutor) -> list[Pair]:
+    def run(self, fetch: Fetch, shingles: Shingles, threshold: float, workers: int) -> list[Pair]:
         """The pairs in the order in which they were found, which is the same on every machine."""
         forest, found = Forest(self.rows.size), []
         floor = self._floor(threshold)
@@ -67,7 +66,7 @@ class Search:
         for band in range(self.bands.number):
             for portion in self._band(band, forest):
                 asked = self._asked(self._likely(portion, band, floor, forest), forest, fetch)
-                for pairs, similar in in_order(pool, job, asked, ahead=2):
+                for pairs, similar in in_order(job, asked, workers):
                     for at in np.flatnonzero(similar >= threshold).tolist():
                         left, right = pairs[at].tolist()
                         if forest.join(left, right):

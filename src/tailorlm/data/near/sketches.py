@@ -71,23 +71,22 @@ def portions(texts: Iterable[str]) -> Iterator[list[str]]:
 
 def stream(texts: Iterable[str], signatures: Signatures, workers: int) -> Iterator[Sketch]:
     """The sketches of a stream of texts in its order; with several workers (threads) a few portions are under way."""
+    yield from in_order(lambda portion: sketch(portion, signatures), portions(texts), workers)
+
+
+def in_order(job: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """The results of a job over items, in their order; with several workers as many items are under way, and no more."""
     if workers == 1:
-        for portion in portions(texts):
-            yield sketch(portion, signatures)
+        yield from map(job, items)
         return
     with ThreadPoolExecutor(workers) as pool:
-        yield from in_order(pool, lambda portion: sketch(portion, signatures), portions(texts), ahead=workers)
-
-
-def in_order(pool: ThreadPoolExecutor, job: Callable[[T], R], items: Iterable[T], *, ahead: int) -> Iterator[R]:
-    """The results of a job over items, in their order, never more than `ahead` items beyond the one waited for."""
-    waiting: deque[Future[R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(job, item))
-        if len(waiting) > ahead:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(job, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _digest(text: str) -> np.uint64:
