@@ -125,11 +125,11 @@ def run(
 
 
 def _stages(made: Sequence[Step]) -> list[list[int]]:
-    """Which steps share a pass: one that must see all rows first begins a new one, one that makes rows ends its own."""
+    """Which steps share a pass: one that must see all rows first begins a new one, one that makes rows stands alone."""
     stages: list[list[int]] = []
     closed = True
     for i, step in enumerate(made):
-        if closed or step.surveys:
+        if closed or step.surveys or step.makes_rows:
             stages.append([])
         stages[-1].append(i)
         closed = step.makes_rows
@@ -177,8 +177,9 @@ class _Job:
             step.begin(step.learn(looks, spool))
         if not first and len(made) == 1 and not step.changes_rows:
             records[0].tally = Tally(len(spool), len(spool))
+            after = self._with_extra(records[0], step, spool) if step.makes_rows else spool
             self._close(records, made, started)
-            return spool
+            return after
         learned = [each.learned for each in made]
         plan = StagePlan(plan.context, plan.steps, tuple(learned), self._covers, count_before=first)
         self._pool.begin(plan, alone=self._alone(spool))
@@ -207,7 +208,7 @@ class _Job:
             for file in opened.values():
                 file.close()
         spool.remove()
-        return files
+        return {split: files[split] for split in ("", "train", "validation", "test") if split in files}
 
     def _pass(self, records: list[StepRecord], spool: Spool, name: str) -> Spool:
         after = self._next_spool()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
 from tailorlm.core.config import Settings, setting
-from tailorlm.core.parts import part_of
+from tailorlm.core.parts import Part, part_of
 from tailorlm.core.yaml import dump_yaml
 from tailorlm.data.steps import steps
 
-StepPart = part_of(steps)
+if TYPE_CHECKING:
+    StepPart = Part
+else:
+    StepPart = part_of(steps)
 USUAL = ("repair", "filter", "deduplicate", "redact", "split", "audit")
 """The steps where none are named; `split` is left out where validation or test rows were given."""
 
@@ -45,9 +48,7 @@ class PrepSettings(Settings):
     test: tuple[str, ...] = setting((), help="files of test rows, where they are kept apart already")
     read: PrepRead = setting(PrepRead(), help="how the files are read")
     columns: PrepColumns = setting(PrepColumns(), help="what the columns are for")
-    steps: tuple[StepPart, ...] | None = setting(  # type: ignore[valid-type]
-        None, help=f"the steps in order; without them {', '.join(USUAL)}"
-    )
+    steps: tuple[StepPart, ...] | None = setting(None, help=f"the steps in order; without them {', '.join(USUAL)}")
     format: Literal["jsonl", "csv", "parquet"] = setting(
         "jsonl", help="of the rows that come out; parquet needs the extra `hub`"
     )
@@ -66,6 +67,15 @@ class PrepSettings(Settings):
     def _stdin_once(self) -> PrepSettings:
         if sum(name == "-" for name in (*self.rows, *self.validation, *self.test)) > 1:
             raise ValueError("standard input (-) can be read once only")
+        return self
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PrepSettings:
+        names = [part.name for part in self.steps or ()]
+        if "augment" in names and "split" in names[names.index("augment") :]:
+            raise ValueError("steps: `augment` must come behind `split`, or copies of test rows are trained on")
+        if names.count("split") > 1:
+            raise ValueError("steps: rows are split once")
         return self
 
     @property

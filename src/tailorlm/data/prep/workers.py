@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import struct
 import subprocess
 import sys
 from collections import deque
@@ -17,13 +16,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.prep.stage import Outcome, Stage, StagePlan
-
-_HEAD = struct.Struct("<cQQ")  # kind, size, number of the first row
-PLAN, LOOK, RUN, ANSWER, FAULT = b"P", b"L", b"R", b"A", b"F"
+from tailorlm.data.prep.worker import FAULT, LOOK, PLAN, RUN, receive, send
 
 
 class Workers:
@@ -107,7 +104,7 @@ class _Child:
         # One thread each: the processes are the threads.
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tailorlm.data.prep.workers"],
+            [sys.executable, "-c", "from tailorlm.data.prep.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -118,8 +115,8 @@ class _Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            _send(self._process.stdin, kind, data, first)
-            got = _receive(self._process.stdout)
+            send(self._process.stdin, kind, data, first)
+            got = receive(self._process.stdout)
         except (BrokenPipeError, ValueError):
             got = None
         if got is None:
@@ -145,54 +142,8 @@ class _Child:
         self._process.wait()
 
 
-def serve(source: IO[bytes], target: IO[bytes]) -> None:
-    """What a worker does until its input ends: take a plan, then chunks."""
-    stage: Stage | None = None
-    while (got := _receive(source)) is not None:
-        kind, first, data = got
-        try:
-            if kind == PLAN:
-                stage = Stage(StagePlan.load(data))
-                answer = b""
-            else:
-                assert stage is not None
-                answer = stage.run(data, first).pack() if kind == RUN else json.dumps(stage.look(data, first)).encode()
-            _send(target, ANSWER, answer, 0)
-        except Exception as fault:  # told to the parent, which raises it where the user is
-            _send(target, FAULT, json.dumps(_told(fault)).encode(), 0)
-
-
-def _told(fault: Exception) -> dict[str, Any]:
-    if isinstance(fault, TailorError):
-        words = {"what": fault.what, "got": fault.got, "allowed": fault.allowed, "hint": fault.hint}
-        return {"code": fault.exit_code, **words}
-    import traceback
-
-    place = traceback.extract_tb(fault.__traceback__)[-1]  # the message itself may hold text of a row
-    return {"code": 0, "what": f"{type(fault).__name__} in {Path(place.filename).name}:{place.lineno}"}
-
-
 def _fault_of(told: dict[str, Any]) -> Exception:
     if not told["code"]:
         return RuntimeError(f"a worker of the preparation failed: {told['what']}")
     kind: Callable[..., TailorError] = UsageError if told["code"] == UsageError.exit_code else TailorError
     return kind(told["what"], got=told["got"], allowed=told["allowed"], hint=told["hint"])
-
-
-def _send(pipe: IO[bytes], kind: bytes, data: bytes, first: int) -> None:
-    pipe.write(_HEAD.pack(kind, len(data), first))
-    pipe.write(data)
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes]) -> tuple[bytes, int, bytes] | None:
-    head = pipe.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return None
-    kind, size, first = _HEAD.unpack(head)
-    data = pipe.read(size)
-    return (kind, first, data) if len(data) == size else None
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)

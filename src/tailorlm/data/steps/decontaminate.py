@@ -7,6 +7,7 @@ from typing import Any
 
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
+from tailorlm.core.errors import UsageError
 from tailorlm.data.overlap import Match, Overlap
 from tailorlm.data.shapes import detect
 from tailorlm.data.steps.base import Context, Dropped, Item, RowsOnDisk, Step, Tally
@@ -22,14 +23,15 @@ class Decontaminate(Step):
 
     Every dropped row says which test row it holds, and how many words in a row. Held-out rows stay. Memory: about 150 bytes
     a word of the test rows. Choose it for rows from the web before scores on a public test set are believed, behind
-    `split`. Instead of it: `deduplicate` for rows of the same form that were copied and edited.
+    `split`. `own` is for sets whose rows quote one another; contracts and laws share long phrases by nature, and many rows
+    would go. Instead of it: `deduplicate` for rows of the same form that were copied and edited.
     """
 
     class Settings(BaseSettings):
         """Which test sets, and how much overlap counts."""
 
         tests: tuple[str, ...] = setting((), help="files of test rows that no train row may hold")
-        own: bool = setting(True, help="also look for this set's own test and validation rows")
+        own: bool = setting(False, help="also look for this set's own test and validation rows")
         words: int = setting(13, ge=3, help="a run of this many words gives a row away", unit="words")
         least: int = setting(
             5,
@@ -46,6 +48,14 @@ class Decontaminate(Step):
         super().__init__(settings, context)
         self._overlap = Overlap(settings.words, least=min(settings.least, settings.words), common=settings.common)
         self._names: list[str] = []
+
+    def check(self) -> None:
+        """Some test rows must be given."""
+        if not self.settings.tests and not self.settings.own:
+            raise UsageError(
+                "decontamination needs test rows to look for",
+                hint="--set 'decontaminate.tests=[benchmark.jsonl]', or --set decontaminate.own=true",
+            )
 
     def look(self, items: Sequence[Item]) -> Any:
         """The set's own held-out rows."""

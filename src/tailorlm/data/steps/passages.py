@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError
-from tailorlm.data.passages import passages
+from tailorlm.data.passages import passage_rows
+from tailorlm.data.rows import Row
 from tailorlm.data.steps.base import Context, Dropped, Item, Step, Tally
 
 
@@ -15,7 +14,7 @@ class Passages(Step):
     """Cuts each document into passages at headings, paragraphs and sentences; short documents stay whole.
 
     A passage has the columns of its document, with `start` and `end` (characters in the document as this step met it),
-    `headings` (those it stands under, where there are any) and `document` (file:line). Choose it first, so that the
+    `passage` (its number), `headings` (those it stands under) and `document` (file:line). Choose it first, so that the
     offsets are those of the file, or behind `repair`, where clean borders matter more. It is for documents only.
     """
 
@@ -51,16 +50,18 @@ class Passages(Step):
         text = item.values.get(self._column)
         if not isinstance(text, str) or len(text) <= self.settings.size:
             return item
-        found = passages(text, size=self.settings.size, overlap=self.settings.overlap)
-        tally.changed["cut into passages"] += 1
-        tally.numbers["passages"] += len(found)
+        rows = passage_rows(
+            Row(item.values, item.source, item.line),
+            column=self._column,
+            size=self.settings.size,
+            overlap=self.settings.overlap,
+        )
         made: list[Item] = []
-        for number, each in enumerate(found, 1):
-            place: dict[str, Any] = {"start": each.start, "end": each.end}
-            if each.headings:
-                place["headings"] = list(each.headings)
-            values = {**item.values, self._column: text[each.start : each.end], **place, "document": item.where}
+        for number, row in enumerate(rows, 1):
             name = f"passage {number}" if not item.made else f"{item.made}, passage {number}"
+            values = {**row.values, "document": item.where}
             made.append(Item(item.number, values, item.source, item.line, item.split, name))
-        tally.show("cut into passages", item.where, None, made[0].values[self._column], f"{len(found)} passages")
+        tally.changed["cut into passages"] += 1
+        tally.numbers["passages"] += len(made)
+        tally.show("cut into passages", item.where, None, made[0].values[self._column], f"{len(made)} passages")
         return made

@@ -16,6 +16,7 @@ from tailorlm.data.steps.base import Context, Dropped, Item, RowsOnDisk, Step, T
 WRITTEN = ("completion", "alpaca", "sharegpt", "messages", "preference")
 # Lines here stand for people; what recurs at the head or foot of documents is nobody's answer.
 DOCUMENTS = ("documents",)
+_AROUND, _SHOWN = 60, 300
 
 
 class Repair(Step):
@@ -134,9 +135,15 @@ class Repair(Step):
         return repair(text, self._options)
 
     def _around(self, old: dict[str, Any], new: dict[str, Any]) -> tuple[str, str]:
-        """Text before and after; of long ones the neighbourhood of the first difference."""
+        """Text before and after; of long ones the neighbourhood of what differs."""
         before, after = self.context.fields.text(old), self.context.fields.text(new)
-        place = next((i for i, (a, b) in enumerate(zip(before, after)) if a != b), min(len(before), len(after)))
-        start = max(0, place - 60) if place > 120 else 0
-        lead = "…" if start else ""
-        return lead + before[start : start + 220], lead + after[start : start + 220]
+        shortest = min(len(before), len(after))
+        front = next((i for i in range(shortest) if before[i] != after[i]), shortest)
+        back = next((i for i in range(shortest - front) if before[-1 - i] != after[-1 - i]), shortest - front)
+        start = max(0, front - _AROUND)
+        return tuple(_window(text, start, len(text) - back + _AROUND) for text in (before, after))  # type: ignore[return-value]
+
+
+def _window(text: str, start: int, end: int) -> str:
+    end = min(end, start + _SHOWN, len(text))
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")

@@ -114,11 +114,12 @@ class Split(Step):
         return dict(self._borders)
 
     def _hashed(self, item: Item) -> str:
-        key = (
-            _cell(item, self.settings.column)
-            if self.settings.by == "group"
-            else normalised(self.context.fields.text(item.values))
-        )
+        if self.settings.by == "group":
+            key = _cell(item, self.settings.column)
+        elif item.made.startswith("passage") and "document" in item.values:
+            key = as_text(item.values["document"])  # passages of one document know of each other
+        else:
+            key = normalised(self.context.fields.text(item.values))
         return self._side_at(_unit_interval(f"{self.context.seed}|{key}"))
 
     def _side_at(self, place: float) -> str:

@@ -29,6 +29,11 @@ def difference(before: str, after: str) -> tuple[list[dict[str, Any]], list[dict
             old.append({"text": visible("".join(a[i:j])), "changed": tag != "equal"})
         if k < m:
             new.append({"text": visible("".join(b[k:m])), "changed": tag != "equal"})
+    if before.endswith("…") and after.endswith("…"):  # both were cut, at places that need not fit each other
+        while old and new and (old[-1]["changed"] or new[-1]["changed"]) and len(old) > 2 and len(new) > 2:
+            for pieces in (old, new):
+                if pieces[-1]["changed"]:
+                    pieces.pop()
     return old, new
 
 

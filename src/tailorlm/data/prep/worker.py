@@ -1,0 +1,64 @@
+"""One worker process: takes a plan, then chunks of rows, over its standard input; answers over its standard output."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from tailorlm.core.errors import TailorError
+from tailorlm.data.prep.stage import Stage, StagePlan
+
+_HEAD = struct.Struct("<cQQ")  # kind, size, number of the first row
+PLAN, LOOK, RUN, ANSWER, FAULT = b"P", b"L", b"R", b"A", b"F"
+
+
+def serve(source: IO[bytes], target: IO[bytes]) -> None:
+    """What a worker does until its input ends: take a plan, then chunks."""
+    stage: Stage | None = None
+    while (got := receive(source)) is not None:
+        kind, first, data = got
+        try:
+            if kind == PLAN:
+                stage = Stage(StagePlan.load(data))
+                answer = b""
+            else:
+                assert stage is not None
+                answer = stage.run(data, first).pack() if kind == RUN else json.dumps(stage.look(data, first)).encode()
+            send(target, ANSWER, answer, 0)
+        except Exception as fault:  # told to the parent, which raises it where the user is
+            send(target, FAULT, json.dumps(_told(fault)).encode(), 0)
+
+
+def _told(fault: Exception) -> dict[str, Any]:
+    if isinstance(fault, TailorError):
+        words = {"what": fault.what, "got": fault.got, "allowed": fault.allowed, "hint": fault.hint}
+        return {"code": fault.exit_code, **words}
+    import traceback
+
+    place = traceback.extract_tb(fault.__traceback__)[-1]  # the message itself may hold text of a row
+    return {"code": 0, "what": f"{type(fault).__name__} in {Path(place.filename).name}:{place.lineno}"}
+
+
+def send(pipe: IO[bytes], kind: bytes, data: bytes, first: int) -> None:
+    """Write one message: its kind, the number of its first row, its bytes."""
+    pipe.write(_HEAD.pack(kind, len(data), first))
+    pipe.write(data)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> tuple[bytes, int, bytes] | None:
+    """Read one message; None at the end of the pipe, or where it breaks off."""
+    head = pipe.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    kind, size, first = _HEAD.unpack(head)
+    data = pipe.read(size)
+    return (kind, first, data) if len(data) == size else None
+
+
+def main() -> None:
+    """The whole of a worker process."""
+    serve(sys.stdin.buffer, sys.stdout.buffer)
