@@ -53,7 +53,7 @@ def find_inputs(paths: str | Path | Sequence[str | Path]) -> Inputs:
             seen[real] = one.name
             files.append(one)
         if again:
-            notes.append(f"{name}: {again:,} files left out, they are read already")
+            notes.append(f"{name}: {again:,} left out, read already")
     return Inputs(tuple(files), tuple(notes))
 
 
@@ -71,8 +71,7 @@ def _expanded(name: str, notes: list[str]) -> list[Input]:
     files = list(dict.fromkeys(file for group in inside for file in group))
     if not files:
         raise TailorError(f"no file matches {name}", hint="put the pattern in quotes, or name a folder")
-    if "*" in name:
-        notes.append(f"{name}: {_kinds(files)}")
+    notes.append(f"{name}: {_kinds(files)}")
     return files
 
 
@@ -89,7 +88,9 @@ def _in_folder(name: str, path: str, notes: list[str]) -> list[Input]:
                 unknown[PurePath(file).suffix or "without extension"] += 1
             else:
                 files.append(os.path.join(name, os.path.relpath(full, path)))
-    left_out = [f"{number:,} {suffix}" for suffix, number in unknown.most_common(5)]
+    kinds = sorted(unknown.items(), key=lambda kind: (-kind[1], kind[0]))
+    left_out = [f"{number:,} {suffix}" for suffix, number in kinds[:5]]
+    left_out += [f"{sum(number for _, number in kinds[5:]):,} of other kinds"] if kinds[5:] else []
     left_out += [f"{hidden:,} hidden"] if hidden else []
     if not files:
         raise TailorError(

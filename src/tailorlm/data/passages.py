@@ -104,9 +104,12 @@ class _Cutter:
 
     def __init__(self, text: str, room: int, measure: Measure, found: Sequence[Heading]):
         self._text, self._room, self._measure = text, room, measure
+        # A heading stays with what it is the heading of.
+        self._below_heading = {blank.end() for h in found if (blank := _PARAGRAPH.match(text, h.end))}
         levels = sorted({heading.level for heading in found})
         by_level = {level: [h.start for h in found if h.level <= level] for level in levels}
         self._levels: list[Callable[[int, int], Iterator[int]]] = [_at(by_level[level]) for level in levels]
+        self._heading_levels = len(levels)
         self._levels += [self._paragraphs, self._sentences, self._words, self._characters]
 
     def cut(self) -> list[tuple[int, int]]:
@@ -133,25 +136,31 @@ class _Cutter:
         if len(borders) == 1 and level + 1 < len(self._levels):
             yield from self._cut(start, end, level + 1)
             return
+        if len(borders) > 1 and level + 1 < len(self._levels) and self._text[start : borders[0]].isspace():
+            del borders[0]  # blanks at the beginning are no passage of their own
         begin, filled, at = start, 0, start
         for border in borders:
             more = self._measure(self._text[at:border])
             if at > begin and filled + more > self._room:
                 yield begin, at
                 begin, filled = at, 0
-            if more > self._room:
-                if level + 1 < len(self._levels):
-                    yield from self._cut(at, border, level + 1)
-                else:
-                    yield at, border
-                begin, filled, at = border, 0, border
-                continue
-            filled, at = filled + more, border
+            if more > self._room and level + 1 < len(self._levels):
+                *whole, last = self._cut(at, border, level + 1)
+                yield from whole
+                if level < self._heading_levels:
+                    yield last
+                    begin, filled = border, 0
+                else:  # what is left of a paragraph may go on with the next one
+                    begin, filled = last[0], self._measure(self._text[last[0] : border])
+            else:
+                filled += more
+            at = border
         if begin < end:
             yield begin, end
 
     def _paragraphs(self, start: int, end: int) -> Iterator[int]:
-        return (m.end() for m in _PARAGRAPH.finditer(self._text, start, end) if start < m.end() < end)
+        ends = (m.end() for m in _PARAGRAPH.finditer(self._text, start, end))
+        return (at for at in ends if at < end and at not in self._below_heading)
 
     def _sentences(self, start: int, end: int) -> Iterator[int]:
         return (at for at in sentence_ends(self._text, start, end) if at < end)

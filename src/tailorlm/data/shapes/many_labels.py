@@ -34,6 +34,7 @@ class ManyLabels(RowShape):
     name: ClassVar[str] = "many_labels"
     what: ClassVar[str] = "a column of text, and lists of labels or a column of 0 and 1 for each label"
     roles: ClassVar[tuple[Role, ...]] = (TEXT, Role("labels", _NAMES, _lists))
+    beats: ClassVar[frozenset[str]] = frozenset({"documents", "classify"})
 
     def find(self, facts: Facts, chosen: Mapping[str, str]) -> Found | None:
         """By the names of both; else by at least three columns of 0 and 1 beside one text."""
