@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tailorlm.data.near import Near, Shingles
+from tailorlm.data.near import Near
 from tailorlm.data.quality import normalised
 
 SIZE, SEED = 3, 7
@@ -297,11 +297,10 @@ def write_rows(folder: Path, texts: Sequence[str]) -> None:
 def true_partners(texts: Sequence[str], sample: int, threshold: float) -> dict[int, list[int]]:
     """For sampled rows all other rows at the threshold, by their sets of shingles."""
     numbers: dict[str, int] = {}
-    flat = np.empty(sum(map(len, texts)), np.int32)
+    flat = np.empty(sum(map(len, texts)) + len(texts), np.int32)
     sizes = np.empty(len(texts), np.int64)
     at = 0
-    for i, text in enumerate(texts):
-        [own] = Shingles(SIZE).sets([text])
+    for i, own in enumerate(shingled(map(normalised, texts))):
         sizes[i] = len(own)
         flat[at : at + len(own)] = [numbers.setdefault(shingle, len(numbers)) for shingle in own]
         at += len(own)

@@ -74,25 +74,19 @@ class Forest:
 
 def clusters_of(pairs: Iterable[Pair]) -> list[Cluster]:
     """The clusters that pairs make, by their first row. Of pairs that close a circle the later ones are left out."""
-    tops: dict[int, int] = {}
-
-    def top(row: int) -> int:
-        while (above := tops.setdefault(row, row)) != row:
-            tops[row] = row = tops[above]
-        return row
-
-    kept = []
-    for pair in pairs:
-        low, high = sorted((top(pair.left), top(pair.right)))
-        tops[high] = low
-        kept += [pair] if low != high else []
+    listed = list(pairs)
+    forest = Forest(1 + max((pair.right for pair in listed), default=-1))
+    listed = [pair for pair in listed if forest.join(pair.left, pair.right)]
+    listed.sort(key=lambda pair: (pair.left, pair.right))
+    lefts = np.array([pair.left for pair in listed], np.int64)
+    rows = np.union1d(lefts, np.array([pair.right for pair in listed], np.int64))
     members: dict[int, list[int]] = {}
-    held: dict[int, list[Pair]] = {}
-    for row in sorted(tops):
-        members.setdefault(top(row), []).append(row)
-    for pair in sorted(kept, key=lambda pair: (pair.left, pair.right)):
-        held.setdefault(top(pair.left), []).append(pair)
-    return [Cluster(tuple(rows), tuple(held[first])) for first, rows in sorted(members.items()) if len(rows) > 1]
+    for top, row in zip(forest.of(rows).tolist(), rows.tolist(), strict=True):
+        members.setdefault(top, []).append(row)
+    held: dict[int, list[Pair]] = {top: [] for top in members}
+    for top, pair in zip(forest.of(lefts).tolist(), listed, strict=True):
+        held[top].append(pair)
+    return [Cluster(tuple(members[top]), tuple(held[top])) for top in sorted(members)]
 
 
 def across(clusters: Iterable[Cluster], sizes: Sequence[int]) -> list[Cluster]:
