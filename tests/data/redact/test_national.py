@@ -126,12 +126,12 @@ def test_thirty_planted_are_found_and_wrong_ones_are_not(name):
         spans = find(text, [name])
         assert [text[f.start : f.end] for f in spans] == [number]
     wrong = 0
-    for _ in range(300):
+    for _ in range(120):
         number = shaped(rng, "999999-9999" if name == "dk_cpr" else NATIONAL[name][0])
         if not scheme.form.fullmatch(number) or not scheme.valid(scheme.same(number)):
             wrong += 1
             assert find(sentence.format(number), [name]) == []
-    assert wrong >= (0 if name in ("in_pan",) else 20)
+    assert wrong >= (0 if name in ("in_pan",) else 10)
 
 
 # Where the two differ on purpose. Wider: births yet to come, centuries and places we do not look into, groups in use since
@@ -145,9 +145,9 @@ def test_agrees_with_stdnum(name):
     pytest.importorskip("stdnum")
     other = importlib.import_module(f"stdnum.{STDNUM[name]}")
     scheme, rng = KINDS.get(name), random.Random(name)
-    numbers = [shaped(rng, NATIONAL[name][0]) for _ in range(1500)] + valid_ones(name, 30, rng)
+    numbers = [shaped(rng, NATIONAL[name][0]) for _ in range(500)] + valid_ones(name, 15, rng)
     both = [(n, scheme.valid(scheme.same(n)), other.is_valid(n)) for n in numbers if scheme.form.fullmatch(n)]
-    assert len(both) > 100
+    assert len(both) > 30
     assert name in WIDER or [n for n, ours, theirs in both if ours and not theirs] == []
     assert name in NARROWER or [n for n, ours, theirs in both if theirs and not ours] == []
     assert sum(ours and theirs for _, ours, theirs in both) >= 10

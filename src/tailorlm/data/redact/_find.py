@@ -57,6 +57,8 @@ def claims(view: View, kinds: Sequence[Kind]) -> list[Claim]:
     """All finds of all kinds in a text, in offsets of the text as given."""
     found = []
     for place, kind in enumerate(kinds):
+        if view.digits < kind.least_digits:
+            continue
         for start, end, named in kind.find(view):
             found.append(Claim(*view.original(start, end), (not named, place), kind.name))
     return found

@@ -10,8 +10,11 @@ from functools import cache, cached_property
 # Soft hyphen, zero-width and direction marks, variation selector, keycap: drawn as nothing, and found inside numbers.
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\u20e3\ufeff]")
 _MASK = re.compile(r"<[A-Z][A-Z0-9_]{1,40}>")
-# Eight digits or more, with up to two separators between two of them. Possessive: no way back is kept.
-_NUMBER = re.compile(r"(?<![0-9])[0-9](?:[ .,/()+\-]{0,2}[0-9]){7,}+")
+# Seven digits or more, with up to two separators between two of them. Possessive: no way back is kept.
+_NUMBER = re.compile(r"(?<![0-9])[0-9](?:[ .,/()+\-]{0,2}[0-9]){6,}+")
+# Four digits or more with a little between them, and as much on both sides as any code of letters and digits needs.
+_CODE = re.compile(r"(?<![0-9])[0-9](?:[^0-9]{0,12}[0-9]){3,}+")
+_CODE_SIDES = 18
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63"
 
@@ -61,8 +64,24 @@ class View:
 
     @cached_property
     def numbers(self) -> list[tuple[int, int]]:
-        """Where digits stand close together, eight or more: all places where a number with a check digit can be."""
-        return [m.span() for m in _NUMBER.finditer(self.text)] if self.digits >= 8 else []
+        """Where seven digits or more stand close together: all places where a number with a check digit can be."""
+        return [m.span() for m in _NUMBER.finditer(self.text)] if self.digits >= 7 else []
+
+    @cached_property
+    def codes(self) -> list[tuple[int, int]]:
+        """Where letters and at least four digits can make a code together, in order and without overlap."""
+        places: list[tuple[int, int]] = []
+        for found in _CODE.finditer(self.text) if self.digits >= 4 else ():
+            start, end = max(0, found.start() - _CODE_SIDES), min(len(self.text), found.end() + _CODE_SIDES)
+            if places and start <= places[-1][1]:
+                start = places.pop()[0]
+            places.append((start, end))
+        return places
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in small letters, to ask for words in; its offsets may differ."""
+        return self.text.lower()
 
     def named(self, words: re.Pattern[str], start: int, end: int) -> bool:
         """Whether one of `words` stands beside a find: in the 48 characters before it or the 24 behind it."""

@@ -63,6 +63,7 @@ class ApiKey:
     """
 
     name = "api_key"
+    least_digits = 0
 
     def find(self, view: View) -> Iterator[Span]:
         """Keys from their first character to their last."""

@@ -42,6 +42,10 @@ class Kind(Protocol):
     def name(self) -> str:
         """As the user types it; the mask is this in capitals."""
 
+    @property
+    def least_digits(self) -> int:
+        """A text with fewer digits is not looked at: what makes most rows fast."""
+
     def find(self, view: View) -> Iterator[Span]:
         """The finds in a view of a text, in its own coordinates, in any order."""
 

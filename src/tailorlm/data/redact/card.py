@@ -41,11 +41,11 @@ _ISSUERS = (
     ("9792", "9792", (16,)),  # Troy
 )
 _CARD = re.compile(
-    r"[0-9]{4}(?P<four>[ .\-])[0-9]{4}(?P=four)[0-9]{4}(?P=four)[0-9]{4}(?:(?P=four)[0-9]{3})?(?![0-9])"
+    r"(?<![0-9])(?:[0-9]{4}(?P<four>[ .\-])[0-9]{4}(?P=four)[0-9]{4}(?P=four)[0-9]{4}(?:(?P=four)[0-9]{3})?(?![0-9])"
     r"|[0-9]{4}(?P<amex>[ .\-])[0-9]{6}(?P=amex)[0-9]{4,5}(?![0-9])"
     r"|[0-9]{4}(?P<short>[ .\-])[0-9]{4}(?P=short)[0-9]{4}(?P=short)[0-9]{1,3}(?![0-9])"
     r"|[0-9]{6}[ .\-][0-9]{10,13}(?![0-9])"
-    r"|[0-9]{12,19}(?![0-9])"
+    r"|[0-9]{12,19}(?![0-9]))"
 )
 _WORDS = any_word(
     "(?:credit|debit|bank|payment) ?cards?", "card ?(?:number|no|nr)?", "visa", "master ?card", "amex", "american express",
@@ -63,6 +63,7 @@ class Card:
     """
 
     name = "card"
+    least_digits = 12
 
     def find(self, view: View) -> Iterator[Span]:
         """Card numbers that stand alone, with issuer, length and check digit right."""

@@ -45,6 +45,7 @@ class Email:
     """
 
     name = "email"
+    least_digits = 0
 
     def find(self, view: View) -> Iterator[Span]:
         """Addresses, from the first character of the name to the last of the host."""
@@ -56,11 +57,9 @@ class Email:
                 if span is not None:
                     yield span
                 at = text.find(sign, at + 1)
-        folded = text.lower()
-        if any(sign in folded for sign in ("at", "arobase", "arroba", "@")) and any(b in text for b in "[({<"):
+        if any(b in text for b in "[({<") and any(w in view.lower for w in ("at", "arobase", "arroba", "@")):
             for found in _BRACKETED.finditer(text):
-                # One bracket at least around both words, or a plain point: "(at) home.Then" has a capital behind it.
-                if not _is_invalid(found[0]) and "@" not in re.sub(r"[\[({<] ?@ ?[\])}>]", "", found[0]):
+                if not _is_invalid(found[0]):
                     yield Span(*found.span(), True)
         if " DOT " in text:
             yield from (Span(*found.span(), True) for found in _SHOUTED.finditer(text))

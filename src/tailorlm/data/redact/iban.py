@@ -47,15 +47,15 @@ class Iban:
     """
 
     name = "iban"
+    least_digits = 4
 
     def find(self, view: View) -> Iterator[Span]:
         """Valid account numbers."""
-        if view.digits < 8:
-            return
-        for begin in scan(_BEGIN, view, lambda m: _end(view.text, m.start()) is not None):
-            end = _end(view.text, begin.start())
-            if end is not None:
-                yield Span(begin.start(), end, view.named(_WORDS, begin.start(), end))
+        for place in view.codes:
+            for begin in scan(_BEGIN, view, lambda m: _end(view.text, m.start()) is not None, *place):
+                end = _end(view.text, begin.start())
+                if end is not None:
+                    yield Span(begin.start(), end, view.named(_WORDS, begin.start(), end))
 
     def same(self, value: str) -> str:
         """Letters and digits, in capitals."""

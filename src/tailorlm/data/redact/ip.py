@@ -20,8 +20,21 @@ _VERSION = re.compile(
     r"|paragraph|appendix|§|[=<>~^]=)[.:s]{0,2} ?\(?\Z",
     re.IGNORECASE,
 )
+_BEHIND = re.compile(r":[0-9]{2,5}(?![0-9])|/[0-9]{1,2}(?![0-9])")
 _SIX = re.compile(r"(?<![\w:.])[0-9A-Za-z]{0,12}:[0-9A-Za-z:.]+")
-_WORDS = any_word("ip(?:v[46])?", "ip[ -]?addr(?:ess)?", "host", "server")
+_WORDS = any_word(
+    "ip(?:v[46])?",
+    "ip[ -]?addr(?:ess)?",
+    "host",
+    "server",
+    "ping",
+    "dns",
+    "gateway",
+    "subnet",
+    "client",
+    "router",
+    "login",
+)
 _NOBODY = {"0.0.0.0", "127.0.0.1", "255.255.255.255", "255.255.255.0", "255.255.0.0", "255.0.0.0"}
 _OURS_SIX = ipaddress.IPv6Network("3fff::/20")
 
@@ -29,21 +42,24 @@ _OURS_SIX = ipaddress.IPv6Network("3fff::/20")
 class Ip:
     """IPv4 addresses in four decimal parts and IPv6 addresses in all their forms.
 
-    Not taken: numbers of versions and paragraphs, masks and addresses of the machine itself (127.0.0.1, ::1), and the
+    Four small parts without a zero (5.2.3.1) number paragraphs more often than machines: they are taken with a port, a prefix
+    length or a word beside them ("IP", "host", "DNS", ...). Not taken: numbers of versions, group addresses, masks and addresses of the machine itself (127.0.0.1, ::1), and the
     ranges of the stand-ins: 240.0.0.0/4 (reserved, RFC 1112) and 3fff::/20 (documentation, RFC 9637).
     """
 
     name = "ip"
+    least_digits = 1
 
     def find(self, view: View) -> Iterator[Span]:
         """Addresses without port, prefix length and zone."""
         if view.digits >= 4 and view.text.count(".") >= 3:
             for found in _FOUR.finditer(view.text):
-                named = view.named(_WORDS, *found.span())
-                if not _is_nobody(found[0]) and not _VERSION.search(
-                    view.text[max(0, found.start() - 14) : found.start()]
-                ):
-                    yield Span(*found.span(), named)
+                start, end = found.span()
+                if _is_nobody(found[0]) or _VERSION.search(view.text[max(0, start - 14) : start]):
+                    continue
+                named = view.named(_WORDS, start, end)
+                if named or _BEHIND.match(view.text, end) or not _counts(found[0]):
+                    yield Span(start, end, named)
         if view.text.count(":") >= 2:
             for found in _SIX.finditer(view.text):
                 span = _six(found[0], found.start())
@@ -63,7 +79,13 @@ class Ip:
 
 
 def _is_nobody(address: str) -> bool:
-    return address in _NOBODY or int(address.partition(".")[0]) >= 240
+    # From 224 on: groups, and what is reserved.
+    return address in _NOBODY or int(address.partition(".")[0]) >= 224
+
+
+def _counts(address: str) -> bool:
+    """Whether four parts look like the number of a paragraph: all small and none zero."""
+    return all(0 < int(part) < 50 for part in address.split("."))
 
 
 def _six(run: str, start: int) -> Span | None:
@@ -83,6 +105,6 @@ def _is_six(text: str) -> bool:
     except ValueError:
         return False
     groups = [group for group in text.split(":") if group]
-    # "a::b" is a name in C++ and Ruby; nothing of a name begins with a digit.
-    like_code = len(groups) < 3 and not any(group[0].isdigit() for group in groups)
+    # "a::b" is a name in C++ and Ruby, "1::2" a slice in Python: two groups must begin like an address in use.
+    like_code = len(groups) < 3 and not (len(groups) == 2 and len(groups[0]) == 4 and groups[0][0] in "23fF")
     return not (like_code or int(address) <= 1 or address in _OURS_SIX)

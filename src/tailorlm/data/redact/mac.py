@@ -23,6 +23,7 @@ class Mac:
     """
 
     name = "mac"
+    least_digits = 1
 
     def find(self, view: View) -> Iterator[Span]:
         """Addresses of single devices; all zeros is none."""

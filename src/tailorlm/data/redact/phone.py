@@ -28,7 +28,7 @@ _ASSIGNED = (
 _CODES = frozenset(_ASSIGNED.split())
 # Seven to fifteen digits with at most two separators between two of them.
 _DIGITS = r"[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}(?![0-9])"
-_WORLD = re.compile(rf"(?<![0-9A-Za-z+])(?:\+ ?|00 ?(?=[1-9]))\(?{_DIGITS}")
+_WORLD = re.compile(rf"(?<![0-9A-Za-z_+])(?:\+ ?|00 ?(?=[1-9]))\(?{_DIGITS}")
 _AMERICAN = re.compile(
     r"(?<![0-9])(?:\+?1[ .\-]?)?(?:\((?P<a>[2-9][0-9]{2})\)[ .\-]?|(?P<b>[2-9][0-9]{2})(?P<by>[.\-]))"
     r"(?P<c>[2-9][0-9]{2})[ .\-](?P<d>[0-9]{4})(?![0-9])"
@@ -43,11 +43,12 @@ _WORD = (
     r"(?:tele)?phone|phones?|tel|telefono?|telefone|télé?phone|tél|call(?: me| us)?|mobile?|mobil|handy|cell(?:phone)?|whats ?app|sms|fax|"
     r"rufnummer|durchwahl|móvil|celular|portable|cellulare|telefoon|текст|тел|телефон|电话|手机|電話|전화|फ़ोन"
 )
-_BESIDE_WORD = re.compile(
+_CALLED = re.compile(
     rf"(?<![^\W_])(?:{_WORD})(?:[ -]?(?:number|num|no|nr|nummer|#)s?)?[^0-9A-Za-z\n+(]{{0,4}}"
-    rf"(?:(?:is|at|on|me at|us at|:)[^0-9A-Za-z\n+(]{{0,3}})?(?P<number>\(?{_DIGITS})",
+    r"(?:(?:is|at|on|me at|us at|:)[^0-9A-Za-z\n+(]{0,3})?\(?\Z",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(_DIGITS)
 _DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])", "(?:19|20)[0-9]{2}"
 _DATE = re.compile(
     rf"(?<![0-9])(?:{_YEAR}(?P<a>[.\-/ ]){_MONTH}(?P=a){_DAY}|{_DAY}(?P<b>[.\-/ ]){_MONTH}(?P=b){_YEAR}"
@@ -70,6 +71,7 @@ class Phone:
     """
 
     name = "phone"
+    least_digits = 7
 
     def __init__(self, regions: Sequence[str] = ()):
         self.regions = tuple(region.upper() for region in regions)
@@ -77,13 +79,16 @@ class Phone:
 
     def find(self, view: View) -> Iterator[Span]:
         """Numbers with their extension, if they have one."""
-        if view.digits < 7:
-            return
         text = view.text
         found: list[Span] = []
-        for pattern, accept in ((_WORLD, _has_code), (_AMERICAN, _is_american), (_NATIONAL, _is_national)):
-            found += [Span(*m.span()) for m in scan(pattern, view, accept)]
-        found += [Span(*m.span("number"), True) for m in _BESIDE_WORD.finditer(text) if _may_be_called(m["number"])]
+        for start, end in view.numbers:
+            # What stands before the first digit of a number: a plus, a bracket.
+            front = max(0, start - 3)
+            for pattern, accept in ((_WORLD, _has_code), (_AMERICAN, _is_american), (_NATIONAL, _is_national)):
+                found += [Span(*m.span()) for m in scan(pattern, view, accept, front, end)]
+            number = _NUMBER.match(text, start, end)
+            if number and _may_be_called(number[0]) and _CALLED.search(text, max(0, start - 40), start):
+                found.append(Span(start - (text[start - 1 : start] == "("), number.end(), True))
         for region in self.regions:
             found += [s for s in self._by_plan(text, region) if _may_be_called(text[s.start : s.end])]
         for start, end, named in found:

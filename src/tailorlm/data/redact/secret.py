@@ -15,11 +15,13 @@ from tailorlm.data.redact.base import Span
 _PASSWORD = r"pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|contraseña|mot de passe|senha|wachtwoord|hasło|пароль|密码|パスワード"
 _KEY = (
     r"(?:api|access|auth|secret|private|encryption|signing|master|account|shared|client|bearer|refresh|session|webhook|deploy)"
-    r"[_ .\-]?(?:key|token|secret|id)|secret|token|bearer|credentials?|client[_ ]?secret|apikey|sig(?:nature)?"
+    r"[_ .\-]?(?:key|token|secret)|secret|token|bearer|credentials?|client[_ ]?secret|apikey|sig(?:nature)?"
 )
+_STEMS = ("pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord", "hasło", "парол", "密码", "パスワード", "key", "token", "secret",
+          "bearer", "authorization", "credential", "sig")  # fmt: skip
 _BESIDE = re.compile(
-    rf"(?<![^\W_])(?:[A-Za-z0-9]{{1,20}}[_\-.]){{0,3}}(?:(?P<password>{_PASSWORD})|(?:{_KEY}))(?:[_\-.][A-Za-z0-9]{{1,20}}){{0,2}}"
-    r"[\"'`\]]{0,2}(?:(?P<sign> ?(?:=>|:=|==?|:|：)[ \t]{0,4}| (?:is|was|ist|lautet|es|est)[: ] ?)| )[\"'`(]{0,2}(?:Bearer |Basic )?"
+    rf"(?<![^\W_])(?:(?P<password>{_PASSWORD})|(?:{_KEY}))(?:[_\-.][A-Za-z0-9]{{1,20}}){{0,2}}[\"'`\]]{{0,2}}"
+    r"(?:(?P<sign> ?(?:=>|:=|==?|:|：)[ \t]{0,4}| (?:is|was|ist|lautet|es|est)[: ] ?)| )[\"'`(]{0,2}(?:Bearer |Basic )?"
     r"(?P<value>[^\s\"'`<>,;(){}\[\]]{6,512})",
     re.IGNORECASE,
 )
@@ -49,15 +51,18 @@ class Secret:
     """
 
     name = "secret"
+    least_digits = 0
 
     def find(self, view: View) -> Iterator[Span]:
         """The values, without the words and signs around them."""
+        if not any(stem in view.lower for stem in _STEMS):
+            return
         for found in _BESIDE.finditer(view.text):
             value = found["value"].rstrip(".:?")
             strong = _is_password(value) and found["sign"] if found["password"] else _is_key(value)
             if strong:
                 yield Span(found.start("value"), found.start("value") + len(value), True)
-        if "earer" in view.text or "uthorization" in view.text:
+        if "bearer" in view.lower or "authorization" in view.lower:
             for found in _AUTHORIZATION.finditer(view.text):
                 if _is_key(found["value"]):
                     yield Span(*found.span("value"), True)

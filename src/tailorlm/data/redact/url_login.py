@@ -20,6 +20,7 @@ class UrlLogin:
     """
 
     name = "url_login"
+    least_digits = 0
 
     def find(self, view: View) -> Iterator[Span]:
         """User and password with the colon between them."""

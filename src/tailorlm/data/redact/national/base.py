@@ -6,6 +6,7 @@ import re
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from tailorlm.data.redact._draw import Draw, laid_over
@@ -24,7 +25,7 @@ class Scheme:
     valid: whether a number fits, without separators and in capitals; takes all that `form` matches.
     words: what names the number in running text. needs_name: when such a word must stand beside it: never (one random
     number in fifty or fewer passes the check), bare (when it is written without separators), always.
-    digits_only: the number holds no letter, so only places with many digits are looked at.
+    digits_only: the number holds no letter, so only places with seven digits or more are looked at.
     reserved: beginnings that are never given out; stand-ins begin with one of them instead of failing a check digit.
     """
 
@@ -36,17 +37,29 @@ class Scheme:
     digits_only: bool = True
     reserved: tuple[str, ...] = ()
 
+    @property
+    def least_digits(self) -> int:
+        """Seven, or four where letters are part of it."""
+        return 7 if self.digits_only else 4
+
     def find(self, view: View) -> Iterator[Span]:
         """The valid numbers of this form that stand alone: not inside a longer number, decimal fraction or word."""
-        if view.digits < 4:
+        places = view.numbers if self.digits_only else view.codes
+        if not places:
             return
-        places = view.numbers if self.digits_only else [(0, len(view.text))]
+        if self.needs_name == "always" and not (view.named_all or self.words.search(view.text)):
+            return
         for start, end in places:
-            for found in scan(self.form, view, lambda m: self._fits(m, view.text), start, end):
+            for found in scan(self._bordered, view, lambda m: self._fits(m, view.text), start, end):
                 named = view.named(self.words, *found.span())
                 bare = _SEPARATORS.search(found[0]) is None
                 if named or self.needs_name == "never" or (self.needs_name == "bare" and not bare):
                     yield Span(*found.span(), named)
+
+    @cached_property
+    def _bordered(self) -> re.Pattern[str]:
+        # Not begun inside a run of digits: on a long one every form would be tried at every place.
+        return re.compile(f"(?<![0-9])(?:{self.form.pattern})(?![0-9])", self.form.flags)
 
     def same(self, value: str) -> str:
         """The number without separators, in capitals."""
