@@ -247,7 +247,7 @@ def _raising(fault: Exception) -> Callable[..., Any]:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 256 kB, where this user may mount one."""
+    """A file system of its own with 288 kB, where this user may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
@@ -255,7 +255,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         mount
         and os.geteuid() == 0
         and not subprocess.run(
-            [mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True
+            [mount, "-t", "tmpfs", "-o", "size=288k", "tmpfs", str(place)], capture_output=True
         ).returncode
     )
     if not made:
@@ -267,7 +267,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_really_is_full(ask: Callable[..., Prepared], tiny_disk: Path) -> None:
     ways = [quick("small"), quick("large", "full", train={"epochs": 1})]  # 151 kB of weights
     filler = tiny_disk / "filler"
-    filler.write_bytes(b"x" * 100_000)
+    filler.write_bytes(b"x" * 140_000)
     first = ask(tiny_disk, ways=ways)
     with pytest.raises(atomic.DiskFull, match="too full"):  # said before the fit, not after it
         first.comparer.run()
@@ -276,7 +276,7 @@ def test_a_disk_that_really_is_full(ask: Callable[..., Prepared], tiny_disk: Pat
     filler.unlink()
     again = ask(tiny_disk, ways=ways)
     assert len(again.comparer.finished()) == 1
-    filler.write_bytes(b"x" * 60_000)
+    filler.write_bytes(b"x" * 92_000)
     with pytest.raises(atomic.DiskFull):  # still too little: 151 kB beside what is there
         again.comparer.run()
     filler.unlink()

@@ -143,7 +143,7 @@ def test_vectors_of_other_models_and_settings_are_kept_apart(base: Base) -> None
         model = load_model(resolve(str(base(folder, "mean"))), labels=("a", "b"), pooling=pooling, max_length=length)
         made.append(view_of(cache).take(model, ["money bank fee loan salary tax price rate card"]))
         assert np.array_equal(made[-1], embed(model, ["money bank fee loan salary tax price rate card"]))
-    assert len(cache.vectors) == 4
+    assert len(cache.arrays) == 4
     assert all(not np.array_equal(a, b) for i, a in enumerate(made) for b in made[:i])
 
 

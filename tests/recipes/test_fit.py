@@ -136,7 +136,7 @@ def test_shared_vectors_change_nothing(base: Base) -> None:
         assert len(view.needed) == {"features": 42, "head": 42, "bias": 30}[weights], (
             "bodies that learn have no shared vectors"
         )
-    assert len(cache.vectors) == 42
+    assert len(cache.arrays) == 42
 
 
 @pytest.mark.parametrize(("weights", "pooling"), [("lora", "native"), ("full", "mean")])

@@ -86,6 +86,8 @@ class TrialMemory:
         """Remember a finished trial."""
         self._known[key] = trial
         if self.path is not None:
+            with atomic.disk_errors(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic.disk_errors(self.path), open(self.path, "a", encoding="utf-8") as handle:
                 handle.write("\n" * bool(handle.tell()) + json.dumps({"key": key, **trial.plain()}))
                 handle.flush()

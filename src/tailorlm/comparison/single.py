@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ def fit_one(
     part = fold(train, request.settings, seed)
     bench = Bench(request.settings, out.parent if out else root, TrialMemory(), EmbeddingCache(), listen)
     name = out.name if out else f"fit-{bench.run_id(recipe, part, None, seed)}"
+    bench = replace(bench, memory=TrialMemory(bench.underway(name) / "trials.jsonl"))
     final = bench.root / name
     if final.exists():
         done = read_run(final)

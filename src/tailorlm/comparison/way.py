@@ -48,6 +48,10 @@ class Bench:
         """The finished run of exactly this recipe, rows, settings and seed, if there is one."""
         return read_run(self.root / self.run_id(recipe, fold, test, seed))
 
+    def underway(self, run_id: str) -> Path:
+        """The hidden folder beside a run in which its fits are kept while they go."""
+        return self.root / f".{run_id}.underway"
+
     def run_id(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> str:
         """Name of a run: the way's name, the seed, and a key over all that its result depends on."""
         return f"{recipe.name}-s{seed}-{self.run_key(recipe, fold, test, seed)[:12]}"
@@ -90,8 +94,7 @@ def run_way(
             bench.listen(event)
 
         searching, last = EmbeddingView(bench.cache), EmbeddingView(bench.cache)
-        underway = bench.root / f".{run_id}.underway"
-        care = Care(seed, bench.settings.metric, searching, bench.memory, listen, underway)
+        care = Care(seed, bench.settings.metric, searching, bench.memory, listen, bench.underway(run_id))
         with PeakMemory() as peak:
             tuned = tune(recipe, fold, care)
             fitted, seconds = _last_fit(tuned, fold, replace(care, view=last), refit=bench.settings.refit)
@@ -113,7 +116,7 @@ def run_way(
             "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
-    atomic.remove_folder(underway)
+    atomic.remove_folder(bench.underway(run_id))
     return run
 
 
@@ -184,22 +187,24 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, see
         "chosen": chosen,
         "search": [trial.plain() for trial in tuned.trials],
         "validation_score": tuned.best.score if tuned.best else None,
-        "training": _training(fitted, fold.everything),
+        "training": _training(fitted, fold),
         "environment": environment(),
     }
 
 
-def _training(fitted: Fitted, rows: Labelled) -> dict[str, Any] | None:
+def _training(fitted: Fitted, fold: Fold) -> dict[str, Any] | None:
     """What the last fit left: steps, what was noticed, and the rows that stayed hardest, which are often wrongly labelled."""
     if not fitted.trained:
         return None
     trained = fitted.trained[-1]
-    hardest = [i for i in trained.hardest(HARDEST) if i < len(rows)]
+    rows = next(part for part in (fold.everything, fold.trial) if len(part) == len(trained.row_losses))
     return {
         "steps": len(trained.losses),
         "rows_per_second": round(trained.rows_seen / max(1e-9, trained.seconds), 1),
         "notes": trained.notes,
-        "hardest_rows": [{"id": rows.ids[i], "loss": round(float(trained.row_losses[i]), 4)} for i in hardest],
+        "hardest_rows": [
+            {"id": rows.ids[i], "loss": round(float(trained.row_losses[i]), 4)} for i in trained.hardest(HARDEST)
+        ],
     }
 
 

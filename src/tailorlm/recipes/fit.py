@@ -14,14 +14,15 @@ from tailorlm.models.heads import Linear
 from tailorlm.models.layers import below_top
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingView, embed, label_scores
+from tailorlm.models.trunk import Trunk, frozen_trunk
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks.classify import Labelled
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
-from tailorlm.training.lesson import LabelLesson
+from tailorlm.training.lesson import LabelLesson, Source
 from tailorlm.training.loop import train
-from tailorlm.training.source import TokenSource, VectorSource
+from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
 # On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
 # log loss, which every row moves.
@@ -102,6 +103,7 @@ class _Fitting:
         self.trained: list[Trained] = []
         self.trainable = 0
         self.frozen = True  # whether the body still is the base's own
+        self.trunk: Trunk | None = None  # its lowest blocks, while a stage learns above them
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Pooled vectors: shared ones while the body is the base's own, fresh ones after it learnt."""
@@ -121,14 +123,7 @@ class _Fitting:
         names = part.attach(self.model)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
-        body_learns = any(not name.startswith("head.") for name in names)
-        frozen_head = self.frozen and not body_learns
-        self.frozen = self.frozen and not body_learns
-        source = (
-            VectorSource(self.model, self.vectors(self.rows.texts))
-            if frozen_head
-            else TokenSource(self.model, self.rows.texts)
-        )
+        source = self._source(names)
         lesson = LabelLesson(source, stage.objective.make(), self.rows.codes)
         job = Job(
             lesson, names, self.rows.ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint
@@ -138,8 +133,24 @@ class _Fitting:
         validate = self.score if self.validation is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
         part.release()
+        self.trunk = None
         self.model.requires_grad_(False)
         return part
+
+    def _source(self, names: Sequence[str]) -> Source:
+        """Where scores come from, computing no more than what learns: the head on vectors, blocks on states, or the whole model."""
+        body_learns = any(not name.startswith("head.") for name in names)
+        if self.frozen and not body_learns:
+            return VectorSource(self.model, self.vectors(self.rows.texts))
+        self.trunk = frozen_trunk(self.model, names) if self.frozen else None
+        self.frozen = False
+        if self.trunk is None:
+            return TokenSource(self.model, self.rows.texts)
+        return self._from_trunk(self.trunk, self.rows.texts)
+
+    def _from_trunk(self, trunk: Trunk, texts: Sequence[str]) -> TrunkSource:
+        self.embeddings.states(trunk, texts)  # all at once: sorted by length, and counted before the first step
+        return TrunkSource(trunk, texts, lambda some: self.embeddings.states(trunk, some))
 
     def _rates(self, names: Sequence[str], decay: float) -> dict[str, float]:
         above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
@@ -165,6 +176,8 @@ class _Fitting:
                     .cpu()
                     .numpy()
                 )
+        elif self.trunk is not None:
+            scores = self._from_trunk(self.trunk, self.validation.texts).all_scores()
         else:
             scores = label_scores(self.model, self.validation.texts)
         codes = self.validation.codes

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.run import batches
+from tailorlm.models.trunk import Trunk
 
 
 class TokenSource:
@@ -26,6 +28,37 @@ class TokenSource:
         """Label scores (rows, labels), with gradients."""
         scores: Tensor = self.model(*self.model.pad([self.rows[i] for i in index]))
         return scores
+
+
+class TrunkSource:
+    """Scores of the blocks that learn, from the states that the frozen blocks below them gave once.
+
+    Exact, because frozen blocks run without dropout. states: asks for the states of texts, (tokens, width) each.
+    """
+
+    def __init__(self, trunk: Trunk, texts: Sequence[str], states: Callable[[Sequence[str]], list[np.ndarray]]):
+        self.module: nn.Module = trunk.model
+        self.trunk, self.texts, self.states = trunk, texts, states
+        self.rows = trunk.model.tokenize(texts)
+        self.lengths: Sequence[int] = [len(row) for row in self.rows]
+        self.fingerprint = hashlib.sha256(f"{trunk.boundary} {self.rows!r}".encode()).hexdigest()
+
+    def scores(self, index: Sequence[int]) -> Tensor:
+        """Label scores (rows, labels), with gradients above the trunk."""
+        trunk = self.trunk
+        hidden = trunk.padded(self.states([self.texts[i] for i in index]))
+        with trunk.given(hidden):
+            scores: Tensor = trunk.model(*trunk.model.pad([self.rows[i] for i in index]))
+        return scores
+
+    @torch.inference_mode()
+    def all_scores(self) -> np.ndarray:
+        """Label scores of all rows as the model stands, (rows, labels), float32."""
+        found: list[np.ndarray] = [np.zeros(0)] * len(self.rows)
+        for index in batches(self.lengths):
+            for i, row in zip(index, self.scores(index).float().cpu().numpy(), strict=True):
+                found[i] = row
+        return np.stack(found)
 
 
 class VectorSource:

@@ -1,0 +1,126 @@
+"""The frozen trunk: the blocks below the lowest one that learns, whose outputs are the same in every pass.
+
+`Trunk.states` computes them for a text, `Trunk.given` runs a model from them on. Works for every architecture whose blocks take hidden
+states first and pass them on alone (checked on the spot: `holds`); T5's, which hand a position bias from block to block, do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tailorlm.models.encoder import TextModel
+from tailorlm.models.layers import below_top, blocks
+from tailorlm.models.run import batches
+
+# States of a token may differ in rounding alone between a batch of one shape and another.
+TOLERANCE = 1e-4
+
+
+class Trunk:
+    """The lowest `boundary` blocks of a model's body, which do not learn. They run without dropout."""
+
+    def __init__(self, model: TextModel, boundary: int):
+        self.model, self.boundary = model, boundary
+        named = blocks(model.body)
+        self._stack: Any = model.body.get_submodule(named[0][0].rpartition(".")[0])
+        self._blocks = [block for _, block in named]
+
+    @torch.inference_mode()
+    def states(self, rows: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Hidden states after the trunk for each row of token ids: (tokens, width), float32."""
+        was_training = self.model.training
+        self.model.eval()
+        found: list[np.ndarray] = [np.zeros(0)] * len(rows)
+        caught: list[Tensor] = []
+
+        def stop(module: nn.Module, inputs: Any, output: Any) -> None:
+            caught.append(output[0] if isinstance(output, tuple) else output)
+            raise _Reached
+
+        hook = self._blocks[self.boundary - 1].register_forward_hook(stop)
+        try:
+            for index in batches([len(row) for row in rows]):
+                ids, mask = self.model.pad([rows[i] for i in index])
+                with suppress(_Reached):
+                    self.model.body(input_ids=ids, attention_mask=mask)
+                hidden = caught.pop().float().cpu().numpy()
+                for place, i in enumerate(index):
+                    found[i] = hidden[place, : len(rows[i])].copy()
+        finally:
+            hook.remove()
+            self.model.train(was_training)
+        return found
+
+    def padded(self, states: Sequence[np.ndarray]) -> Tensor:
+        """Right-padded states, (batch, longest, width), on the model's device."""
+        longest = max(len(state) for state in states)
+        hidden = np.zeros((len(states), longest, states[0].shape[1]), dtype=np.float32)
+        for i, state in enumerate(states):
+            hidden[i, : len(state)] = state
+        return torch.from_numpy(hidden).to(self.model.device)
+
+    @contextmanager
+    def given(self, hidden: Tensor) -> Iterator[None]:
+        """Inside the block the body starts from these hidden states, (batch, longest, width), instead of from its own trunk."""
+        before = self._stack._modules
+        kept = [_Given(hidden), *self._blocks[self.boundary :]]
+        self._stack._modules = {str(i): block for i, block in enumerate(kept)}
+        try:
+            yield
+        finally:
+            self._stack._modules = before
+
+    @torch.inference_mode()
+    def holds(self, rows: Sequence[Sequence[int]]) -> bool:
+        """Whether the model gives the same pooled vectors from these states as without them."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            ids, mask = self.model.pad(rows)
+            whole = self.model.pool(ids, mask)
+            with self.given(self.padded(self.states(rows))):
+                short = self.model.pool(ids, mask)
+            return whole.shape == short.shape and float((whole - short).abs().max()) < TOLERANCE
+        except (RuntimeError, TypeError, IndexError, KeyError, AttributeError, ValueError):
+            return False
+        finally:
+            self.model.train(was_training)
+
+
+class _Reached(Exception):
+    """The forward pass has come to the border."""
+
+
+class _Given(nn.Module):
+    """Stands in the place of the trunk and answers with what it would."""
+
+    def __init__(self, hidden: Tensor):
+        super().__init__()
+        self.hidden = hidden
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "attention_type":  # some architectures ask each block which mask it wants; this one takes any
+            return "full_attention"
+        return super().__getattr__(name)
+
+    def forward(self, *_: Any, **__: Any) -> Tensor:
+        return self.hidden
+
+
+def frozen_trunk(model: TextModel, trainable: Sequence[str]) -> Trunk | None:
+    """The trunk below the lowest block that learns; None where there is none, or where this architecture cannot start above it."""
+    above = below_top(model.body)
+    learning = [above[name.removeprefix("body.")] for name in trainable if name.startswith("body.")]
+    if not learning:
+        return None
+    boundary = len(blocks(model.body)) - 1 - max(learning)
+    if boundary < 1:
+        return None
+    trunk = Trunk(model, boundary)
+    return trunk if trunk.holds(model.tokenize(["a short text", "and another one, which is longer"])) else None

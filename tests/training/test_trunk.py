@@ -1,0 +1,104 @@
+"""Blocks that do not learn are computed once: same scores, same losses, same weights as through the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.heads import Linear
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import EmbeddingCache, EmbeddingView, label_scores
+from tailorlm.models.trunk import Trunk, frozen_trunk
+from tailorlm.objectives.labels import Labels
+from tailorlm.training.job import Job
+from tailorlm.training.lesson import LabelLesson
+from tailorlm.training.loop import train
+from tailorlm.training.settings import TrainSettings
+from tailorlm.training.source import TokenSource, TrunkSource
+from tailorlm.weights.bias import Bias
+from tailorlm.weights.top_layers import TopLayers
+from tiny import ARCHITECTURES, labelled
+
+Base = Callable[..., Path]
+ROWS = labelled(18, 3)
+STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+def model_of(folder: Path, pooling: str = "mean") -> TextModel:
+    torch.manual_seed(3)
+    model = load_model(resolve(str(folder)), labels=ROWS.labels, pooling=pooling)
+    if pooling != "native":
+        model.head = Linear.fresh(model.width, 3, dropout=0.0, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("pooling", ["mean", "native"])
+def test_every_architecture_starts_above_its_trunk_or_says_that_it_cannot(
+    architecture: str, pooling: str, base: Base
+) -> None:
+    model = model_of(base(architecture, pooling), pooling)
+    names = TopLayers(TopLayers.Settings(layers=1)).attach(model)
+    before = [name for name, _ in model.named_parameters()]
+    expected = label_scores(model, ROWS.texts)
+    trunk = frozen_trunk(model, names)
+    assert trunk is not None, "all of these can"
+    assert trunk.boundary == 2
+    view = EmbeddingView()
+    source = TrunkSource(trunk, ROWS.texts, lambda texts: view.states(trunk, texts))
+    model.eval()
+    assert np.abs(source.all_scores() - expected).max() < 1e-5
+    assert [name for name, _ in model.named_parameters()] == before
+    assert np.array_equal(label_scores(model, ROWS.texts), expected), "the model is as it was"
+
+
+def test_the_losses_are_those_of_the_whole_model(base: Base) -> None:
+    folder = base("bert", "mean", **STILL)
+    found = []
+    for short in (False, True):
+        model = model_of(folder)
+        names = TopLayers(TopLayers.Settings(layers=1)).attach(model)
+        source: Any = TokenSource(model, ROWS.texts)
+        if short:
+            trunk, view = frozen_trunk(model, names), EmbeddingView()
+            assert trunk is not None
+            source = TrunkSource(trunk, ROWS.texts, lambda texts, v=view, t=trunk: v.states(t, texts))
+        lesson = LabelLesson(source, Labels(Labels.Settings()), ROWS.codes)
+        trained = train(Job(lesson, names, ROWS.ids, TrainSettings(epochs=3, rows_per_step=4), 1e-3, 0))
+        found.append((trained.losses, {name: p.detach().clone() for name, p in model.named_parameters()}))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
+    assert max(float((value - found[1][1][name]).abs().max()) for name, value in found[0][1].items()) < 1e-4
+
+
+def test_states_are_computed_once_while_they_fit(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(base())
+    trunk = frozen_trunk(model, TopLayers(TopLayers.Settings(layers=2)).attach(model))
+    assert trunk is not None
+    asked: list[int] = []
+    real = Trunk.states
+    monkeypatch.setattr(Trunk, "states", lambda self, rows: (asked.append(len(rows)), real(self, rows))[1])
+    cache = EmbeddingCache()
+    first = EmbeddingView(cache).states(trunk, ROWS.texts)
+    again = EmbeddingView(cache)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again.states(trunk, ROWS.texts), strict=True))
+    assert asked == [len(set(ROWS.texts))]
+    assert again.spent == 0
+    assert again.charge() > 0, "each way is charged for what it needs"
+    none = EmbeddingView(EmbeddingCache(states_limit=0))
+    assert [len(state) for state in none.states(trunk, ROWS.texts)] == [len(row) for row in model.tokenize(ROWS.texts)]
+    none.states(trunk, ROWS.texts[:2])
+    assert asked[1:] == [len(set(ROWS.texts)), 2]
+    assert none.cache.arrays == {}
+
+
+def test_no_trunk_where_the_lowest_block_or_the_embeddings_learn(base: Base) -> None:
+    model = model_of(base())
+    assert frozen_trunk(model, Bias(Bias.Settings()).attach(model)) is None
+    assert frozen_trunk(model, TopLayers(TopLayers.Settings(layers=3)).attach(model)) is None
+    assert frozen_trunk(model, ["head.weight"]) is None
