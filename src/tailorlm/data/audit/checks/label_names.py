@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 
 from tailorlm.data.audit.finding import Cell, Finding, count, listed
 from tailorlm.data.audit.subject import Subject
-from tailorlm.data.audit.words import name_words
-from tailorlm.data.quality import normalised
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# Between two words only: 'A-' is not 'A', '-1' is not '1', and '1.5' is not '1-5'.
+_JOINT = re.compile(r"(?<=[^\W\d_])[\s_./-]+(?=[^\W_])|(?<=\d)[\s_./-]+(?=[^\W\d_])")
 
 
 def label_names(subject: Subject) -> Iterator[Finding]:
-    """`label-spelling`: labels that differ only in case, blanks, punctuation or in how their words are joined."""
+    """`label-spelling`: labels that differ only in case, in blanks around them, or in how their words are joined.
+
+    'card_arrival', 'Card arrival' and 'cardArrival' are one label; 'C', 'C++' and 'C#' are three.
+    """
     groups: dict[str, list[str]] = {}
     for name in sorted(subject.sizes):
-        groups.setdefault(" ".join(name_words(name)) or normalised(name), []).append(name)
+        groups.setdefault(_key(name), []).append(name)
     # The most frequent spelling first: the one to keep.
     alike = [
         sorted(names, key=lambda name: (-subject.sizes[name], name)) for names in groups.values() if len(names) > 1
@@ -36,3 +43,7 @@ def label_names(subject: Subject) -> Iterator[Finding]:
         numbers={"labels": len(alike), "rows": len(rows)},
         details=tuple(lines[: subject.settings.shown]),
     )
+
+
+def _key(name: str) -> str:
+    return _JOINT.sub(" ", _CAMEL.sub(" ", unicodedata.normalize("NFKC", name))).strip().casefold()
