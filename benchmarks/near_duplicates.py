@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--threshold", type=float, default=0.7)
     parser.add_argument("--tools", default=";".join(NEEDS), help="names between semicolons")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--sample", type=int, default=300, help="rows on which recall is measured")
+    parser.add_argument("--sample", type=int, default=300, help="rows on which recall is measured; 0 leaves it out")
     parser.add_argument("--one", nargs=2, metavar=("TOOL", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -296,6 +296,8 @@ def write_rows(folder: Path, texts: Sequence[str]) -> None:
 
 def true_partners(texts: Sequence[str], sample: int, threshold: float) -> dict[int, list[int]]:
     """For sampled rows all other rows at the threshold, by their sets of shingles."""
+    if not sample:
+        return {}
     numbers: dict[str, int] = {}
     flat = np.empty(sum(map(len, texts)) + len(texts), np.int32)
     sizes = np.empty(len(texts), np.int64)
@@ -305,7 +307,7 @@ def true_partners(texts: Sequence[str], sample: int, threshold: float) -> dict[i
         flat[at : at + len(own)] = [numbers.setdefault(shingle, len(numbers)) for shingle in own]
         at += len(own)
     starts = np.cumsum(sizes) - sizes
-    partners = {}
+    partners: dict[int, list[int]] = {}
     for row in sorted(random.Random(SEED).sample(range(len(texts)), min(sample, len(texts)))):
         held = np.zeros(len(numbers), np.int32)
         held[flat[starts[row] : starts[row] + sizes[row]]] = 1
@@ -321,7 +323,8 @@ def quality(labels: np.ndarray, truth: dict[int, list[int]]) -> dict[str, float]
     sizes = dict(zip(*np.unique(labels, return_counts=True), strict=True))
     clustered = [bool(others) for row, others in truth.items() if sizes[labels[row]] > 1]
     kept = len(sizes)
-    return {"recall": float(np.mean(pairs)), "precision": float(np.mean(clustered)), "kept": kept}
+    recall, precision = (float(np.mean(found)) if found else float("nan") for found in (pairs, clustered))
+    return {"recall": recall, "precision": precision, "kept": kept}
 
 
 def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
