@@ -10,6 +10,7 @@ from typing import Any
 
 from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.spool import Spool
+from tailorlm.data.prep.tables import unguarded
 from tailorlm.data.prep.wire import dumps
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.steps.base import Item
@@ -58,8 +59,11 @@ def _items(rows: RowStream, split: str, intake: Intake, digest: Any, limit: int 
         if number == limit:
             intake.notes.append(f"only the first {limit:,} rows were looked at")
             return
+        if any(name.startswith("'") for name in row.values):
+            row = Row(unguarded(row.values), row.source, row.line)
         if split in ("", "train") and number % intake.every == 0:
             _sample(intake, row)
+        intake.columns.update(dict.fromkeys(row.values))
         digest.update(dumps(row.values).encode("ascii"))
         digest.update(b"\n")
         yield Item(number, row.values, row.source, row.line, split)
@@ -73,7 +77,6 @@ def _sample(intake: Intake, row: Row) -> None:
 
 
 def _note(rows: RowStream, split: str, intake: Intake) -> None:
-    intake.columns.update(dict.fromkeys(rows.columns))
     intake.notes += rows.notes
     intake.bad += rows.bad
     intake.files += [_file(name, split) for name in rows.inputs]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from tailorlm.data.rows import as_text
 
 # What a spreadsheet takes for a formula, behind any number of apostrophes (each guard adds one).
 _RUNS = re.compile(r"'*[=+\-@\t\r]|'")
+_SPECIAL = re.compile('[,"\r\n]|^\\s|\\s$')
+_QUOTE = '"'
 _BATCH = 5000
 
 
@@ -27,17 +28,28 @@ def write_csv(rows: Path, target: Path, columns: list[str]) -> None:
     """
     guarded = [any(_RUNS.match(text) for text in (name, *_column(rows, name))) for name in columns]
     with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        writer.writerow([f"'{name}" if guard else name for name, guard in zip(columns, guarded, strict=True)])
+        file.write(_line([f"'{name}" if guard else name for name, guard in zip(columns, guarded, strict=True)]))
         for values in _rows(rows):
             fields = [_field(values.get(name), name) for name in columns]
-            kept = [
-                f"'{text}" if guard and _RUNS.match(text) else text for text, guard in zip(fields, guarded, strict=True)
-            ]
-            if len(kept) == 1 and not kept[0]:
-                file.write('""\n')  # a blank line would be no row
-            else:
-                writer.writerow(kept)
+            file.write(_line(f"'{f}" if g and _RUNS.match(f) else f for f, g in zip(fields, guarded, strict=True)))
+
+
+def _line(fields: Iterable[str]) -> str:
+    """One record as RFC 4180 has it; a record of one empty field is quoted, or it would be a blank line."""
+    quoted = [f'"{field.replace(_QUOTE, 2 * _QUOTE)}"' if _SPECIAL.search(field) else field for field in fields]
+    return (",".join(quoted) or '""') + "\n"
+
+
+def unguarded(values: dict[str, Any]) -> dict[str, Any]:
+    """A row of a CSV as `write_csv` was given it: columns named with an apostrophe lose it, and their values one each."""
+    if not any(name.startswith("'") for name in values):
+        return values
+    return {
+        name[1:] if name.startswith("'") else name: (
+            value[1:] if name.startswith("'") and isinstance(value, str) and value.startswith("'") else value
+        )
+        for name, value in values.items()
+    }
 
 
 def write_parquet(rows: Path, target: Path, columns: list[str]) -> None:

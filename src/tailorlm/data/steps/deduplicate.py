@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError, unknown_name
-from tailorlm.data.clean import MEASURES
-from tailorlm.data.near import Cluster, Shingles
-from tailorlm.data.near.verify import jaccard
-from tailorlm.data.rows import as_text
-from tailorlm.data.steps._alike import alike
+from tailorlm.data.near import Cluster, Near, Rule, choose
+from tailorlm.data.quality import normalised
+from tailorlm.data.steps._alike import alike, nearest
+from tailorlm.data.steps._time import told_time
 from tailorlm.data.steps.base import Context, Dropped, Item, RowsOnDisk, Step, Tally
 
-_RANK = {"": 0, "train": 0, "validation": 1, "test": 2}
+HELD = ("validation", "test")
 _SHOWN = 50
-_LARGEST = 2000
-"""Of a larger cluster only the first rows are weighed against one another; the rest is dropped for a pair with any."""
 REASONS = {"exact": "exact copy", "normalised": "equal but for case, punctuation and blanks", "near": "near copy"}
 
 
@@ -39,8 +36,8 @@ class Deduplicate(Step):
         near: float = setting(
             0.8, ge=0, le=1, help="rows this alike (Jaccard of character runs) are near copies; 1: none but equal ones"
         )
-        keep: Literal["first", "longest", "cleanest", "latest"] = setting("first", help="which copy stays")
-        column: str | None = setting(None, help="the column with the time, for `latest`")
+        keep: Rule = setting("first", help="which copy stays: first, longest, cleanest or recent")
+        column: str | None = setting(None, help="the column with the time, for `recent`")
         labels: Literal["same", "any"] = setting("same", help="`same`: only rows with the same label are copies")
         across: bool = setting(True, help="drop train rows that copy validation or test rows")
 
@@ -52,30 +49,23 @@ class Deduplicate(Step):
         self._gone: dict[int, list[str]] = {}
 
     def check(self) -> None:
-        """The latest copy needs a column with the time."""
-        if self.settings.keep == "latest" and self.settings.column is None:
-            raise UsageError("to keep the latest copy, name the column with the time", hint="column: created_at")
+        """The most recent copy needs a column with the time."""
+        if self.settings.keep == "recent" and self.settings.column is None:
+            hint = "--set deduplicate.column=created_at"
+            raise UsageError("to keep the most recent copy, name the column with the time", hint=hint)
 
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
         """The rows to drop, with reason and detail, and how large the groups are."""
         clusters, near = alike(rows, self.context, self.settings.near or 1.0)
-        gone: dict[int, list[str]] = {}
-        sizes: dict[str, int] = {}
-        conflicts = 0
-        shown: Counter[str] = Counter()
+        work = _Work(self.settings, self.context, rows, near)
+        sizes: Counter[str] = Counter()
         for cluster in clusters:
-            sizes[str(len(cluster.indices))] = sizes.get(str(len(cluster.indices)), 0) + 1
-            found, torn = self._weighed(cluster, rows, near.shingles, near.threshold)
-            for why in found.values():
-                if shown[why[0]] >= _SHOWN:
-                    del why[2:]  # the text of the row that stays is needed for examples alone
-                shown[why[0]] += 1
-            gone |= found
-            conflicts += torn
+            sizes[str(len(cluster.indices))] += 1
+            work.weigh(cluster)
         return {
-            "gone": gone,
-            "sizes": sizes,
-            "conflicts": conflicts,
+            "gone": work.gone,
+            "sizes": dict(sizes),
+            "conflicts": work.conflicts,
             "bytes_per_row": near.bytes_per_row,
             "shingle": near.shingles.size,
             "crowded": near.crowded,
@@ -103,114 +93,57 @@ class Deduplicate(Step):
             "rows in crowded buckets": self.learned["crowded"],
         }
 
-    def _weighed(
-        self, cluster: Cluster, rows: RowsOnDisk, shingles: Shingles, threshold: float
-    ) -> tuple[dict[int, list[str]], bool]:
-        """Which rows of a cluster go. Rows are taken in the order of the rule; each goes if one that stays is like it."""
-        items = rows.fetch(cluster.indices[:_LARGEST])
-        labels = [self.context.fields.label_of(item.values) for item in items]
-        texts = [self.context.fields.text(item.values) for item in items]
-        order = sorted(range(len(items)), key=lambda i: self._rank(items[i], texts[i]))
-        known = {(pair.left, pair.right): pair.similarity for pair in cluster.pairs}
-        kinds = _Kinds(texts, shingles, threshold, known, [item.number for item in items])
-        stay: list[int] = []
-        gone: dict[int, list[str]] = {}
-        for i in order:
-            why = self._why(i, stay, items, labels, kinds)
-            if why is None:
-                stay.append(i)
-            else:
-                gone[items[i].number] = why
-        for number in cluster.indices[_LARGEST:]:
-            gone[number] = ["near copy", f"one of {len(cluster.indices):,} rows like {items[order[0]].where}"]
-        return gone, len(set(labels)) > 1
 
-    def _why(
-        self, i: int, stay: Sequence[int], items: Sequence[Item], labels: Sequence[str | None], kinds: _Kinds
-    ) -> list[str] | None:
-        own = _RANK.get(items[i].split, 0)
-        if own > 0:
-            return None  # given as validation or test
-        for j in stay:
-            other = _RANK.get(items[j].split, 0)
-            if other > 0 and not self.settings.across:
-                continue
-            if other == 0 and self.settings.labels == "same" and labels[i] != labels[j]:
-                continue
-            found = kinds.between(i, j)
-            if found is None:
-                continue
-            kind, similarity = found
-            where = f" ({items[j].split})" if other > 0 else ""
-            alike_ = f", Jaccard {similarity:.2f}" if kind == "near" else ""
-            reason = REASONS[kind] + (" of a held-out row" if other > 0 else "")
-            return [reason, f"of {items[j].where}{where}{alike_}", kinds.texts[j]]
-        return None
+class _Work:
+    """Cluster by cluster, which rows go: first copies of held-out rows, then copies among the others, label by label."""
 
-    def _rank(self, item: Item, text: str) -> tuple[Any, ...]:
-        """Held-out rows first, then by the rule, then by order."""
-        keep = self.settings.keep
-        rule: Any = 0
-        if keep == "longest":
-            rule = -len(text)
-        elif keep == "cleanest":
-            rule = sum(MEASURES[name].of(text) for name in ("symbols", "repetition", "broken", "placeholders"))
-        elif keep == "latest":
-            rule = _Backwards(self._time(item))
-        return (-_RANK.get(item.split, 0), rule, item.number)
+    def __init__(self, settings: Deduplicate.Settings, context: Context, rows: RowsOnDisk, near: Near):
+        self._settings, self._context, self._rows, self._near = settings, context, rows, near
+        self.gone: dict[int, list[str]] = {}
+        self.conflicts = 0
+        self._shown: Counter[str] = Counter()
 
-    def _time(self, item: Item) -> str:
-        column = self.settings.column
+    def weigh(self, cluster: Cluster) -> None:
+        """Settle one cluster."""
+        items = {item.number: item for item in self._rows.fetch(cluster.indices)}
+        held = [item for item in items.values() if item.split in HELD]
+        free = [item for item in items.values() if item.split not in HELD]
+        if held and self._settings.across:
+            for number, other, similarity in nearest(free, held, self._context, self._near):
+                self._give_up(items[number], other, similarity)
+            free = [item for item in free if item.number not in self.gone]
+        fields = self._context.fields
+        labels = {item.number: fields.label_of(item.values) for item in items.values()}
+        self.conflicts += len(set(labels.values())) > 1
+        groups: dict[str | None, list[int]] = {}
+        for item in free:
+            groups.setdefault(labels[item.number] if self._settings.labels == "same" else None, []).append(item.number)
+        alike_ = [Cluster(tuple(group), ()) for group in groups.values() if len(group) > 1]
+        for given in choose(
+            alike_,
+            lambda numbers: [fields.text(items[number].values) for number in numbers],
+            rule=self._settings.keep,
+            threshold=self._near.threshold,
+            shingles=self._near.shingles,
+            when=(lambda number: self._time(items[number])) if self._settings.keep == "recent" else None,
+        ):
+            self._give_up(items[given.index], items[given.kept], given.similarity)
+
+    def _give_up(self, item: Item, other: Item, similarity: float) -> None:
+        text, stays = (self._context.fields.text(each.values) for each in (item, other))
+        kind = "exact" if text == stays else "normalised" if normalised(text) == normalised(stays) else "near"
+        held = other.split in HELD
+        reason = REASONS[kind] + (" of a held-out row" if held else "")
+        side = f" ({other.split})" if held else ""
+        detail = f"of {other.where}{side}" + (f", Jaccard {similarity:.2f}" if kind == "near" else "")
+        self._shown[reason] += 1
+        # The text of the row that stays is for examples alone: the first ones are enough.
+        self.gone[item.number] = [reason, detail, *([stays] if self._shown[reason] <= _SHOWN else [])]
+
+    def _time(self, item: Item) -> float | None:
+        column = self._settings.column
         assert column is not None
         if column not in item.values:
             raise unknown_name("column", column, item.values)
         value = item.values[column]
-        return "" if value is None else as_text(value)
-
-
-class _Backwards:
-    """Sorts text from the last to the first."""
-
-    def __init__(self, text: str):
-        self._text = text
-
-    def __lt__(self, other: _Backwards) -> bool:
-        return self._text > other._text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Backwards) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-class _Kinds:
-    """How two rows of a cluster are alike, worked out when it is asked for."""
-
-    def __init__(
-        self,
-        texts: Sequence[str],
-        shingles: Shingles,
-        threshold: float,
-        known: dict[tuple[int, int], float],
-        numbers: Sequence[int],
-    ):
-        from tailorlm.data.quality import normalised
-
-        self.texts, self._shingles, self._threshold = texts, shingles, threshold
-        self._known, self._numbers = known, numbers
-        self._folded = [normalised(text) for text in texts]
-
-    def between(self, i: int, j: int) -> tuple[str, float] | None:
-        """The kind and the similarity, or None below the threshold."""
-        if self.texts[i] == self.texts[j]:
-            return "exact", 1.0
-        if self._folded[i] == self._folded[j]:
-            return "normalised", 1.0
-        pair = (min(self._numbers[i], self._numbers[j]), max(self._numbers[i], self._numbers[j]))
-        similarity = self._known.get(pair)
-        if similarity is None:
-            import numpy as np
-
-            similarity = float(jaccard([self.texts[i], self.texts[j]], np.array([[0, 1]]), self._shingles)[0])
-        return ("near", similarity) if similarity >= self._threshold else None
+        return None if value is None or value == "" else told_time(item, column)

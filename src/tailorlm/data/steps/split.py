@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
-from tailorlm.core.errors import CheckError, UsageError, unknown_name
+from tailorlm.core.errors import CheckError, UsageError
 from tailorlm.data.near import Cluster, Near
 from tailorlm.data.quality import normalised
 from tailorlm.data.rows import as_text
 from tailorlm.data.split import stratified
 from tailorlm.data.steps._alike import alike, nearest
+from tailorlm.data.steps._time import cell, is_number, time_of, told_time
 from tailorlm.data.steps.base import SHOWN, Context, Dropped, Item, RowsOnDisk, Step, Tally
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -115,7 +116,7 @@ class Split(Step):
 
     def _hashed(self, item: Item) -> str:
         if self.settings.by == "group":
-            key = _cell(item, self.settings.column)
+            key = cell(item, self.settings.column)
         elif item.made.startswith("passage") and "document" in item.values:
             key = as_text(item.values["document"])  # passages of one document know of each other
         else:
@@ -161,11 +162,11 @@ class Split(Step):
         return "".join(sides)
 
     def _by_time(self, rows: RowsOnDisk, units: list[int]) -> Any:
-        times = [_time(item, self.settings.column) for item in rows]
+        times = [told_time(item, self.settings.column) for item in rows]
         own = self.settings
-        test_at = _told_time(own.test_from) if own.test_from else _border(times, own.test)
+        test_at = time_of(own.test_from) if own.test_from else _border(times, own.test)
         later = own.test + own.validation if own.validation else own.test
-        validation_at = _told_time(own.validation_from) if own.validation_from else _border(times, later)
+        validation_at = time_of(own.validation_from) if own.validation_from else _border(times, later)
         earliest: dict[int, int] = {}
         codes = [2 if time >= test_at else 1 if time >= validation_at else 0 for time in times]
         for unit, code in zip(units, codes, strict=True):
@@ -174,7 +175,7 @@ class Split(Step):
         if "0" not in sides:
             raise CheckError("no row is earlier than the border, so none is left to train on")
         names = {"test_from": test_at, "validation_from": validation_at}
-        dates = not _is_number(_cell(next(iter(rows)), own.column))
+        dates = not is_number(cell(next(iter(rows)), own.column))
         borders = {name: _shown(time, dates) for name, time in names.items() if math.isfinite(time)}
         return {"sides": sides, "borders": borders}
 
@@ -196,53 +197,12 @@ def _labels(rows: RowsOnDisk, context: Context) -> list[str]:
     return [context.fields.label_of(item.values) or "" for item in rows]
 
 
-def _cell(item: Item, column: str | None) -> str:
-    assert column is not None
-    if column not in item.values:
-        raise unknown_name("column", column, item.values)
-    value = item.values[column]
-    return "" if value is None else as_text(value)
-
-
-def _time(item: Item, column: str | None) -> float:
-    text = _cell(item, column)
-    try:
-        return _told_time(text)
-    except UsageError:
-        what = f"{item.where}: the column {column!r} holds no time"
-        raise CheckError(what, allowed="an ISO date or time (2026-11-21T14:00), a year, or a number") from None
-
-
-def _told_time(text: str) -> float:
-    """ISO dates as seconds since 1970, numbers as they are."""
-    text = text.strip()
-    try:
-        value = float(text)
-    except ValueError:
-        try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            raise UsageError("this is no time", allowed="an ISO date or time, or a number") from None
-        value = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(value):
-        raise UsageError("this is no time", allowed="an ISO date or time, or a number")
-    return value
-
-
 def _border(times: Sequence[float], share: float) -> float:
     """The time from which on about this share of the rows lies; rows of one time are not torn."""
     if not share:
         return math.inf
     ordered = sorted(times)
     return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * (1 - share)))]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _shown(time: float, date: bool) -> str:
