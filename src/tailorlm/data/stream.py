@@ -20,6 +20,7 @@ from tailorlm.data.sniff import format_by_name, format_of
 from tailorlm.data.source import Source, open_source
 
 SHOWN_FAULTS = 10
+_KEY_SETS = 1000
 _TOLD_COLUMNS = 10  # a folder of ten thousand files does not get ten thousand notes
 
 
@@ -96,16 +97,20 @@ class RowStream:
 
     def _read(self, source: Source, reader: Reader) -> Iterator[Row]:
         present: Counter[str] = Counter()
+        keys: Counter[tuple[str, ...]] = Counter()  # nearly all rows have the same: counted together
         count, bad_before = 0, self.bad_count
         for item in reader(source):
             if isinstance(item, BadRow):
                 self._set_aside(item)
                 continue
-            present.update(item.values.keys())
+            keys[tuple(item.values)] += 1
+            if len(keys) > _KEY_SETS:
+                _fold(keys, present)
             self._pool.share(item.values)
             count += 1
             self.count += 1
             yield item
+        _fold(keys, present)
         if not count and self.bad_count == bad_before:
             raise TailorError(f"{source.name} holds no rows", hint="check that the file was written to its end")
         self._notes += source.notes
@@ -185,6 +190,14 @@ def stream(
     if aside is not None:
         _guard_inputs(aside, inputs)
     return RowStream(inputs, _Options(format, encoding, told, max_bad, aside))
+
+
+def _fold(keys: Counter[tuple[str, ...]], present: Counter[str]) -> None:
+    """Count each column of the rows counted by their keys, and begin anew."""
+    for columns, number in keys.items():
+        for column in columns:
+            present[column] += number
+    keys.clear()
 
 
 def _check_options(format: str | None, encoding: str | None, max_bad: int) -> None:

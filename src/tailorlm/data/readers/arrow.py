@@ -26,9 +26,16 @@ def read_arrow(source: Source) -> Iterator[Row | BadRow]:
             if source.head.startswith(b"ARROW1"):
                 whole = ipc.open_file(file)
                 batches: Iterator[Any] = (whole.get_batch(i) for i in range(whole.num_record_batches))
-                yield from table_rows(source, whole.schema, batches)
+                yield from table_rows(source, whole.schema, _checked(batches))
             else:
                 stream = ipc.open_stream(file)
-                yield from table_rows(source, stream.schema, iter(stream))
-        except (pyarrow.ArrowException, OSError) as exc:
+                yield from table_rows(source, stream.schema, _checked(iter(stream)))
+        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as exc:
             raise damaged(source, "Arrow", exc) from exc
+
+
+def _checked(batches: Iterator[Any]) -> Iterator[Any]:
+    """The batches, each looked through first: Arrow trusts its offsets, and a damaged one would end the whole process."""
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch

@@ -20,14 +20,14 @@ def read_jsonl(source: Source) -> Iterator[Row | BadRow]:
     parser = StrictJson()
     seen = False
     for line in source.lines():
-        body = line.text.rstrip("\r\n")
-        if not line.fault and not body.strip(BLANKS):
+        body, fault = line.text.rstrip("\r\n"), line.fault
+        if not fault and (not body or body.isspace()) and not body.strip(BLANKS):
             continue
         if not seen:
             _refuse_json(source.name, line, body.strip(BLANKS))
         seen = True
-        value: Any = None if line.fault else parser.line(body)
-        reason = line.fault or _reason(value, parser, line)
+        value: Any = None if fault else parser.line(body)
+        reason = fault or _reason(value, parser, line)
         if reason is None:
             yield Row(value, source.name, line.number)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,9 +26,9 @@ def read_parquet(source: Source) -> Iterator[Row | BadRow]:
     with source.file() as file:
         try:
             table = parquet.ParquetFile(file)
-            _refuse_bomb(source, table.metadata)
+            _refuse_bomb(source, table.metadata, file.seek(0, io.SEEK_END))
             yield from table_rows(source, table.schema_arrow, _batches(table))
-        except (pyarrow.ArrowException, OSError) as exc:
+        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as exc:
             raise damaged(source, "Parquet", exc) from exc
 
 
@@ -35,15 +36,17 @@ def _batches(table: Any) -> Iterator[Any]:
     return table.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False)  # type: ignore[no-any-return]
 
 
-def _refuse_bomb(source: Source, facts: Any) -> None:
-    """A page is unpacked whole: its size is told in the file, and must be one that rows of text can have."""
-    for i in range(facts.num_row_groups):
-        group = facts.row_group(i)
-        packed = sum(group.column(j).total_compressed_size for j in range(group.num_columns))
-        if group.total_byte_size > max(limits.FREE_EXPANSION_BYTES, limits.MAX_EXPANSION * packed):
-            raise TailorError(
-                f"{source.name} swells too far when it is unpacked",
-                got=f"{readable_size(group.total_byte_size)} from {readable_size(packed)} in row group {i + 1}",
-                allowed=f"at most {limits.MAX_EXPANSION} times the packed size",
-                hint="if you trust the file, write it again without compression",
-            )
+def _refuse_bomb(source: Source, facts: Any, packed: int) -> None:
+    """A page is unpacked whole: the sizes are told in the file, and must be such as rows of text can have.
+
+    They are asked of the row groups alone: where a column's own description is damaged, pyarrow ends the whole process.
+    """
+    size = sum(max(0, facts.row_group(i).total_byte_size) for i in range(facts.num_row_groups))
+    if size > max(limits.FREE_EXPANSION_BYTES, limits.MAX_EXPANSION * packed):
+        raise TailorError(
+            f"{source.name} swells too far when it is unpacked",
+            got=f"{readable_size(size)} from {readable_size(packed)}",
+            allowed=f"at most {limits.MAX_EXPANSION} times the packed size beyond "
+            f"{readable_size(limits.FREE_EXPANSION_BYTES)}",
+            hint="if you trust the file, write it again without compression",
+        )

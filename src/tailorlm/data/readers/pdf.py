@@ -88,6 +88,12 @@ def _damaged(source: Source, exc: Exception) -> TailorError:
             f"{source.name} is encrypted, and the package 'cryptography', which opens it, is not installed",
             hint="pip install cryptography, or save the file without protection",
         )
+    if type(exc).__name__ == "LimitReachedError":
+        return TailorError(
+            f"{source.name} swells too far when it is unpacked",
+            got="a part of it beyond the limits of pypdf",
+            hint="if you trust the file, print it into a new PDF",
+        )
     return TailorError(
         f"{source.name} is a damaged PDF document, or it is cut",
         got=type(exc).__name__,
