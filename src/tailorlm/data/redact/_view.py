@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
-from functools import cache, cached_property
+from functools import cached_property
 
 # Soft hyphen, zero-width and direction marks, variation selector, keycap: drawn as nothing, and found inside numbers.
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\u20e3\ufeff]")
@@ -19,15 +18,25 @@ _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u2
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63"
 
 
-@cache
-def _plain() -> dict[int, str]:
-    """One character for one: decimal digits of every script, full-width forms, dashes and blanks."""
-    table = {
-        code: str(digit) for code in range(128, sys.maxunicode) if (digit := unicodedata.decimal(chr(code), -1)) >= 0
-    }
-    table |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-    table |= dict.fromkeys(map(ord, _SPACES), " ") | dict.fromkeys(map(ord, _DASHES), "-")
-    return table
+class _Plain(dict[int, str]):
+    """One character for one, decided when it is first met: digits of every script, full-width forms, dashes, blanks."""
+
+    def __missing__(self, code: int) -> str:
+        sign = chr(code)
+        digit = unicodedata.decimal(sign, -1)
+        if digit >= 0:
+            sign = str(digit)
+        elif 0xFF01 <= code <= 0xFF5E:
+            sign = chr(code - 0xFEE0)
+        elif sign in _SPACES:
+            sign = " "
+        elif sign in _DASHES:
+            sign = "-"
+        self[code] = sign
+        return sign
+
+
+_PLAIN = _Plain()
 
 
 class View:
@@ -46,7 +55,7 @@ class View:
             if _INVISIBLE.search(text):
                 self._kept = [i for i, c in enumerate(text) if not _INVISIBLE.match(c)]
                 text = _INVISIBLE.sub("", text)
-            text = text.translate(_plain())
+            text = text.translate(_PLAIN)
         if "<" in text:
             text = _MASK.sub(lambda m: "\n" * len(m[0]), text)
         self.text = text

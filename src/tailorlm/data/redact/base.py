@@ -91,5 +91,5 @@ def stands_alone(text: str, start: int, end: int) -> bool:
 
 
 # A comma before a number separates columns more often than it begins a fraction of twelve places.
-_ENDS_IN_NUMBER = re.compile(r"(?:[0-9]\.?|[0-9][A-Za-z]{1,2}|[0-9][A-Za-z0-9]{0,12}-)\Z")
-_GOES_ON_AS_NUMBER = re.compile(r"[0-9]|\.[0-9]|[A-Za-z]{1,2}[0-9]|-[A-Za-z]{0,12}[0-9]")
+_ENDS_IN_NUMBER = re.compile(r"(?:[0-9]\.?|[0-9](?:[A-Za-z]{1,2}|[A-Fa-f]{3,8})|[0-9][A-Za-z0-9]{0,12}-)\Z")
+_GOES_ON_AS_NUMBER = re.compile(r"[0-9]|\.[0-9]|(?:[A-Za-z]{1,2}|[A-Fa-f]{3,8})[0-9]|-[A-Za-z]{0,12}[0-9]")

@@ -14,10 +14,10 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _FOUR = re.compile(
     rf"(?<![0-9A-Za-z])(?<![0-9A-Za-z][.\-]){_OCTET}(?:\.{_OCTET}){{3}}(?![0-9A-Za-z])(?!\.[0-9])(?!-[0-9A-Za-z])"
 )
-# Numbers of programs and paragraphs have four parts too.
+# Numbers of programs ("Chrome/120.0.0.1") and paragraphs have four parts too.
 _VERSION = re.compile(
     r"(?:\bv|\bver|version|release|rev|build|firmware|driver|chapter|section|sec|clause|article|rule|item|table|figure|fig"
-    r"|paragraph|appendix|§|[=<>~^]=)[.:s]{0,2} ?\(?\Z",
+    r"|paragraph|appendix|§|[=<>~^]=)[.:s]{0,2} ?\(?\Z|[A-Za-z0-9_]/\Z",
     re.IGNORECASE,
 )
 _BEHIND = re.compile(r":[0-9]{2,5}(?![0-9])|/[0-9]{1,2}(?![0-9])")
@@ -25,7 +25,7 @@ _SIX = re.compile(r"(?<![\w:.])[0-9A-Za-z]{0,12}:[0-9A-Za-z:.]+")
 _WORDS = any_word(
     "ip(?:v[46])?",
     "ip[ -]?addr(?:ess)?",
-    "host",
+    "host(?:name)? ?ip",
     "server",
     "ping",
     "dns",
@@ -42,9 +42,10 @@ _OURS_SIX = ipaddress.IPv6Network("3fff::/20")
 class Ip:
     """IPv4 addresses in four decimal parts and IPv6 addresses in all their forms.
 
-    Four small parts without a zero (5.2.3.1) number paragraphs more often than machines: they are taken with a port, a prefix
-    length or a word beside them ("IP", "host", "DNS", ...). Not taken: numbers of versions, group addresses, masks and addresses of the machine itself (127.0.0.1, ::1), and the
-    ranges of the stand-ins: 240.0.0.0/4 (reserved, RFC 1112) and 3fff::/20 (documentation, RFC 9637).
+    Four small parts without a zero (5.2.3.1) number paragraphs more often than machines: they are taken with a port, a
+    prefix length or a word beside them ("IP", "host(?:name)? ?ip", "DNS", ...). Not taken: numbers of versions, group addresses, masks,
+    addresses of the machine itself (127.0.0.1, ::1), and the ranges of the stand-ins: 240.0.0.0/4 (reserved, RFC 1112)
+    and 3fff::/20 (documentation, RFC 9637).
     """
 
     name = "ip"

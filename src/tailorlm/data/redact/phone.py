@@ -40,8 +40,8 @@ _NATIONAL = re.compile(
     r"|0[1-9](?P<pair>[ .])[0-9]{2}(?:(?P=pair)[0-9]{2}){3})(?![0-9])"
 )
 _WORD = (
-    r"(?:tele)?phone|phones?|tel|telefono?|telefone|télé?phone|tél|call(?: me| us)?|mobile?|mobil|handy|cell(?:phone)?|whats ?app|sms|fax|"
-    r"rufnummer|durchwahl|móvil|celular|portable|cellulare|telefoon|текст|тел|телефон|电话|手机|電話|전화|फ़ोन"
+    r"(?:tele)?phone|phones?|tel|telefono?|telefone|télé?phone|tél|call(?: me| us)?|mobile?|mobil|handy|cell(?:phone)?|whats ?app|sms|fax|tty|hotline|helpline|toll[ -]?free|"
+    r"rufnummer|durchwahl|móvil|celular|portable|cellulare|telefoon|тел|телефон|电话|手机|電話|전화|फ़ोन"
 )
 _CALLED = re.compile(
     rf"(?<![^\W_])(?:{_WORD})(?:[ -]?(?:number|num|no|nr|nummer|#)s?)?[^0-9A-Za-z\n+(]{{0,4}}"
@@ -54,6 +54,7 @@ _DATE = re.compile(
     rf"(?<![0-9])(?:{_YEAR}(?P<a>[.\-/ ]){_MONTH}(?P=a){_DAY}|{_DAY}(?P<b>[.\-/ ]){_MONTH}(?P=b){_YEAR}"
     rf"|{_MONTH}(?P<c>[.\-/ ]){_DAY}(?P=c){_YEAR})(?![0-9])"
 )
+_AMOUNT = re.compile(r"[0-9]{5}\.[0-9]{1,2}\Z")
 _FURTHER = r" ?(?:x|ext\.?|extension|durchwahl|#) ?[0-9]{1,6}"
 _EXTENSION = re.compile(_FURTHER + "(?![0-9])", re.IGNORECASE)
 _LAST_EXTENSION = re.compile(_FURTHER + r"\Z", re.IGNORECASE)
@@ -157,12 +158,11 @@ def _is_national(found: re.Match[str]) -> bool:
 
 
 def _may_be_called(number: str) -> bool:
-    """Whether digits can be a number of somebody: no date, no stand-in, not one digit only."""
+    """Whether digits can be a number of somebody: no date, amount or stand-in, not one digit only."""
     digits = _digits(number).removeprefix("00")
     ours = digits.startswith("999") or (_is_of_america(number) and digits[-9] == "9")
-    return (
-        not ours and 7 <= len(digits) <= 15 and len(set(digits)) > 1 and (number[0] == "+" or not _DATE.search(number))
-    )
+    other = _AMOUNT.search(number) or (number[0] != "+" and _DATE.search(number))
+    return not ours and not other and 7 <= len(digits) <= 15 and len(set(digits)) > 1
 
 
 def _phonenumbers(regions: Sequence[str]) -> Any:

@@ -29,7 +29,8 @@ class UrlLogin:
                 password = found[0].partition(":")[2]
                 # "${PASSWORD}", "{password}" and "***" are places for one.
                 if not (
-                    password.startswith(("redacted", "$", "{", "%(", "%s")) or set(password) <= {"*", "x", "X", "."}
+                    password.startswith(("redacted", "${", "$(", "{", "%(", "%s"))
+                    or set(password) <= {"*", "x", "X", "."}
                 ):
                     yield Span(*found.span())
 
