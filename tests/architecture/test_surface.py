@@ -12,6 +12,15 @@ import tailorlm
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
+DATA_ROOMS = (
+    "data.readers",
+    "data.shapes",
+    "data.steps",
+    "data.redact",
+    "data.redact.national",
+    "data.augment",
+    "data.audit.checks",
+)
 
 
 def test_public_names_are_those_approved():
@@ -22,7 +31,7 @@ def test_public_names_are_those_approved():
 
 def test_registered_names_are_those_approved():
     lines = []
-    for room in ("tasks", "weights", "objectives", "context", "data.readers", "evaluation.metrics"):
+    for room in ("tasks", "weights", "objectives", "context", *DATA_ROOMS, "evaluation.metrics"):
         lines += [f"{room} {name}" for name in importlib.import_module(f"tailorlm.{room}").TABLE]
     from tailorlm.recipes.presets import PRESETS
 
@@ -34,6 +43,13 @@ def test_dependencies_are_those_approved():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     found = sorted(re.split(r"[<>=]", d)[0] for d in project["dependencies"])
     assert found == (GOLDEN / "dependencies.txt").read_text().split()
+    extras = {
+        name: sorted(re.split(r"[<>=]", d)[0] for d in needs)
+        for name, needs in project["optional-dependencies"].items()
+    }
+    assert [f"{name}: {' '.join(needs)}" for name, needs in extras.items()] == (
+        GOLDEN / "extras.txt"
+    ).read_text().splitlines()
 
 
 HEAVY = {"torch", "transformers", "peft", "sklearn", "scipy", "numpy", "altair", "datasets"}

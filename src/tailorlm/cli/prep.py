@@ -18,90 +18,101 @@ if TYPE_CHECKING:
 DRY_ROWS = 20_000
 
 
+Rows = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files, folders or patterns of rows, `-` for standard input, or one YAML that holds all of this."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="The folder that is written. [default: the file's name with -prep]", show_default=False),
+]
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        "--steps",
+        help="Steps in order, commas between. [default: repair,filter,deduplicate,redact,split,audit]",
+        show_default=False,
+    ),
+]
+SetKey = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set a key of a step: redact.mode=pseudonym, filter.min_words=3.", show_default=False),
+]
+Test = Annotated[
+    list[str] | None, typer.Option("--test", help="Files of test rows, kept apart already.", show_default=False)
+]
+Validation = Annotated[
+    list[str] | None, typer.Option("--validation", help="Files of validation rows.", show_default=False)
+]
+Shape = Annotated[
+    str | None,
+    typer.Option(
+        "--shape",
+        help="What the rows are (classify, messages, documents, ...), where it is not plain.",
+        show_default=False,
+    ),
+]
+Column = Annotated[
+    list[str] | None,
+    typer.Option("--column", help="A column by its role: --column text=body.", show_default=False),
+]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Short for --column text=...", show_default=False)]
+LabelColumn = Annotated[str | None, typer.Option("--label", help="Short for --column label=...", show_default=False)]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        "--like",
+        help="The folder of an earlier preparation: the same treatment for these rows.",
+        show_default=False,
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", help="jsonl, csv (inert in spreadsheets) or parquet. [default: jsonl]", show_default=False),
+]
+KeyFile = Annotated[
+    str | None,
+    typer.Option("--key-file", help="Where the key of pseudonyms lies, or shall lie.", show_default=False),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Of all that is drawn. [default: 0]", show_default=False)
+]
+FileFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="Of the files, where name and content do not tell.", show_default=False),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=256, help="Processes. [default: one a core]", show_default=False),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help=f"Show what would change, on the first {DRY_ROWS:,} rows; write nothing.")
+]
+
+
 def prep(
-    rows: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files, folders or patterns of rows, `-` for standard input, or one YAML that holds all of this."
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="The folder that is written. [default: the file's name with -prep]", show_default=False
-        ),
-    ] = None,
-    steps: Annotated[
-        str | None,
-        typer.Option(
-            "--steps",
-            help="Steps in order, commas between. [default: repair,filter,deduplicate,redact,split,audit]",
-            show_default=False,
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="Set a key of a step: redact.mode=pseudonym, filter.min_words=3.", show_default=False
-        ),
-    ] = None,
-    test: Annotated[
-        list[str] | None, typer.Option("--test", help="Files of test rows, kept apart already.", show_default=False)
-    ] = None,
-    validation: Annotated[
-        list[str] | None, typer.Option("--validation", help="Files of validation rows.", show_default=False)
-    ] = None,
-    shape: Annotated[
-        str | None,
-        typer.Option(
-            "--shape",
-            help="What the rows are (classify, messages, documents, ...), where it is not plain.",
-            show_default=False,
-        ),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--column", help="A column by its role: --column text=body.", show_default=False),
-    ] = None,
-    text: Annotated[str | None, typer.Option("--text", help="Short for --column text=...", show_default=False)] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help="Short for --column label=...", show_default=False)
-    ] = None,
-    like: Annotated[
-        Path | None,
-        typer.Option(
-            "--like",
-            help="The folder of an earlier preparation: the same treatment for these rows.",
-            show_default=False,
-        ),
-    ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            "--to", help="jsonl, csv (inert in spreadsheets) or parquet. [default: jsonl]", show_default=False
-        ),
-    ] = None,
-    key_file: Annotated[
-        str | None,
-        typer.Option("--key-file", help="Where the key of pseudonyms lies, or shall lie.", show_default=False),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of all that is drawn. [default: 0]", show_default=False)
-    ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option("--format", help="Of the files, where name and content do not tell.", show_default=False),
-    ] = None,
+    rows: Rows,
+    out: Out = None,
+    steps: Steps = None,
+    set_: SetKey = None,
+    test: Test = None,
+    validation: Validation = None,
+    shape: Shape = None,
+    column: Column = None,
+    text: TextColumn = None,
+    label: LabelColumn = None,
+    like: Like = None,
+    to: To = None,
+    key_file: KeyFile = None,
+    seed: Seed = None,
+    format: FileFormat = None,
     encoding: o.Encoding = None,
     delimiter: o.Delimiter = None,
     max_bad: o.MaxBad = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, max=256, help="Processes. [default: one a core]", show_default=False),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help=f"Show what would change, on the first {DRY_ROWS:,} rows; write nothing.")
-    ] = False,
+    workers: Workers = None,
+    dry_run: DryRun = False,
     as_json: o.Json = False,
 ) -> None:
     """Read, repair, filter, deduplicate, redact, split and audit rows; keep a record of every change."""

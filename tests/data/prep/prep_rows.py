@@ -4,53 +4,13 @@ import json
 import random
 from pathlib import Path
 
-WORDS = [
-    "river",
-    "market",
-    "winter",
-    "engine",
-    "letter",
-    "garden",
-    "silver",
-    "doctor",
-    "window",
-    "planet",
-    "bridge",
-    "cotton",
-    "forest",
-    "signal",
-    "kitchen",
-    "pocket",
-    "mountain",
-    "teacher",
-    "morning",
-    "harbour",
-    "picture",
-    "travel",
-    "colour",
-    "answer",
-    "number",
-    "island",
-    "summer",
-    "voyage",
-    "castle",
-    "memory",
-    "orange",
-    "thunder",
-    "ticket",
-    "family",
-    "blanket",
-    "corner",
-    "dinner",
-    "finger",
-    "hammer",
-    "jacket",
-    "ladder",
-    "mirror",
-    "needle",
-    "office",
-    "pencil",
-]
+TEXT = (
+    "river market winter engine letter garden silver doctor window planet bridge cotton forest signal "
+    "kitchen pocket mountain teacher morning harbour picture travel colour answer number island summer "
+    "voyage castle memory orange thunder ticket family blanket corner dinner finger hammer jacket ladder "
+    "mirror needle office pencil"
+)
+WORDS = TEXT.split()
 
 
 def sentence(random_: random.Random, words: int = 12) -> str:

@@ -12,10 +12,12 @@ from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.spool import Spool
 from tailorlm.data.prep.tables import unguarded
 from tailorlm.data.prep.wire import dumps
+from tailorlm.data.hub import read_hub
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.steps.base import Item
 from tailorlm.data.stream import RowStream, stream
 
+HUB = "hub:"
 SAMPLE = 1000
 """Rows by which the shape is detected, from all over the train files: 1,000 at least where there are so many."""
 
@@ -45,16 +47,23 @@ def take_in(settings: PrepSettings, spool: Spool, *, limit: int | None = None) -
     parts = (("train" if given else "", settings.rows), ("validation", settings.validation), ("test", settings.test))
     with spool:
         for split, names in parts:
-            if names:
-                rows = stream(names, **settings.read.model_dump())
+            files = [name for name in names if not name.startswith(HUB)]
+            if files:
+                rows = stream(files, **settings.read.model_dump())
                 spool.write_items(_items(rows, split, intake, digest, limit))
                 _note(rows, split, intake)
+            for name in names:
+                if name.startswith(HUB):
+                    found = read_hub(name, split or "train")
+                    spool.write_items(_items(found, split, intake, digest, limit))
+                    intake.notes += found.notes
+                    intake.files.append({"name": name, "split": split})
     intake.fingerprint = digest.hexdigest()
     intake.rows = len(spool)
     return intake
 
 
-def _items(rows: RowStream, split: str, intake: Intake, digest: Any, limit: int | None) -> Iterator[Item]:
+def _items(rows: Iterable[Row], split: str, intake: Intake, digest: Any, limit: int | None) -> Iterator[Item]:
     for number, row in enumerate(rows):
         if number == limit:
             intake.notes.append(f"only the first {limit:,} rows were looked at")
