@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -92,8 +93,7 @@ class RowStream:
             kind = kind or format_by_name(file.name)  # it failed before its content could be looked at
             if kind not in DOCUMENTS or len(self._files) == 1:
                 raise
-            reason = exc.what.removeprefix(f"{file.name} ").removeprefix(f"{file.name}:")
-            self._set_aside(BadRow(file.name, 1, reason, ""))
+            self._set_aside(_bad_document(file.name, exc))
 
     def _read(self, source: Source, reader: Reader) -> Iterator[Row]:
         present: Counter[str] = Counter()
@@ -190,6 +190,13 @@ def stream(
     if aside is not None:
         _guard_inputs(aside, inputs)
     return RowStream(inputs, _Options(format, encoding, told, max_bad, aside))
+
+
+def _bad_document(name: str, fault: TailorError) -> BadRow:
+    """A document that cannot be read, as the bad row that it is among many."""
+    what = fault.what.removeprefix(name)
+    place = re.match(r":(\d+): ", what)
+    return BadRow(name, int(place[1]) if place else 1, what[place.end() :] if place else what.lstrip(": "), "")
 
 
 def _fold(keys: Counter[tuple[str, ...]], present: Counter[str]) -> None:

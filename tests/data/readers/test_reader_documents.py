@@ -90,6 +90,14 @@ def test_html_that_is_broken(put: Put) -> None:
     assert read("x", format="html")[0].values["title"] == "A page"
 
 
+def test_html_tables_that_only_arrange_the_page(put: Put) -> None:
+    page = (
+        "<table><tr><td>menu</td><td><h1>Title</h1><p>One.<p>Two.</td></tr><tr><td>"
+        "<table><tr><td>a<td>b</table>after</td><td>end</td></tr></table>tail"
+    )
+    assert one(put("x.html", page))["text"] == "menu\n\n# Title\n\nOne.\n\nTwo.\n\na | b\n\nafter\n\nend\n\ntail"
+
+
 def test_html_encodings(put: Put) -> None:
     page = '<meta http-equiv="Content-Type" content="text/html; charset=ISO-8859-1"><p>“é”</p>'
     rows = read(put("x.html", page.encode("cp1252")))
@@ -232,13 +240,15 @@ def test_many_documents_of_which_some_cannot_be_read(put: Put) -> None:
     put("docs/sub/b.docx", docx(paragraph("text")))
     put("docs/sub/c.docx", b"PK no zip")
     put("docs/d.txt", " \n")
+    put("docs/e.txt", b"one\ntwo \xff\n")
     with pytest.raises(CheckError) as caught:
         read("docs")
-    assert "4 files: 2 bad rows" in str(caught.value)
+    assert "5 files: 3 bad rows" in str(caught.value)
     assert "docs/sub/c.docx:1: is no DOCX document" in str(caught.value)
     assert "docs/d.txt:1: holds no text" in str(caught.value)
-    rows = read("docs", max_bad=2, quarantine="bad.jsonl")
+    assert "docs/e.txt:2: byte 0xFF" in str(caught.value)
+    rows = read("docs", max_bad=3, quarantine="bad.jsonl")
     assert rows.column("source") == ["docs/a.md", "docs/sub/b.docx"]
-    assert len(rows.bad) == 2
+    assert len(rows.bad) == 3
     with pytest.raises(TailorError, match=r"^docs/sub/c\.docx is no DOCX"):
         read("docs/sub/c.docx", max_bad=2)

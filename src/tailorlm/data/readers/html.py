@@ -52,7 +52,7 @@ class _Page(HTMLParser):
         self._titles: list[str] = []
         self._in_title = False
         self._skipped, self._depth = "", 0
-        self._tables: list[bool] = []  # the open ones, each with whether a row of it is open
+        self._tables: list[str] = []  # the open ones: with a row 'open' or 'closed', or only there for 'layout'
 
     @property
     def title(self) -> str:
@@ -73,6 +73,7 @@ class _Page(HTMLParser):
         elif tag == "title":
             self._in_title = not self._titles
         elif tag in _HEADINGS:
+            self._as_layout()
             self.prose.block("heading", _HEADINGS[tag])
         elif tag in ("li", "pre"):
             self.prose.block(*(("item", "- ") if tag == "li" else ("code",)))
@@ -103,19 +104,28 @@ class _Page(HTMLParser):
 
     def _table(self, tag: str) -> None:
         if tag == "table":
+            self._as_layout()
             self.prose.block()
-            self._tables.append(False)
-        elif tag == "tr" and self._tables:
+            self._tables.append("closed")
+        elif not self._tables or self._tables[-1] == "layout":
+            self.prose.block()
+        elif tag == "tr":
             self._end_row(table=False)  # nobody has to close a row
             self.prose.begin_row()
-            self._tables[-1] = True
-        elif tag != "tr":
+            self._tables[-1] = "open"
+        else:
             self.prose.cell()
 
+    def _as_layout(self) -> None:
+        """A table that holds headings or other tables only arranges the page: what is in it is no row."""
+        if self._tables:
+            self._end_row(table=False)
+            self._tables[-1] = "layout"
+
     def _end_row(self, *, table: bool) -> None:
-        if self._tables and self._tables[-1]:
+        if self._tables and self._tables[-1] == "open":
             self.prose.end_row()
-            self._tables[-1] = False
+            self._tables[-1] = "closed"
         if table and self._tables:
             self._tables.pop()
             self.prose.block()
