@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,6 +50,19 @@ def test_true_similarity_against_sets(shingles: Shingles) -> None:
     assert jaccard(texts, pairs, shingles).tolist() == expected
     assert max(expected) == 1.0
     assert sum(x > 0.5 for x in expected) > 30
+
+
+def test_many_pairs_of_long_texts_in_little_memory():
+    """2,500 pairs of texts of 6,000 characters: all at once they would be close to a gigabyte."""
+    texts = [" ".join(rows(120, seed=i))[:6000] for i in range(10)]
+    pairs = np.array([(i, j) for i in range(10) for j in range(10)] * 25)
+    tracemalloc.start()
+    similar = jaccard(texts, pairs, Shingles(5)).reshape(25, 10, 10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (similar == similar[0]).all()
+    assert (similar[0].diagonal() == 1).all()
+    assert peak < 150e6
 
 
 def test_signatures_estimate_the_similarity():

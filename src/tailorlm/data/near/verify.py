@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailorlm.core.errors import TailorError
-from tailorlm.data.near.shingles import Hashed, Shingles
+from tailorlm.data.near.shingles import Hashed, Hashes, Shingles
+from tailorlm.data.near.sketches import portions as text_portions
 from tailorlm.data.quality import normalised
 
 Fetch = Callable[[Sequence[int]], Sequence[str]]
@@ -16,11 +18,12 @@ Fetch = Callable[[Sequence[int]], Sequence[str]]
 
 _NONE = np.zeros(0, np.uint64)
 _PAIRS = 1024
+_BITS = np.uint64(50)  # of a hash; the 14 above name one of 8,192 texts, or of 1,024 pairs
 _CHARACTERS = 2_000_000
 
 
-def portions(pairs: NDArray[np.int64], lengths: NDArray[np.uint32]) -> Iterator[NDArray[np.int64]]:
-    """Pairs in portions whose texts fit in memory together. pairs: (k, 2) rows; lengths: characters of every row."""
+def portions(pairs: NDArray[np.int64], lengths: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
+    """Pairs in portions that fit in memory together. pairs: (k, 2) rows; lengths: characters (shingles) of every row."""
     if not len(pairs):
         return
     sizes = lengths[pairs].astype(np.int64).sum(axis=1).cumsum()
@@ -45,50 +48,52 @@ def fetched(fetch: Fetch, rows: NDArray[np.int64]) -> Sequence[str]:
 def jaccard(texts: Sequence[str], pairs: NDArray[np.int64], shingles: Shingles) -> NDArray[np.float64]:
     """The Jaccard similarity of the shingle sets of each pair, (k,). pairs: (k, 2) places in `texts`.
 
-    Shingles are compared as hashes of 50 bits and more, in portions as `portions` makes them. Two texts without any
-    shingle are alike in nothing (0.0). Pairs with a text of over two million characters are compared on a part of their shingles,
-    chosen by hash (50,000 at least; a standard error of 0.002 at most).
+    Shingles are compared as hashes of 50 bits. Two texts without any shingle are alike in nothing (0.0). Where a text has
+    over two million characters, all are compared on a part of their shingles, chosen by hash (a standard error of 0.002
+    at most for texts of that length). Memory: 8 bytes a shingle of the texts, and some 100 MB at most beside.
     """
-    hashes, starts, counts = _hashed(texts, shingles)
-    row_bits = np.uint64(64 - max(len(texts) - 1, 1).bit_length())
-    rows = np.repeat(np.arange(len(texts)), counts)
-    own = hashes[np.arange(rows.size) + np.repeat(starts - (np.cumsum(counts) - counts), counts)]
-    keys = _unique((rows.astype(np.uint64) << row_bits) | (own >> (np.uint64(64) - row_bits)))
-    rows = (keys >> row_bits).astype(np.int64)
-    sizes = np.bincount(rows, minlength=len(texts))
+    if not len(pairs):
+        return np.zeros(0)
+    hashes, sizes = _sets(texts, shingles)
     begins = np.cumsum(sizes) - sizes
-    # Both sets of every pair end to end, named by the pair: what stands there twice is shared.
-    both = sizes[pairs]
-    flat = both.ravel()
-    places = np.arange(int(flat.sum())) + np.repeat(begins[pairs].ravel() - (np.cumsum(flat) - flat), flat)
-    pair_bits = np.uint64(64 - max(len(pairs) - 1, 1).bit_length())
-    named = np.repeat(np.arange(len(pairs)), both.sum(axis=1)).astype(np.uint64) << pair_bits
-    short = min(row_bits, pair_bits)
-    inside = keys[places] & ((np.uint64(1) << row_bits) - np.uint64(1))
-    named |= inside >> (row_bits - short)
-    named.sort()
-    twice = named[1:][named[1:] == named[:-1]]
-    shared = np.bincount((twice >> pair_bits).astype(np.int64), minlength=len(pairs))
-    union = both.sum(axis=1) - shared
-    similar: NDArray[np.float64] = shared / np.maximum(union, 1)
+    shared = [_shared(hashes, begins[part], sizes[part]) for part in portions(pairs, sizes)]
+    both = np.concatenate(shared)
+    similar: NDArray[np.float64] = both / np.maximum(sizes[pairs].sum(axis=1) - both, 1)
     return similar
 
 
-def _hashed(texts: Sequence[str], shingles: Shingles) -> Hashed:
+def _shared(hashes: Hashes, begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many shingles each pair shares, (k,). begins, sizes: (k, 2), where its two sets stand in `hashes`."""
+    flat = sizes.ravel()
+    places = np.arange(int(flat.sum())) + np.repeat(begins.ravel() - (np.cumsum(flat) - flat), flat)
+    # Both sets of every pair end to end, named by the pair: what stands there twice is shared.
+    named = np.repeat(np.arange(len(sizes)), sizes.sum(axis=1)).astype(np.uint64) << _BITS | hashes[places]
+    named.sort()
+    twice = named[1:][named[1:] == named[:-1]]
+    return np.bincount((twice >> _BITS).astype(np.int64), minlength=len(sizes))
+
+
+def _sets(texts: Sequence[str], shingles: Shingles) -> tuple[Hashes, NDArray[np.int64]]:
+    """The sets of all texts end to end, each rising, and how large each is."""
     longest = max(map(len, texts), default=0)
-    if longest <= _CHARACTERS:
-        return shingles.hashes(texts)
-    part = np.uint64((1 << (longest // _CHARACTERS).bit_length()) - 1)
-    kept = [
-        np.concatenate(
-            [own.hashes[(own.hashes & part) == 0] for own in shingles.pieces(text, normalised(text))] or [_NONE]
-        )
-        for text in texts
-    ]
+    thin = np.uint64((1 << (longest // _CHARACTERS).bit_length()) - 1)
+    sets, sizes = [], []
+    for part in text_portions(texts):
+        hashes, starts, counts = _thinned(part, shingles, thin) if thin else shingles.hashes(part)
+        rows = np.repeat(np.arange(len(part)), counts)
+        own = hashes[np.arange(rows.size) + np.repeat(starts - (np.cumsum(counts) - counts), counts)]
+        keys = rows.astype(np.uint64) << _BITS | own >> (np.uint64(64) - _BITS)
+        keys.sort()
+        keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))] if keys.size else keys
+        sets.append(keys & ((np.uint64(1) << _BITS) - np.uint64(1)))
+        sizes.append(np.bincount((keys >> _BITS).astype(np.int64), minlength=len(part)))
+    return np.concatenate(sets), np.concatenate(sizes)
+
+
+def _thinned(texts: Sequence[str], shingles: Shingles, thin: np.uint64) -> Hashed:
+    kept = []
+    for text in texts:
+        pieces = shingles.pieces(text, normalised(text))
+        kept.append(np.concatenate([_NONE, *(own.hashes[(own.hashes & thin) == 0] for own in pieces)]))
     counts = np.array([own.size for own in kept])
     return Hashed(np.concatenate(kept), np.cumsum(counts) - counts, counts)
-
-
-def _unique(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    keys.sort()
-    return keys[np.concatenate(([True], keys[1:] != keys[:-1]))] if keys.size else keys
