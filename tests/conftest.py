@@ -15,6 +15,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 # Tiny models: threads cost more than they bring, and the workers share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TAILOR_ARITHMETIC", "highest")
 
 import pytest
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
+from tailorlm.training.arithmetic import fastest_exact
 from tailorlm.training.average import Average
 from tailorlm.training.checkpoint import Checkpoints, Snapshot, random_states, restore_random
 from tailorlm.training.checks import checksums, postflight, preflight
@@ -47,7 +48,7 @@ def train(
     if checkpoints is not None:
         run.go_on(checkpoints.newest(job.identity()))
     try:
-        with Signals() as signals:
+        with fastest_exact(run.device), Signals() as signals:
             run.passes(validate, checkpoints, signals)
     except KeyboardInterrupt:
         if checkpoints is not None:
@@ -71,7 +72,8 @@ class _Run:
         self.average = Average(self.learning, job.settings.average) if job.settings.average else None
         self.kept = {name: p.detach().clone() for name, p in self.learning.items()}
         self.epoch = self.place = self.done = 0
-        self.micro = job.settings.micro_tokens or micro_tokens(next(iter(self.learning.values())).device)
+        self.device = next(iter(self.learning.values())).device
+        self.micro = job.settings.micro_tokens or micro_tokens(self.device)
         self.start = time.perf_counter()
         self.random = random_states()
 
