@@ -8,6 +8,11 @@ text), the same bands and the same true check of their candidates; the peers get
 counted. Every measurement is a process of its own, one thread unless its name says otherwise, in turns (A B A B).
 The peers are no dependencies: those that are not installed are left out (`pip install rensa datasketch datatrove
 tokenizers regex 'xxhash<4'`). Recall and precision are measured on sampled rows against all others by plain sets.
+
+    python benchmarks/near_duplicates.py --edits [--data ../shared/data]
+
+prints in place of that how often a short message with one small edit is still near itself, by shingle and threshold
+(every sixth test message of the data folder `banking77`).
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tailorlm.data.near import Near
+from tailorlm.data.near import Near, Shingles
 from tailorlm.data.quality import normalised
 
 SIZE, SEED = 3, 7
@@ -50,10 +55,14 @@ def main() -> None:
     parser.add_argument("--tools", default=";".join(NEEDS), help="names between semicolons")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--sample", type=int, default=300, help="rows on which recall is measured; 0 leaves it out")
+    parser.add_argument("--edits", action="store_true", help="what one small edit does to a short row")
     parser.add_argument("--one", nargs=2, metavar=("TOOL", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         measure(*args.one, args.threshold)
+        return
+    if args.edits:
+        show_edits(args.data / "banking77" / "test.jsonl")
         return
     tools = [tool for tool in args.tools.split(";") if all(map(importlib.util.find_spec, NEEDS[tool]))]
     for tool in set(args.tools.split(";")) - set(tools):
@@ -282,6 +291,46 @@ def edited(text: str, rnd: random.Random) -> str:
         at = rnd.randrange(len(text))
         text = text[:at] + rnd.choice(["", "x", "ab"]) + text[at + rnd.randint(0, 1) :]
     return text
+
+
+def show_edits(path: Path) -> None:
+    """Share of messages whose edited copy has a similarity of the threshold or more, edit by edit."""
+    texts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()][::6]
+    ways = [(3, 0.6), (3, 0.7), (3, 0.8), (5, 0.6), (5, 0.7), (5, 0.8)]
+    print(f"{len(texts)} messages\n\n| |", *(f"{size} characters, {threshold} |" for size, threshold in ways))
+    print("|---" * (len(ways) + 1) + "|")
+    for name in EDITS:
+        rnd = random.Random(SEED)
+        copies = [small_edit(text, name, rnd) for text in texts]
+        cells = []
+        for size, threshold in ways:
+            left, right = Shingles(size).sets(texts), Shingles(size).sets(copies)
+            near = [len(a & b) >= threshold * len(a | b) for a, b in zip(left, right, strict=True)]
+            cells.append(f"{np.mean(near):.2f} |")
+        print(f"| {name} |", *cells)
+
+
+ONE, TWO = "one character changed", "two characters changed"
+EDITS = (ONE, TWO, "a word left out", "a word put in", "two words swapped", "a word replaced", "a greeting before")
+
+
+def small_edit(text: str, name: str, rnd: random.Random) -> str:
+    """A copy of the text with the edit of this name at a random place."""
+    if name in (ONE, TWO):
+        for _ in range(1 + (name == TWO)):
+            at = rnd.randrange(len(text))
+            text = text[:at] + rnd.choice("abcdefghijklmnopqrstuvwxyz") + text[at + 1 :]
+        return text
+    words = text.split()
+    at = rnd.randrange(len(words))
+    changed = {
+        "a word left out": [*words[:at], *words[at + 1 :]],
+        "a word put in": [*words[:at], rnd.choice(["please", "really", "now", "just", "actually"]), *words[at:]],
+        "two words swapped": [*words[:at], *words[at : at + 2][::-1], *words[at + 2 :]],
+        "a word replaced": [*words[:at], rnd.choice(["card", "money", "account", "today", "bank"]), *words[at + 1 :]],
+        "a greeting before": [rnd.choice(["Hi,", "Hello,", "Good morning,"]), *words],
+    }
+    return " ".join(changed[name])
 
 
 def write_rows(folder: Path, texts: Sequence[str]) -> None:
