@@ -10,7 +10,7 @@ from functools import cached_property
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\u20e3\ufeff]")
 _MASK = re.compile(r"<[A-Z][A-Z0-9_]{1,40}>")
 # Seven digits or more, with up to two separators between two of them. Possessive: no way back is kept.
-_NUMBER = re.compile(r"(?<![0-9])[0-9](?:[ .,/()+\-]{0,2}[0-9]){6,}+")
+_NUMBER = re.compile(r"(?<![0-9])[0-9](?:(?:[ .,/()+\-]{0,2}| / )[0-9]){6,}+")
 # Four digits or more with a little between them, and as much on both sides as any code of letters and digits needs.
 _CODE = re.compile(r"(?<![0-9])[0-9](?:[^0-9]{0,12}[0-9]){3,}+")
 _CODE_SIDES = 18

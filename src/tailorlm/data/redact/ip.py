@@ -11,9 +11,7 @@ from tailorlm.data.redact._view import View, any_word
 from tailorlm.data.redact.base import Span
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_FOUR = re.compile(
-    rf"(?<![0-9A-Za-z])(?<![0-9A-Za-z][.\-]){_OCTET}(?:\.{_OCTET}){{3}}(?![0-9A-Za-z])(?!\.[0-9])(?!-[0-9A-Za-z])"
-)
+_FOUR = re.compile(rf"(?<![0-9A-Za-z])(?<![0-9A-Za-z]\.){_OCTET}(?:\.{_OCTET}){{3}}(?![0-9A-Za-z])(?!\.[0-9])")
 # Numbers of programs ("Chrome/120.0.0.1") and paragraphs have four parts too.
 _VERSION = re.compile(
     r"(?:\bv|\bver|version|release|rev|build|firmware|driver|chapter|section|sec|clause|article|rule|item|table|figure|fig"

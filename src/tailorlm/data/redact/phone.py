@@ -27,7 +27,7 @@ _ASSIGNED = (
 )
 _CODES = frozenset(_ASSIGNED.split())
 # Seven to fifteen digits with at most two separators between two of them.
-_DIGITS = r"[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}(?![0-9])"
+_DIGITS = r"[0-9](?:(?:[ ().\-/]{0,2}| / )[0-9]){6,14}(?![0-9])"
 _WORLD = re.compile(rf"(?<![0-9A-Za-z_+])(?:\+ ?|00 ?(?=[1-9]))\(?{_DIGITS}")
 _AMERICAN = re.compile(
     r"(?<![0-9])(?:\+?1[ .\-]?)?(?:\((?P<a>[2-9][0-9]{2})\)[ .\-]?|(?P<b>[2-9][0-9]{2})(?P<by>[.\-]))"
@@ -40,8 +40,9 @@ _NATIONAL = re.compile(
     r"|0[1-9](?P<pair>[ .])[0-9]{2}(?:(?P=pair)[0-9]{2}){3})(?![0-9])"
 )
 _WORD = (
-    r"(?:tele)?phone|phones?|tel|telefono?|telefone|télé?phone|tél|call(?: me| us)?|mobile?|mobil|handy|cell(?:phone)?|whats ?app|sms|fax|tty|hotline|helpline|toll[ -]?free|"
-    r"rufnummer|durchwahl|móvil|celular|portable|cellulare|telefoon|тел|телефон|电话|手机|電話|전화|फ़ोन"
+    r"(?:tele)?phone|phones?|tel|telefono?|telefone|télé?phone|tél|call(?: me| us)?|mobile?|mobil|handy|cell(?:phone)?"
+    r"|whats ?app|sms|fax|tty|hotline|helpline|toll[ -]?free|rufnummer|durchwahl|móvil|celular|portable|cellulare|telefoon"
+    r"|тел|телефон|电话|手机|電話|전화|फ़ोन"
 )
 _CALLED = re.compile(
     rf"(?<![^\W_])(?:{_WORD})(?:[ -]?(?:number|num|no|nr|nummer|#)s?)?[^0-9A-Za-z\n+(]{{0,4}}"
@@ -148,7 +149,9 @@ def _is_of_america(number: str) -> bool:
 
 
 def _is_american(found: re.Match[str]) -> bool:
-    return found["c"][1:] != "11" and _may_be_called(found[0])
+    # No exchange is called N11, but free numbers (8xx) have no exchange.
+    area = found["a"] or found["b"]
+    return (found["c"][1:] != "11" or area[0] == "8") and _may_be_called(found[0])
 
 
 def _is_national(found: re.Match[str]) -> bool:

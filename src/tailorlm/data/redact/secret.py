@@ -31,9 +31,10 @@ _AUTHORIZATION = re.compile(
 # References to a secret, places for one, and examples.
 _NO_VALUE = re.compile(
     r"\$|%|\*{3}|x{4}|\.{3}|…|://|os\.|env|self\.|this\.|config|settings|example|your|placeholder|changeme|none|null|undefined|"
-    r"redacted|pass|pwd|secret|token|key|true|false|todo",
+    r"redacted|true|false|todo",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"[A-Za-z_]*(?:pass|pwd|secret|token|key)[A-Za-z_]*[0-9]?", re.IGNORECASE)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:[._][A-Za-z_]\w*)+")
 _METHODS = frozenset(("sha256", "sha512", "base64", "bcrypt", "argon2", "pbkdf2"))
 _CODE = re.compile(
@@ -77,13 +78,25 @@ class Secret:
 
 
 def _is_password(value: str) -> bool:
-    if len(value) < 6 or _NO_VALUE.search(value) or _DOTTED.fullmatch(value) or value.lower() in _METHODS:
+    if (
+        len(value) < 6
+        or _NO_VALUE.search(value)
+        or _DOTTED.fullmatch(value)
+        or _NAME.fullmatch(value)
+        or value.lower() in _METHODS
+    ):
         return False
     return any(c.isalpha() for c in value) and not value.replace("-", "").isalpha()
 
 
 def _is_key(value: str) -> bool:
-    if len(value) < 16 or _NO_VALUE.match(value) or "redacted" in value.lower() or _CODE.fullmatch(value):
+    if (
+        len(value) < 16
+        or _NO_VALUE.match(value)
+        or "redacted" in value.lower()
+        or _CODE.fullmatch(value)
+        or _NAME.fullmatch(value)
+    ):
         return False
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     return mixed and entropy(value) >= 3.0
