@@ -276,8 +276,7 @@ def made_rows(folder: Path, count: int) -> list[str]:
         sys.exit(f"there are no sentences under {folder}")
     texts = list(sentences)
     rnd.shuffle(texts)
-    texts = texts[: max(1, count * 6 // 10)]
-    originals = len(texts)
+    texts = texts[: (originals := max(1, min(len(texts), count * 6 // 10)))]
     while len(texts) < count:
         old = texts[rnd.randrange(originals)]
         texts.append(rnd.choice([old, old.upper(), *(edited(old, rnd) for _ in range(3))]))
@@ -378,9 +377,10 @@ def quality(labels: np.ndarray, truth: dict[int, list[int]]) -> dict[str, float]
 
 def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
     """The table: best of the rounds for time, and all rounds' spread beside it."""
-    print(
-        "\n| tool | wall s (all rounds) | processor s, best | µs a row | times datasketch | peak MB | bytes a row | recall | precision | clusters |"
+    heads = (
+        "tool|wall s, all rounds|processor s|µs a row|times datasketch|peak MB|bytes a row|recall|precision|rows left"
     )
+    print(f"\n| {heads.replace('|', ' | ')} |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     reference = min((one["cpu"] for one in found.get("datasketch", [])), default=float("nan"))
     for tool, rounds in found.items():

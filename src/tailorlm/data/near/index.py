@@ -36,7 +36,7 @@ class Near:
     """An index of texts in which duplicates are found: add texts, then ask for the clusters.
 
     threshold: the least Jaccard similarity of two near duplicates. shingle, unit: see `Shingles`; without a shingle size
-    it is chosen by the first 1,000 texts (see `shingle_for`). permutations: more of them find the same pairs with fewer
+    it is chosen by the first 1,000 texts (see `shingle_for`; 3 of words). permutations: more of them find the same pairs with fewer
     comparisons, and cost a byte each a text. recall: the least chance to find a pair that is just at the threshold
     (pairs above it are found more often; equal texts always). workers: threads; results do not depend on them.
 
