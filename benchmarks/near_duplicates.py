@@ -6,8 +6,7 @@ Rows are the sentences of the data folder `general_text`, shuffled; 60 in 100 as
 they were, in capitals, or with one to three small edits). All tools get the same shingles (3 characters of the folded
 text), the same bands and the same true check of their candidates; the peers get the texts folded beforehand, which is not
 counted. Every measurement is a process of its own, one thread unless its name says otherwise, in turns (A B A B).
-The peers are no dependencies: those that are not installed are left out (`pip install rensa datasketch datatrove
-tokenizers regex 'xxhash<4'`). Recall and precision are measured on sampled rows against all others by plain sets.
+Peers that are not installed are left out (`pip install rensa datasketch datatrove tokenizers regex 'xxhash<4'`). Recall and precision are measured on sampled rows against all others by plain sets.
 
     python benchmarks/near_duplicates.py --edits [--data ../shared/data]
 
@@ -370,9 +369,8 @@ def quality(labels: np.ndarray, truth: dict[int, list[int]]) -> dict[str, float]
     pairs = [labels[row] == labels[other] for row, others in truth.items() for other in others]
     sizes = dict(zip(*np.unique(labels, return_counts=True), strict=True))
     clustered = [bool(others) for row, others in truth.items() if sizes[labels[row]] > 1]
-    kept = len(sizes)
     recall, precision = (float(np.mean(found)) if found else float("nan") for found in (pairs, clustered))
-    return {"recall": recall, "precision": precision, "kept": kept}
+    return {"recall": recall, "precision": precision, "kept": len(sizes)}
 
 
 def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
