@@ -6,12 +6,12 @@ Rows are the sentences of the data folder `general_text`, shuffled; 60 in 100 as
 they were, in capitals, or with one to three small edits). All tools get the same shingles (3 characters of the folded
 text), the same bands and the same true check of their candidates; the peers get the texts folded beforehand, which is not
 counted. Every measurement is a process of its own, one thread unless its name says otherwise, in turns (A B A B).
-Peers that are not installed are left out (`pip install rensa datasketch datatrove tokenizers regex 'xxhash<4'`). Recall and precision are measured on sampled rows against all others by plain sets.
+Peers that are not installed are left out (`pip install rensa datasketch datatrove tokenizers regex 'xxhash<4'`).
+Recall and precision are measured on sampled rows against all others by plain sets.
 
     python benchmarks/near_duplicates.py --edits [--data ../shared/data]
 
-prints in place of that how often a short message with one small edit is still near itself, by shingle and threshold
-(every sixth test message of the data folder `banking77`).
+prints how often a short message (of the folder `banking77`) with one small edit is still near itself.
 """
 
 from __future__ import annotations
