@@ -24,7 +24,7 @@ def audit(
     one called 'train', else the largest, is what is learnt from). vectors: (n, d) of a sentence encoder, for a better
     search for wrong labels. settings: which checks, which limits. Rows without text or label are reported and then left
     out of what needs them. An empty list means that every check was silent, not that the rows are right.
-    Needs about twice the memory of the texts, and what `likely_errors` needs; nothing of the rows is kept afterwards.
+    Memory: what `likely_errors` needs, and counts of the words; nothing of the rows is kept afterwards.
     Raises UsageError for lists of different lengths and unknown checks.
 
     Choose it after cleaning and before splitting or training; again with `splits` once they are made. Copies across

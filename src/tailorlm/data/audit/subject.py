@@ -11,7 +11,6 @@ from tailorlm.core.config import Settings, setting
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.audit.crossfit import Floats
 from tailorlm.data.audit.vectors import TextVectors
-from tailorlm.data.audit.words import words
 
 
 class AuditSettings(Settings):
@@ -60,12 +59,6 @@ class Subject:
     def sizes(self) -> Counter[str]:
         """Rows by label, blank ones left out."""
         return Counter(label for label in self.labels or () if label.strip())
-
-    @cached_property
-    def words(self) -> list[list[str]]:
-        """The words of every text (see `words.words`). Memory: as much as the texts."""
-        shared: dict[str, str] = {}
-        return [[shared.setdefault(word, word) for word in words(text)] for text in self.texts]
 
     @cached_property
     def cheap(self) -> Floats | None:

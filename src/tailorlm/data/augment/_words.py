@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from tailorlm.data.audit.words import stands_alone
 
@@ -56,6 +57,15 @@ def letter_runs(text: str, least: int) -> list[tuple[int, int]]:
         if end - start >= least and not any(stands_alone(sign) for sign in text[start:end]):
             found.append((start, end))
     return found
+
+
+def replaced(text: str, changes: Iterable[tuple[int, int, str]]) -> str:
+    """`text` with each stretch (start, end) exchanged for another text; stretches do not overlap, in any order."""
+    pieces, at = [], 0
+    for start, end, new in sorted(changes):
+        pieces += [text[at:start], new]
+        at = end
+    return "".join([*pieces, text[at:]])
 
 
 def in_case_of(old: str, new: str) -> str:

@@ -12,7 +12,7 @@ from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.data.augment._draft import Draft, Pool
 
-_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])[\"'”’»)]*\s+|[。！？]+[」』”）]*\s*|\s*\n\s*")
+_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])[\"'”’»)]*\s+|[。！？]+[」』”）]*\s*|\n\s*")
 
 
 class Mix:

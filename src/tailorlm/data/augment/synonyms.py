@@ -13,7 +13,7 @@ from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError
 from tailorlm.data.augment._draft import Draft, Pool, edited
-from tailorlm.data.augment._words import in_case_of
+from tailorlm.data.augment._words import in_case_of, replaced
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LONGEST = 6
@@ -56,11 +56,11 @@ class Synonyms:
         if not found:
             return None
         wanted = max(1, round(self.settings.share * len(found)))
-        for k in sorted(random.choice(len(found), wanted, replace=False), reverse=True):
+        changes = []
+        for k in random.choice(len(found), wanted, replace=False):
             start, end, others = found[k]
-            new = others[random.integers(len(others))]
-            text = text[:start] + in_case_of(text[start:end], new) + text[end:]
-        return text
+            changes.append((start, end, in_case_of(text[start:end], others[random.integers(len(others))])))
+        return replaced(text, changes)
 
     def _places(self, text: str) -> list[tuple[int, int, tuple[str, ...]]]:
         spans = [match.span() for match in _WORD.finditer(text)]

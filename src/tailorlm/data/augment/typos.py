@@ -11,7 +11,7 @@ import numpy as np
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.data.augment._draft import Draft, Pool, edited
-from tailorlm.data.augment._words import in_case_of, letter_runs
+from tailorlm.data.augment._words import in_case_of, letter_runs, replaced
 
 _LAYOUTS = {
     "qwerty": ("qwertyuiop", "asdfghjkl", "zxcvbnm"),
@@ -51,11 +51,8 @@ class Typos:
         if not runs:
             return None
         wanted = max(1, round(self.settings.share * len(runs)))
-        chosen = sorted(random.choice(len(runs), wanted, replace=False), reverse=True)
-        for k in chosen:  # from the back, so that places in front stay
-            start, end = runs[k]
-            text = text[:start] + self._mistyped(text[start:end], random) + text[end:]
-        return text
+        chosen = [runs[k] for k in random.choice(len(runs), wanted, replace=False)]
+        return replaced(text, [(start, end, self._mistyped(text[start:end], random)) for start, end in chosen])
 
     def _mistyped(self, word: str, random: np.random.Generator) -> str:
         place = int(random.integers(1, len(word)))

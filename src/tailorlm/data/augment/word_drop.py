@@ -9,7 +9,7 @@ import numpy as np
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.data.augment._draft import Draft, Pool, edited
-from tailorlm.data.augment._words import protected, tokens
+from tailorlm.data.augment._words import protected, replaced, tokens
 
 
 class WordDrop:
@@ -43,12 +43,7 @@ class WordDrop:
         if wanted < 1:
             return None
         gone = {free[i] for i in random.choice(len(free), wanted, replace=False)}
-        for k in sorted(gone, reverse=True):
-            start, end = spans[k]
-            # The blank goes with the word: the one before it, or the one after the first.
-            if k:
-                start = spans[k - 1][1]
-            else:
-                end = spans[1][0]
-            text = text[:start] + text[end:]
-        return text
+        # The blank goes with the word: the one before it, or, at the start, the one after it.
+        first = min(set(range(len(spans))) - gone)
+        head = [(spans[0][0], spans[first][0], "")] if first else []
+        return replaced(text, head + [(spans[k - 1][1], spans[k][1], "") for k in gone if k > first])

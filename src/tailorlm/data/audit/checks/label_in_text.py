@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tailorlm.data.audit.finding import Finding, count, listed, share
 from tailorlm.data.audit.subject import Subject
-from tailorlm.data.audit.words import name_words
+from tailorlm.data.audit.words import name_words, words
 
 _OWN = 0.5
 _PURE = 0.9
@@ -65,7 +65,7 @@ def _counts(subject: Subject) -> tuple[Counter[str], Counter[str], dict[str, lis
     where: dict[str, list[int]] = {}
     labels = subject.labels or ()
     for i in subject.labelled:
-        inside = subject.words[i]
+        inside = words(subject.texts[i])
         starts = {word for word in inside if word in by_first}
         for name in {name for word in starts for name in by_first[word] if _stands(names[name], inside)}:
             if name == labels[i]:

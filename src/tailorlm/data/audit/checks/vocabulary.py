@@ -10,6 +10,7 @@ import numpy as np
 from tailorlm.data.audit.effect import rarefied
 from tailorlm.data.audit.finding import Finding, count, listed, share
 from tailorlm.data.audit.subject import Subject
+from tailorlm.data.audit.words import words
 
 _TIMES = 1.5
 _POINTS = 0.01
@@ -36,7 +37,7 @@ def _new_words(subject: Subject, train: str, name: str) -> Iterator[Finding]:
     learnt, asked = Counter[str](), Counter[str]()
     for counts, part in ((learnt, train), (asked, name)):
         for i in subject.parts[part]:
-            counts.update(set(subject.words[i]))
+            counts.update(set(words(subject.texts[i])))
     total = asked.total()
     if not total:
         return
@@ -71,7 +72,9 @@ def _by_chance(counts: list[int], learnt: int, asked: int) -> tuple[float, float
 
 
 def _few_words(subject: Subject) -> Iterator[Finding]:
-    counts = {name: Counter(w for i in rows for w in subject.words[i]) for name, rows in subject.by_label.items()}
+    counts = {
+        name: Counter(word for i in rows for word in words(subject.texts[i])) for name, rows in subject.by_label.items()
+    }
     rich = {
         name: rarefied(list(inside.values()), _DRAWS) for name, inside in counts.items() if inside.total() >= _DRAWS
     }
