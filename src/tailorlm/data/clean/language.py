@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ LETTERS = 24
 LIKELY = 0.8
 """Below this probability nothing is said."""
 _ENOUGH = 1000
+_CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ def identify(text: str, *, letters: int = LETTERS, likely: float = LIKELY) -> Gu
     languages nothing here is right.
     """
     start = text[:_ENOUGH]
-    count = sum(3 if sign > "\u2e80" else 1 for sign in start if sign.isalpha())
+    count = sum(map(str.isalpha, start)) + 2 * len(_CJK.findall(start))
     if count < letters:
         return None
     code, probability = _identifier().classify(start.encode("utf-8", "replace").decode("utf-8"))

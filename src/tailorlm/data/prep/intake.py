@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tailorlm.data.hub import read_hub
 from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.spool import Spool
 from tailorlm.data.prep.tables import unguarded
 from tailorlm.data.prep.wire import dumps
-from tailorlm.data.hub import read_hub
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.steps.base import Item
 from tailorlm.data.stream import RowStream, stream

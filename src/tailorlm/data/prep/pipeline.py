@@ -8,14 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from tailorlm.core.atomic import disk_errors, remove_folder
 from tailorlm.core.errors import CheckError
 from tailorlm.core.machine import cores
-from tailorlm.data.prep.census import Census
+from tailorlm.data.prep.census import LANGUAGES_OF, Census
 from tailorlm.data.prep.columns import fields_of
 from tailorlm.data.prep.intake import Intake, bad_lines, take_in
 from tailorlm.data.prep.keys import read_key
@@ -165,9 +165,8 @@ class _Job:
     def stage(self, records: list[StepRecord], made: list[Step], spool: Spool, *, first: bool) -> Spool:
         """One pass, and a second one before it where the first step must see all rows; the rows behind it."""
         started = time.monotonic()
-        plan = StagePlan(
-            self._plain, tuple((r.name, r.settings) for r in records), (), self._covers, count_before=first
-        )
+        named = tuple((r.name, r.settings) for r in records)
+        plan = StagePlan(self._plain, named, (), self._covers, count_before=first, every=_every(spool))
         step = made[0]
         name = ", ".join(record.name for record in records)
         if step.surveys:
@@ -181,7 +180,7 @@ class _Job:
             self._close(records, made, started)
             return after
         learned = [each.learned for each in made]
-        plan = StagePlan(plan.context, plan.steps, tuple(learned), self._covers, count_before=first)
+        plan = replace(plan, learned=tuple(learned))
         self._pool.begin(plan, alone=self._alone(spool))
         after = self._pass(records, spool, name)
         if made[-1].makes_rows:
@@ -191,7 +190,9 @@ class _Job:
 
     def give_out(self, spool: Spool, *, counted: bool) -> dict[str, Path]:
         """The rows as JSON Lines, one file a split, and their census."""
-        plan = StagePlan(self._plain, (), (), self._covers, count_before=not counted, count_after=True, emit=True)
+        plan = StagePlan(
+            self._plain, (), (), self._covers, not counted, count_after=True, emit=True, every=_every(spool)
+        )
         self._pool.begin(plan, alone=self._alone(spool))
         files: dict[str, Path] = {}
         opened: dict[str, IO[bytes]] = {}
@@ -260,3 +261,7 @@ class _Job:
     def _next_spool(self) -> Spool:
         self._passes += 1
         return Spool(self._folder / f"pass-{self._passes}")
+
+
+def _every(spool: Spool) -> int:
+    return max(1, len(spool) // LANGUAGES_OF)

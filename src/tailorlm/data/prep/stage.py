@@ -66,7 +66,8 @@ class StagePlan:
     """What a stage is, in JSON's own types, so that it can be sent.
 
     steps: (name, settings) each. learned: what each step's `learn` gave. covers: the settings of all steps of the whole
-    preparation that hide private values. count_before, count_after: take a census. emit: give out JSON Lines by split.
+    preparation that hide private values. count_before, count_after: take a census. emit: give out JSON Lines by split. every: which rows
+    a census asks for their language.
     """
 
     context: dict[str, Any] = field(repr=False)
@@ -76,6 +77,7 @@ class StagePlan:
     count_before: bool = False
     count_after: bool = False
     emit: bool = False
+    every: int = 1
 
     def dump(self) -> bytes:
         """As bytes of JSON."""
@@ -110,7 +112,7 @@ class Stage:
         outcome = Outcome()
         if self.plan.count_before:
             outcome.before = Census()
-            outcome.before.count(items, self.context.fields)
+            outcome.before.count(items, self.context.fields, self.plan.every)
         dropped: list[bytes] = []
         for step, (name, _) in zip(self.steps, self.plan.steps, strict=True):
             tally = Tally()
@@ -119,7 +121,7 @@ class Stage:
             outcome.tallies.append(tally)
         if self.plan.count_after:
             outcome.after = Census()
-            outcome.after.count(items, self.context.fields)
+            outcome.after.count(items, self.context.fields, self.plan.every)
         outcome.dropped = b"".join(dropped)
         if self.plan.emit:
             outcome.by_split = emit(items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tailorlm.data.rows import WrittenFloat
@@ -14,7 +14,7 @@ def dumps(value: Any, *, ascii_only: bool = True) -> str:
     """JSON on one line, numbers as they were written (`1e5` stays `1e5`)."""
     if _has_written(value):
         return _written(value, ascii_only)
-    return json.dumps(value, ensure_ascii=ascii_only)
+    return (_ASCII if ascii_only else _UNICODE)(value)
 
 
 def loads(text: str | bytes) -> Any:
@@ -55,19 +55,20 @@ def _int(text: str) -> int | float:
     return WrittenFloat(text) if text == "-0" else int(text)
 
 
+_ASCII, _UNICODE = json.JSONEncoder().encode, json.JSONEncoder(ensure_ascii=False).encode
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int)
 
 
 def _has_written(value: Any) -> bool:
-    if type(value) is str:
+    kind = type(value)
+    if kind in _PLAIN:
         return False
-    if type(value) is WrittenFloat:
-        return True
-    if isinstance(value, dict):
-        return any(_has_written(item) for item in value.values() if type(item) is not str)
-    if isinstance(value, Sequence):
-        return any(_has_written(item) for item in value if type(item) is not str)
-    return False
+    if kind is dict:
+        value = value.values()
+    elif kind is not list:
+        return kind is WrittenFloat
+    return any(type(item) not in _PLAIN and _has_written(item) for item in value)
 
 
 def _written(value: Any, ascii_only: bool) -> str:

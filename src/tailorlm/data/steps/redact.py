@@ -13,6 +13,7 @@ from tailorlm.data.redact import KINDS, NamesByModel, Phone, Redactor, find, kin
 from tailorlm.data.steps.base import Context, Dropped, Item, Step, Tally
 
 _AROUND = 60
+_SHORT, _REMEMBERED = 40, 10_000
 
 
 class Redact(Step):
@@ -47,6 +48,7 @@ class Redact(Step):
     def __init__(self, settings: Settings, context: Context):
         super().__init__(settings, context)
         self._redactor: Redactor | None = None
+        self._innocent: set[str] = set()
 
     def check(self) -> None:
         """Kinds must exist, extras must be installed."""
@@ -57,7 +59,7 @@ class Redact(Step):
         counts: Counter[str] = Counter()
 
         def edit(text: str) -> str:
-            new, found = self._made().apply(text)
+            new, found = self._applied(text)
             if found:
                 counts.update(found)
             return new
@@ -83,6 +85,15 @@ class Redact(Step):
     def facts(self) -> dict[str, Any]:
         """The kinds that were looked for."""
         return {"kinds": len(self._made().kinds)}
+
+    def _applied(self, text: str) -> tuple[str, Counter[str]]:
+        """Labels and other short values come again and again: those in which nothing was found are remembered."""
+        if text in self._innocent:
+            return text, Counter()
+        new, found = self._made().apply(text)
+        if not found and len(text) <= _SHORT and len(self._innocent) < _REMEMBERED:
+            self._innocent.add(text)
+        return new, found
 
     def _made(self) -> Redactor:
         if self._redactor is None:
