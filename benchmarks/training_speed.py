@@ -86,8 +86,9 @@ def measure(name: str, rows: int) -> dict[str, float]:
 
 def documents(rows: int) -> tuple[list[str], list[int]]:
     """Pieces of Python's documentation with lengths as texts have them, and a label each."""
-    import numpy as np
     from pydoc_data.topics import topics
+
+    import numpy as np
 
     random = np.random.default_rng(0)
     words = " ".join(topics[name] for name in sorted(topics)).split()
