@@ -83,7 +83,7 @@ def _advice(weak: bool) -> str:
     if weak:
         return (
             "Most of these rows are probably hard, not wrong, and their number means little. Read the first fifty from "
-            "the top; the vectors of a sentence encoder give a better list."
+            "the top; the vectors of a sentence encoder may give a better list."
         )
     return (
         "Read from the top and mend until you find nothing wrong for a while; real mistakes are harder to find than "
