@@ -296,3 +296,11 @@ def test_a_dry_run_leaves_nothing(tmp_path):
     assert said["read"]["rows"] == 20
     assert said["steps"][0]["examples"]["mojibake"][0][1:3] == ["cafÃ© au lait", "café au lait"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_rows_of_several_labels_count_for_each(tmp_path):
+    found = [{"text": sentence(random.Random(i)), "labels": ["a", "b"] if i % 2 else ["b"]} for i in range(60)]
+    manifest = prepare(settings(rows=put(tmp_path, "a.jsonl", found), steps=["repair", "audit"]), tmp_path / "o")
+    assert manifest["shape"] == "many_labels"
+    assert manifest["after"]["by_split"] == {"": {"b": 60, "a": 30}}
+    assert manifest["after"]["split_rows"] == {"": 60}

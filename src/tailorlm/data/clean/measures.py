@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()\-’‘“”–—、。，！？「」…%&/]")
 _WORDS = re.compile(r"\w+")
 _PLACEHOLDER = re.compile(
-    r"\{\{\s*[\w.]+\s*\}\}|<<\s*\w+\s*>>|%\(\w+\)s|\$\{\w+\}|\[(?:insert|your|todo|tbd|name|company)\b[^\]]{0,60}\]|"
+    r"\{\{\s*[\w.]+\s*\}\}|<<\s*\w+\s*>>|%\(\w+\)s|\$\{\w+\}|\[(?:insert|your|todo|tbd)\b[^\]]{0,60}\]|"
     r"\blorem ipsum\b|#(?:REF|NAME|VALUE|N/A|DIV/0)!?|\bundefined undefined\b",
     re.I,
 )

@@ -23,7 +23,8 @@ class Census:
     """Rows, lengths, labels, splits, languages. Memory is bounded: lengths fall into bins, labels have a limit.
 
     lengths: bin -> rows; bin b holds lengths from 2 ** (b / 8) on. languages: of an even
-    sample of some 4,000 rows, '' where nothing is said. by_split: split -> label -> rows.
+    sample of some 4,000 rows, '' where nothing is said. by_split: split -> label -> rows (a row with several labels
+    counts for each). split_rows: split -> rows.
     """
 
     rows: int = 0
@@ -31,6 +32,7 @@ class Census:
     lengths: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     by_split: dict[str, Counter[str]] = field(default_factory=dict)
+    split_rows: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
     made: int = 0
@@ -43,8 +45,9 @@ class Census:
             self.characters += len(text)
             self.lengths[str(int(_BINS * math.log2(len(text))) if text else -1)] += 1
             labels = self.by_split.setdefault(item.split, Counter())
-            label = fields.label_of(item.values)
-            labels["" if label is None else label if label in labels or len(labels) < MOST_LABELS else "(others)"] += 1
+            for label in fields.labels_of(item.values) or [""]:
+                labels[label if label in labels or len(labels) < MOST_LABELS else "(others)"] += 1
+            self.split_rows[item.split] += 1
             self.sources[item.source if item.source in self.sources or len(self.sources) < 1000 else "(others)"] += 1
             self.columns.update(item.values.keys())
             self.made += bool(item.made)
@@ -60,6 +63,7 @@ class Census:
         for mine, theirs in ((self.lengths, other.lengths), (self.languages, other.languages)):
             mine.update(theirs)
         self.columns.update(other.columns)
+        self.split_rows.update(other.split_rows)
         for name, count in other.sources.items():
             self.sources[name if name in self.sources or len(self.sources) < 1000 else "(others)"] += count
         for split, labels in other.by_split.items():
@@ -74,7 +78,7 @@ class Census:
     def splits(self) -> dict[str, int]:
         """Rows by split, in the order train, validation, test."""
         order = {"": 0, "train": 1, "validation": 2, "test": 3}
-        return {name: self.by_split[name].total() for name in sorted(self.by_split, key=lambda s: order.get(s, 9))}
+        return {name: self.split_rows[name] for name in sorted(self.split_rows, key=lambda s: order.get(s, 9))}
 
     def length_at(self, share: float) -> float:
         """The length below which this share of the rows lies, in characters, as exact as the bins."""
@@ -94,6 +98,7 @@ class Census:
             "lengths": dict(self.lengths),
             "languages": dict(self.languages),
             "by_split": {split: dict(labels) for split, labels in self.by_split.items()},
+            "split_rows": dict(self.split_rows),
             "sources": dict(self.sources),
             "columns": dict(self.columns),
         }
@@ -101,6 +106,6 @@ class Census:
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Census:
         """The census that `plain` wrote."""
-        counters = {name: Counter(plain[name]) for name in ("lengths", "languages", "sources", "columns")}
+        counters = {name: Counter(plain[name]) for name in ("lengths", "languages", "split_rows", "sources", "columns")}
         by_split = {split: Counter(labels) for split, labels in plain["by_split"].items()}
         return cls(plain["rows"], plain["characters"], by_split=by_split, made=plain["made"], **counters)

@@ -143,7 +143,10 @@ def covered(value: Any, cover: Callable[[str], str]) -> Any:
 def _counts(prepared: Prepared, *, before: bool) -> dict[str, Any]:
     census = prepared.before if before else prepared.after
     plain = covered(census.plain(), prepared.cover)
-    return {name: plain[name] for name in ("rows", "characters", "made", "by_split", "languages", "lengths", "columns")}
+    return {
+        name: plain[name]
+        for name in ("rows", "characters", "made", "split_rows", "by_split", "languages", "lengths", "columns")
+    }
 
 
 def dry_run(

@@ -17,7 +17,8 @@ class Audit(Step):
     """Looks for contradictions, likely label errors, leaking words, empty classes and differences between splits.
 
     Changes nothing: findings stand in the manifest and in the audit, each with the rows to look at. Above `most_rows` an
-    even sample of the rows is looked at, and said so. Memory: about twice the texts that are looked at.
+    even sample of the rows is looked at, and said so. Of rows with several labels each, the checks of labels are left out.
+    Memory: about twice the texts that are looked at.
     Choose it last, when splits are made. Instead of it: `deduplicate` for copies.
     """
 
@@ -54,7 +55,10 @@ class Audit(Step):
         own = self.settings
         settings = AuditSettings(checks=own.checks, silent=own.silent, few_rows=own.few_rows, seed=self.context.seed)
         found = audit(
-            texts, labels if any(labels) else None, splits if len(set(splits)) > 1 else None, settings=settings
+            texts,
+            labels if any(labels) and fields.shape != "many_labels" else None,
+            splits if len(set(splits)) > 1 else None,
+            settings=settings,
         )
         return {
             "looked_at": len(texts),

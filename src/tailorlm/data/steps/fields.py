@@ -68,6 +68,14 @@ class Fields:
         except TailorError:
             return None
 
+    def labels_of(self, values: Mapping[str, Any]) -> list[str]:
+        """Each label by itself, for counting; one at most but for rows with several."""
+        value = values.get(self.label) if self.label is not None else None
+        if isinstance(value, list):
+            return [as_text(item) for item in value if isinstance(item, str | int | float)]
+        label = self.label_of(values)
+        return [] if label is None else [label]
+
     def change(self, values: dict[str, Any], edit: Edit) -> dict[str, Any]:
         """`values` with every text edited, and spans and answers carried along; the very same object if nothing changed.
 

@@ -79,7 +79,7 @@ def _figures(manifest: dict[str, Any]) -> list[dict[str, str]]:
     written, read = manifest["written"], manifest["read"]
     changed = sum(step["rows_changed"] for step in manifest["steps"] if step["step"] == "repair")
     redacted = sum(step["rows_changed"] for step in manifest["steps"] if step["step"] == "redact")
-    splits = {s: sum(labels.values()) for s, labels in manifest["after"]["by_split"].items() if s}
+    splits = manifest["after"]["split_rows"]
     sides = " · ".join(f"{splits[s]:,} {s}" for s in SPLITS if s in splits)
     figures = [
         {
