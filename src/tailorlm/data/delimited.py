@@ -6,7 +6,7 @@ began, and forgets the line ends. A test holds this parser against it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tailorlm.core.atomic import readable_size
@@ -49,19 +49,38 @@ def read_delimited(source: Source, own: str, *, may_be_plain: bool = False) -> I
         source.notes.append(f"{source.name}: quotes are plain characters")
     records = _records(source.lines(), delimiter, source.name, plain=plain)
     columns: list[str] | None = None
+    guarded: list[bool] = []
     for record in records:
         if len(record.fields) == 1 and not record.raw.strip(" \r\n") and (columns is None or len(columns) > 1):
             continue  # a line of blanks only; with a single column it would be a value
         if columns is None:
-            columns = _header(source.name, record)
+            columns, guarded = _unguarded_names(source, _header(source.name, record))
             continue
         fault = record.fault or _count_fault(record, columns, delimiter)
         if fault:
             yield BadRow(source.name, record.line, fault, record.raw.rstrip("\r\n"))
         else:
-            yield row_of(columns, record.fields, source.name, record.line)
+            fields = _unguarded(record.fields, guarded) if any(guarded) else record.fields
+            yield row_of(columns, fields, source.name, record.line)
     if columns is None:
         raise TailorError(f"{source.name} holds blank lines only", allowed="a header and rows below it")
+
+
+def _unguarded_names(source: Source, columns: list[str]) -> tuple[list[str], list[bool]]:
+    """Names without the apostrophe by which `tailor prep` marks columns guarded against spreadsheets, and which had it."""
+    names = [name.removeprefix("'") for name in columns]
+    guarded = [name != full for name, full in zip(names, columns, strict=True)]
+    if not any(guarded) or len(set(names)) < len(names) or not all(names):
+        return columns, [False] * len(columns)
+    marked = ", ".join(name for name, guard in zip(names, guarded, strict=True) if guard)
+    source.notes.append(
+        f"{source.name}: an apostrophe against spreadsheets was taken off the column {marked} and its values"
+    )
+    return names, guarded
+
+
+def _unguarded(fields: Sequence[str], guarded: Sequence[bool]) -> list[str]:
+    return [f.removeprefix("'") if guard else f for f, guard in zip(fields, guarded, strict=True)]
 
 
 def named_delimiter(given: str) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 from tailorlm.data.hub import read_hub
 from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.spool import Spool
-from tailorlm.data.prep.tables import unguarded
 from tailorlm.data.prep.wire import dumps
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.steps.base import Item
@@ -68,8 +67,6 @@ def _items(rows: Iterable[Row], split: str, intake: Intake, digest: Any, limit: 
         if number == limit:
             intake.notes.append(f"only the first {limit:,} rows were looked at")
             return
-        if any(name.startswith("'") for name in row.values):
-            row = Row(unguarded(row.values), row.source, row.line)
         if split in ("", "train") and number % intake.every == 0:
             _sample(intake, row)
         intake.columns.update(dict.fromkeys(row.values))

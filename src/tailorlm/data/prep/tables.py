@@ -22,7 +22,7 @@ def write_csv(rows: Path, target: Path, columns: list[str]) -> None:
     """Rows (JSON Lines) as CSV that a spreadsheet shows and does not run, and that reads back to the same values.
 
     In a column where a value begins with `=`, `+`, `-`, `@`, a tab, a carriage return or an apostrophe, such values get
-    an apostrophe in front, and so does the column's name: by that the readers of tailorlm know that one is to be taken
+    an apostrophe in front, and so does the column's name: by that `data/delimited.py` knows that one is to be taken
     off. Other columns stay as they are. Numbers and truth values are written as text, a missing value as an empty field.
     Raises UsageError for lists and objects, which CSV has no place for.
     """
@@ -38,18 +38,6 @@ def _line(fields: Iterable[str]) -> str:
     """One record as RFC 4180 has it; a record of one empty field is quoted, or it would be a blank line."""
     quoted = [f'"{field.replace(_QUOTE, 2 * _QUOTE)}"' if _SPECIAL.search(field) else field for field in fields]
     return (",".join(quoted) or '""') + "\n"
-
-
-def unguarded(values: dict[str, Any]) -> dict[str, Any]:
-    """A row of a CSV as `write_csv` was given it: columns named with an apostrophe lose it, and their values one each."""
-    if not any(name.startswith("'") for name in values):
-        return values
-    return {
-        name[1:] if name.startswith("'") else name: (
-            value[1:] if name.startswith("'") and isinstance(value, str) and value.startswith("'") else value
-        )
-        for name, value in values.items()
-    }
 
 
 def write_parquet(rows: Path, target: Path, columns: list[str]) -> None:
