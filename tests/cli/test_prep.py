@@ -5,7 +5,9 @@ import random
 
 import pytest
 
-WORDS = [f"{a}{b}" for a in ("sol", "ter", "mar", "lun", "vi", "ra") for b in ("a", "on", "ix", "um", "eta", "ova", "ine")]
+WORDS = [
+    f"{a}{b}" for a in ("sol", "ter", "mar", "lun", "vi", "ra") for b in ("a", "on", "ix", "um", "eta", "ova", "ine")
+]
 
 
 @pytest.fixture
@@ -47,7 +49,9 @@ def test_json_is_the_manifest(tailor, source):
 
 def test_a_later_delivery_is_treated_alike(tailor, source, put):
     assert tailor("prep", source, "--out", "o", "--steps", "repair,filter", "--set", "filter.min_words=9").code == 0
-    later = put("later.csv", [("only three words", "label 0"), ("one two three four five six seven eight nine", "label 1")])
+    later = put(
+        "later.csv", [("only three words", "label 0"), ("one two three four five six seven eight nine", "label 1")]
+    )
     said = tailor("prep", later, "--like", "o", "--out", "p", "--json")
     assert json.loads(said.out)["steps"][1]["dropped"] == {"too few words": 1}
 

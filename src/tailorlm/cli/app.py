@@ -14,7 +14,10 @@ EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 # Verb to the function that does it and its line in the help. Only the verb that was typed is imported.
 VERBS = {
-    "prep": ("tailorlm.cli.prep:prep", "Prepare rows: repair, filter, deduplicate, redact, split, audit; every change kept."),
+    "prep": (
+        "tailorlm.cli.prep:prep",
+        "Prepare rows: repair, filter, deduplicate, redact, split, audit; every change kept.",
+    ),
     "compare": ("tailorlm.cli.compare:compare", "Compare ways of adapting a model on your rows: the main job."),
     "fit": ("tailorlm.cli.fit:fit", "Fit one method or recipe and keep the adaptation."),
     "predict": ("tailorlm.cli.predict:predict", "Predict rows with an adaptation."),
