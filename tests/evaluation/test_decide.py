@@ -78,14 +78,17 @@ def test_answering_many_rows_counts(judged: Callable[..., Comparison]) -> None:
     assert recommend(comparison, costs, volume=0).name == "prompt"
 
 
-def test_equal_seconds_are_broken_by_bytes_then_by_name(judged: Callable[..., Comparison]) -> None:
+def test_equal_seconds_are_broken_by_bytes_then_by_score(judged: Callable[..., Comparison]) -> None:
     comparison = judged(full=868, lora=861)
     found = recommend(comparison, {"full": cost(100, stored=90_000_000), "lora": cost(105, stored=1_200_000)})
     assert found.name == "lora"
     assert found.reason.endswith("takes as long but stores 1.2 MB instead of 90.0 MB.")
-    same = recommend(judged(zebra=868, ant=861), {"zebra": cost(), "ant": cost()})
-    assert same.name == "ant"
-    assert same.reason.endswith("and costs as little (20 s to fit and to answer 10,000 rows).")
+    same = recommend(judged(zebra=868, ant=861), {"zebra": cost(stored=40_196), "ant": cost(stored=40_178)})
+    assert same.name == "zebra", "eighteen bytes decide nothing"
+    assert "no dearer than the one other way" in same.reason
+    third = recommend(judged(b=868, z=861, a=855), {"a": cost(100), "z": cost(110), "b": cost(121)})
+    assert third.name == "z", "the better score of two that cost as little"
+    assert third.reason.endswith("and costs as little (120 s to fit and to answer 10,000 rows).")
     far = recommend(comparison, {"full": cost(100, stored=90_000_000), "lora": cost(130, stored=1_200_000)})
     assert far.name == "full"
 

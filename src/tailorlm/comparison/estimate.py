@@ -62,7 +62,8 @@ def _rows(recipe: Recipe, fold: Fold, test: Labelled, settings: CompareSettings,
 def _dearness(stage: Stage, layers: int) -> float:
     """What training on a row costs, in forward passes."""
     if stage.weights.name == "top_layers":
-        return FULL * min(1.0, float(stage.weights.settings.layers) / layers)  # the blocks below run once, not every pass
+        # The blocks below run once, not every pass.
+        return FULL * min(1.0, float(stage.weights.settings.layers) / layers)
     return FULL if stage.weights.name == "full" else FROZEN
 
 

@@ -10,7 +10,7 @@ from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.evaluation.statistics import Comparison
 
 _SAME_COST = 1.10
-"""Seconds within a tenth are the same cost: timings of the same work differ as much from run to run."""
+"""Seconds within a tenth are the same cost: timings of the same work differ as much from run to run. So are bytes."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Recommendation:
 def recommend(comparison: Comparison, cost: Mapping[str, Cost], *, volume: int = 10_000) -> Recommendation:
     """The cheapest way among the best and those that cannot be told apart from it.
 
-    Cheapest: fewest seconds to fit and answer `volume` rows; ways within a tenth of the fewest count as equally cheap,
-    and of those the one with the fewest stored bytes is taken, then the first by name. Memory does not count: a way
-    that ran fits the machine. Errors: a TailorError when a candidate has no cost, a UsageError for a negative volume.
+    Cheapest: fewest seconds to fit and answer `volume` rows; ways within a tenth of the fewest count as equally cheap.
+    Of those the fewest stored bytes decide, again within a tenth, and where that is equal too the better score. Memory does
+    not count: a way that ran fits the machine. Errors: a TailorError when a candidate has no cost, a UsageError for a negative volume.
     Instead: take `comparison.best` when a point of score is worth any cost; more test rows tell more ways apart.
     """
     if volume < 0:
@@ -65,7 +65,9 @@ def recommend(comparison: Comparison, cost: Mapping[str, Cost], *, volume: int =
     seconds = {name: cost[name].seconds(volume) for name in candidates}
     fewest = min(seconds.values())
     cheap = [name for name in candidates if seconds[name] <= fewest * _SAME_COST]
-    chosen = min(cheap, key=lambda name: (cost[name].stored_bytes, name))
+    least = min(cost[name].stored_bytes for name in cheap)
+    # `candidates`, and so `cheap`, stand in the order of their scores, best first.
+    chosen = next(name for name in cheap if cost[name].stored_bytes <= least * _SAME_COST)
     return Recommendation(chosen, _reason(comparison, cost, chosen, volume))
 
 
