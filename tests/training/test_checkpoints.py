@@ -344,3 +344,26 @@ def test_nothing_private_is_in_a_checkpoint(tmp_path: Path) -> None:
     assert set(state) == {"format", "step", "identity", "state"}
     assert "r13" not in json.dumps(state)
     assert np.isfinite(state["state"]["seconds"])
+
+
+@pytest.mark.parametrize("turned", [RuntimeError, None], ids=["another-error", "swallowed"])
+def test_a_signal_that_a_library_turns_into_something_else_still_stops_it(
+    turned: type[Exception] | None, tmp_path: Path
+) -> None:
+    class Turns(Toy):
+        def scores(self, index: Any) -> torch.Tensor:
+            if len(self.asked) == 7:
+                try:
+                    signal.raise_signal(signal.SIGINT)
+                except KeyboardInterrupt:
+                    if turned is not None:
+                        raise turned("an error of its own") from None
+            return super().scores(index)
+
+    kept = Checkpoints(tmp_path / "c")
+    with pytest.raises(KeyboardInterrupt):
+        train(job(Turns()), checkpoints=kept)
+    toy = Toy()
+    trained = train(job(toy), checkpoints=kept)
+    assert trained.resumed == (7 if turned else 8)
+    assert facts(toy, trained) == whole("plain", False)

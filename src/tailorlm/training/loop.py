@@ -46,15 +46,19 @@ def train(
     run = _Run(job, listen)
     before = checksums(run.parameters, run.parameters)
     if checkpoints is not None:
-        run.go_on(checkpoints.newest(job.identity()))
+        run.go_on(checkpoints.newest(run.identity))
+    signals = Signals()
     try:
-        with fastest_exact(run.device), Signals() as signals:
+        with fastest_exact(run.device), signals:
             run.passes(validate, checkpoints, signals)
-    except KeyboardInterrupt:
+    except BaseException as fault:
+        # Libraries may turn what a signal raised inside them into an error of their own.
+        if not (signals.arrived or isinstance(fault, KeyboardInterrupt)):
+            raise
         if checkpoints is not None:
             checkpoints.save(run.border)
             listen({"event": "interrupted", "step": run.border.step, "kept": str(checkpoints.folder)})
-        raise
+        raise KeyboardInterrupt from fault
     return run.finish(validate is not None, before)
 
 
@@ -64,6 +68,7 @@ class _Run:
     def __init__(self, job: Job, listen: Listener):
         self.job, self.listen = job, listen
         torch.manual_seed(job.seed)
+        self.identity = job.identity()
         self.parameters = dict(job.lesson.module.named_parameters())
         self.learning = {name: self.parameters[name] for name in job.trainable}
         self.optimiser = job.settings.optimiser.make().make(_groups(job, self.learning))
@@ -87,6 +92,7 @@ class _Run:
             module.train()
             while self.place < len(steps):
                 self._step(steps[self.place], signals)
+                signals.check()
                 if checkpoints is not None and checkpoints.due:
                     checkpoints.save(self.border)
             module.eval()
@@ -232,7 +238,7 @@ class _Run:
         tensors["losses"] = torch.tensor(result.losses, dtype=torch.float64)
         tensors["row_sums"], tensors["row_seen"] = torch.from_numpy(self.watch.sums), torch.from_numpy(self.watch.seen)
         kept, numbers = _optimiser_state(self.optimiser)
-        return Snapshot(self.done, self.job.identity(), state | {"optimiser": numbers}, tensors | kept)
+        return Snapshot(self.done, self.identity, state | {"optimiser": numbers}, tensors | kept)
 
     def go_on(self, snapshot: Snapshot | None) -> None:
         if snapshot is None:

@@ -16,14 +16,20 @@ INTERRUPTED = 130
 class Signals:
     """While this block runs, SIGINT and SIGTERM raise KeyboardInterrupt, but not within `held()`: there they wait for its end.
 
-    A second signal while one waits leaves the process at once. Outside the main thread nothing is touched, since Python delivers
-    signals to the main thread alone.
+    `arrived` says that one came, also where a library turned the exception into its own. A second signal while one waits leaves
+    the process at once. Outside the main thread nothing is touched, since Python delivers signals to the main thread alone.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._holding = False
         self._waiting = False
+        self.arrived = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt when a signal has come that nobody passed on."""
+        if self.arrived:
+            raise KeyboardInterrupt
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -49,6 +55,7 @@ class Signals:
             raise KeyboardInterrupt
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
+        self.arrived = True
         if not self._holding:
             raise KeyboardInterrupt
         if self._waiting:
