@@ -103,7 +103,7 @@ class _Fitting:
         self.trained: list[Trained] = []
         self.trainable = 0
         self.frozen = True  # whether the body still is the base's own
-        self.trunk: Trunk | None = None  # its lowest blocks, while a stage learns above them
+        self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Pooled vectors: shared ones while the body is the base's own, fresh ones after it learnt."""
@@ -133,7 +133,7 @@ class _Fitting:
         validate = self.score if self.validation is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
         part.release()
-        self.trunk = None
+        self.held = None
         self.model.requires_grad_(False)
         return part
 
@@ -142,11 +142,14 @@ class _Fitting:
         body_learns = any(not name.startswith("head.") for name in names)
         if self.frozen and not body_learns:
             return VectorSource(self.model, self.vectors(self.rows.texts))
-        self.trunk = frozen_trunk(self.model, names) if self.frozen else None
+        trunk = frozen_trunk(self.model, names) if self.frozen else None
         self.frozen = False
-        if self.trunk is None:
+        if trunk is None:
             return TokenSource(self.model, self.rows.texts)
-        return self._from_trunk(self.trunk, self.rows.texts)
+        source = self._from_trunk(trunk, self.rows.texts)
+        # Once for all passes, and behind the train rows: states differ in the last bit with the texts of a batch.
+        self.held = self._from_trunk(trunk, self.validation.texts) if self.validation is not None else None
+        return source
 
     def _from_trunk(self, trunk: Trunk, texts: Sequence[str]) -> TrunkSource:
         self.embeddings.states(trunk, texts)  # all at once: sorted by length, and counted before the first step
@@ -176,8 +179,8 @@ class _Fitting:
                     .cpu()
                     .numpy()
                 )
-        elif self.trunk is not None:
-            scores = self._from_trunk(self.trunk, self.validation.texts).all_scores()
+        elif self.held is not None:
+            scores = self.held.all_scores()
         else:
             scores = label_scores(self.model, self.validation.texts)
         codes = self.validation.codes

@@ -57,7 +57,7 @@ def train(
             raise
         if checkpoints is not None:
             checkpoints.save(run.border)
-            listen({"event": "interrupted", "step": run.border.step, "kept": str(checkpoints.folder)})
+            listen({"event": "interrupted", "step": run.done, "kept": str(checkpoints.folder)})
         raise KeyboardInterrupt from fault
     return run.finish(validate is not None, before)
 

@@ -23,11 +23,10 @@ class Signals:
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._holding = False
-        self._waiting = False
         self.arrived = False
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt when a signal has come that nobody passed on."""
+        """Raise KeyboardInterrupt when a signal has come: one that was held back, or that a library kept to itself."""
         if self.arrived:
             raise KeyboardInterrupt
 
@@ -50,14 +49,11 @@ class Signals:
             yield
         finally:
             self._holding = False
-        if self._waiting:
-            self._waiting = False
-            raise KeyboardInterrupt
+        self.check()
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        self.arrived = True
+        second, self.arrived = self.arrived, True
         if not self._holding:
             raise KeyboardInterrupt
-        if self._waiting:
+        if second:
             os._exit(INTERRUPTED)
-        self._waiting = True
