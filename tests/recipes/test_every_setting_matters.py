@@ -16,6 +16,7 @@ from tailorlm.objectives import objectives
 from tailorlm.recipes.fit import Fitted, fit
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
+from tailorlm.training import processes
 from tailorlm.training.optimisers import optimisers
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource
@@ -82,6 +83,12 @@ def parts_of_a_step(recipe: Recipe) -> Any:
     return calls
 
 
+def how_processes_share(recipe: Recipe) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "join", lambda: (0, 2))
+        return type(processes.group_for(recipe.stages[0].train.sharding)).__name__
+
+
 def prepared(recipe: Recipe) -> Any:
     values = [
         {"text": "a b", "label": "x", "other": "c d", "second": "y", "no": "7"},
@@ -126,6 +133,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("train", "stop_after"): (1, steps),
     ("train", "rows_per_step"): (4, steps),
     ("train", "micro_tokens"): (16, parts_of_a_step),
+    ("train", "sharding"): ("shards", how_processes_share),
     ("train", "schedule"): ("constant", scores),
     ("train", "warmup"): (0.5, scores),
     ("train", "weight_decay"): (5.0, scores),
@@ -169,7 +177,7 @@ def all_keys() -> set[tuple[str, str]]:
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) == 58
+    assert len(TABLE) == 59
 
 
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:

@@ -41,6 +41,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes() -> tuple[int, int]:
+    """Which of how many processes this is, as `torchrun` and `accelerate launch` tell: (0, 1) for one alone."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
 def processor() -> str:
     """The processor's name."""
     try:

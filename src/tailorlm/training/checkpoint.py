@@ -23,7 +23,7 @@ from torch import Tensor
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 
-FORMAT, KEPT = 1, 2
+FORMAT, KEPT = 2, 2
 PREFIX = "step-"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,9 @@ def preflight(job: Job) -> Event:
     }
 
 
-def checksums(parameters: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, int]:
+def checksums(parameters: Mapping[str, Tensor]) -> dict[str, int]:
     """A number for each tensor that changes when any bit of it does (but for chances of one in 2^32)."""
-    return {name: _checksum(parameters[name].detach()) for name in names}
+    return {name: _checksum(tensor.detach()) for name, tensor in parameters.items()}
 
 
 def _checksum(tensor: Tensor) -> int:
@@ -56,7 +56,7 @@ def postflight(module: nn.Module, trainable: Sequence[str], before: Mapping[str,
     weights part. A declared tensor that never moved is told, since a rate too small for its numbers is the user's to choose.
     """
     parameters = dict(module.named_parameters())
-    after = checksums(parameters, parameters)
+    after = checksums(parameters)
     learning = set(trainable)
     changed = sorted(name for name in before if name not in learning and after.get(name) != before[name])
     if changed:

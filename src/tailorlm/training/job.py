@@ -15,6 +15,8 @@ from tailorlm.training.settings import TrainSettings
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
+# Settings that say where and how a run is computed, not what: one may go on with others.
+PLACE = {"sharding"}
 
 
 class Order(Protocol):
@@ -112,4 +114,4 @@ class Job:
             "seed": self.seed,
             "parameters that learn": sorted(self.trainable),
             "rate factors": dict(sorted(self.rates.items())),
-        } | {f"train.{name}": value for name, value in self.settings.model_dump(mode="json").items()}
+        } | {f"train.{name}": v for name, v in self.settings.model_dump(mode="json").items() if name not in PLACE}

@@ -8,21 +8,22 @@ At the border of any two steps the run can be stopped and gone on with, to the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tailorlm.core.errors import TailorError
 from tailorlm.training.arithmetic import fastest_exact
 from tailorlm.training.average import Average
 from tailorlm.training.checkpoint import Checkpoints, Snapshot, random_states, restore_random
 from tailorlm.training.checks import checksums, postflight, preflight
+from tailorlm.training.groups import optimiser_of, restore_state, state_of
 from tailorlm.training.job import Event, Job, Listener, Score, Trained
 from tailorlm.training.memory import micro_tokens, out_of_memory
-from tailorlm.training.order import micro_batches
+from tailorlm.training.processes import Alone, Report, group_for
 from tailorlm.training.schedule import rate
 from tailorlm.training.signals import Signals
 from tailorlm.training.watch import Watch, not_finite
@@ -41,37 +42,48 @@ def train(
     that was interrupted goes on from the newest, to the same bits.
     Raises TailorError when a loss or gradient is not finite, naming step and rows; the weights are then those of the best pass so
     far. CheckError when rows hold nothing to learn. KeyboardInterrupt on SIGINT or SIGTERM, after a checkpoint.
+    On several processes all call this alike; the first one listens and writes, and all get the same answer.
     """
+    group, module = group_for(job.settings.sharding), job.lesson.module
+    listen = listen if group.first else _silent
     listen(preflight(job))
-    run = _Run(job, listen)
-    before = checksums(run.parameters, run.parameters)
-    if checkpoints is not None:
-        run.go_on(checkpoints.newest(run.identity))
-    signals = Signals()
-    try:
-        with fastest_exact(run.device), signals:
-            run.passes(validate, checkpoints, signals)
-    except BaseException as fault:
-        # Libraries may turn what a signal raised inside them into an error of their own.
-        if not (signals.arrived or isinstance(fault, KeyboardInterrupt)):
-            raise
+    group.agree(job.identity())
+    before = checksums(dict(module.named_parameters()))
+    signals = Signals(together=group.count > 1)
+    with group.spread(module):
+        run = _Run(job, listen, group)
         if checkpoints is not None:
-            checkpoints.save(run.border)
-            listen({"event": "interrupted", "step": run.done, "kept": str(checkpoints.folder)})
-        raise KeyboardInterrupt from fault
-    return run.finish(validate is not None, before)
+            run.go_on(group.same(checkpoints.newest(run.identity) if group.first else None))
+        try:
+            with fastest_exact(run.device), signals:
+                run.passes(validate, checkpoints, signals)
+        except BaseException as fault:
+            # Libraries may turn what a signal raised inside them into an error of their own.
+            if not isinstance(fault, KeyboardInterrupt) and (group.count > 1 or not signals.arrived):
+                raise
+            if checkpoints is not None:
+                run.keep(checkpoints)
+                listen({"event": "interrupted", "step": run.done, "kept": str(checkpoints.folder)})
+            raise KeyboardInterrupt from fault
+        result = run.finish(validate is not None)
+    result.notes += postflight(module, job.trainable, before, run.done)
+    return result
+
+
+def _silent(event: Event) -> None:
+    """Listens for the processes that do not speak."""
 
 
 class _Run:
     """A job on its way. `border` is the run as it stood between the last two steps."""
 
-    def __init__(self, job: Job, listen: Listener):
-        self.job, self.listen = job, listen
+    def __init__(self, job: Job, listen: Listener, group: Alone):
+        self.job, self.listen, self.group = job, listen, group
         torch.manual_seed(job.seed)
         self.identity = job.identity()
-        self.parameters = dict(job.lesson.module.named_parameters())
-        self.learning = {name: self.parameters[name] for name in job.trainable}
-        self.optimiser = job.settings.optimiser.make().make(_groups(job, self.learning))
+        parameters = dict(job.lesson.module.named_parameters())
+        self.learning = {name: parameters[name] for name in job.trainable}
+        self.optimiser = optimiser_of(job, self.learning)
         self.order, self.result, self.watch = job.rows_in_order(), Trained(), Watch(job)
         self.total = self.order.total(job.settings.epochs)
         self.average = Average(self.learning, job.settings.average) if job.settings.average else None
@@ -91,12 +103,17 @@ class _Run:
             steps = self.order.steps(self.epoch)
             module.train()
             while self.place < len(steps):
-                self._step(steps[self.place], signals)
+                due = checkpoints is not None and checkpoints.due
+                heard = self._step(steps[self.place], signals, due)
+                if heard.stop:
+                    raise KeyboardInterrupt
                 signals.check()
-                if checkpoints is not None and checkpoints.due:
-                    checkpoints.save(self.border)
+                if checkpoints is not None and heard.due:
+                    self.keep(checkpoints)
             module.eval()
-            score = self._score(validate, signals)
+            score = self.group.same(self._score(validate, signals))
+            if self.group.any(signals.arrived):
+                raise KeyboardInterrupt
             with signals.held():
                 events = self._passed(score)
             for event in events:
@@ -133,48 +150,61 @@ class _Run:
         told = {"epoch": self.epoch, "score": score.value, "loss": score.loss, "best": improved}
         return [{"event": "validation"} | told, *([noticed] if noticed else [])]
 
-    def _step(self, index: list[int], signals: Signals) -> None:
+    def _step(self, index: list[int], signals: Signals, due: bool) -> Report:
         job, settings = self.job, self.job.settings
         factor = rate(self.done, self.total, schedule=settings.schedule, warmup=settings.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = job.lr * factor * group["share"]
         while True:
-            try:
-                loss, losses = self._gradients(index)
+            mine = replace(self._parts(index), stop=signals.arrived, due=due)
+            heard = self.group.exchange(index, mine, self.device)
+            if not heard.short:
                 break
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                self._back_off(index)
+            self._back_off(index)
+        learning = list(self.learning.values())
+        self.group.add_gradients(learning)
+        loss = heard.total / sum(job.lesson.counts[i] for i in index) + self._penalties()
         if not np.isfinite(loss):
             raise self._stopped(index, "loss")
-        norm = nn.utils.clip_grad_norm_(self.learning.values(), settings.clip)
-        if not torch.isfinite(norm):
+        if not torch.isfinite(self.group.clip(learning, settings.clip)):
             raise self._stopped(index, "gradient")
         with signals.held():
             self.optimiser.step()
             if self.average:
                 self.average.update(self.done + 1)
-            self._advance(index, loss, losses)
-        self._tell(index, loss, losses)
+            self._advance(index, loss, heard.losses)
+        self._tell(index, loss, heard.losses)
+        return replace(heard, stop=heard.stop and self.group.count > 1)
 
-    def _gradients(self, index: list[int]) -> tuple[float, np.ndarray]:
-        """Mean loss of the step and the loss of each of its rows; the gradients lie in the parameters."""
-        lesson = self.job.lesson
+    def _parts(self, index: list[int]) -> Report:
+        """This process's part of a step: the losses of its rows; the gradients lie in the parameters."""
+        lesson, group = self.job.lesson, self.group
         labels = sum(lesson.counts[i] for i in index)
         self.optimiser.zero_grad(set_to_none=True)
-        found, total = [], 0.0
-        for part in micro_batches(index, lesson.lengths, self.micro):
-            losses = lesson.losses(part)
-            summed = losses.sum()
-            (summed / labels).backward()  # type: ignore[no-untyped-call]
-            total += float(summed.detach())
-            found.append(losses.detach().float().cpu().numpy())
+        found, total = [np.zeros(0, np.float32)], 0.0
+        try:
+            for number, (part, weight) in enumerate(group.parts(index, lesson.lengths, self.micro)):
+                group.chance(self.job.seed, self.done, number)
+                losses = lesson.losses(part)
+                summed = losses.sum()
+                (summed * (weight / labels) if weight != 1 else summed / labels).backward()  # type: ignore[no-untyped-call]
+                if weight:
+                    total += float(summed.detach())
+                    found.append(losses.detach().float().cpu().numpy())
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return Report(short=True)
+        return Report(total, np.concatenate(found))
+
+    def _penalties(self) -> float:
+        """Their sum; the gradients are added, on every process to the gradients of the whole step."""
+        total = 0.0
         for penalty in self.job.penalties:
             extra = penalty()
             extra.backward()  # type: ignore[no-untyped-call]
-            total += float(extra.detach()) * labels
-        return total / labels, np.concatenate(found)
+            total += float(self.group.whole(extra.detach()))
+        return total
 
     def _advance(self, index: list[int], loss: float, losses: np.ndarray) -> None:
         self.done, self.place = self.done + 1, self.place + 1
@@ -217,6 +247,12 @@ class _Run:
 
     # ---- the border of two steps, and the end
 
+    def keep(self, checkpoints: Checkpoints) -> None:
+        """Write a checkpoint of the last border."""
+        border = self.border  # on all processes, which may each hold a share of it
+        if self.group.first:
+            checkpoints.save(border)
+
     @property
     def border(self) -> Snapshot:
         result = self.result
@@ -237,19 +273,21 @@ class _Run:
         tensors |= self.random
         tensors["losses"] = torch.tensor(result.losses, dtype=torch.float64)
         tensors["row_sums"], tensors["row_seen"] = torch.from_numpy(self.watch.sums), torch.from_numpy(self.watch.seen)
-        kept, numbers = _optimiser_state(self.optimiser)
-        return Snapshot(self.done, self.identity, state | {"optimiser": numbers}, tensors | kept)
+        moments, numbers = state_of(self.optimiser, self.learning)
+        whole = {name: self.group.whole(tensor) for name, tensor in (tensors | moments).items()}
+        return Snapshot(self.done, self.identity, state | {"optimiser": numbers}, whole)
 
     def go_on(self, snapshot: Snapshot | None) -> None:
         if snapshot is None:
             return
         state, tensors, result = snapshot.state, snapshot.tensors, self.result
         self._put({name: tensors[f"weights.{name}"] for name in self.learning})
-        self.kept = {name: tensors[f"kept.{name}"].to(p.device) for name, p in self.learning.items()}
+        like = self.group.like
+        self.kept = {name: like(p, tensors[f"kept.{name}"]) for name, p in self.learning.items()}
         if self.average:
             for name, value in self.average.values.items():
-                value.copy_(tensors[f"average.{name}"])
-        _restore_optimiser(self.optimiser, state["optimiser"], tensors)
+                value.copy_(like(value, tensors[f"average.{name}"]))
+        restore_state(self.optimiser, self.learning, state["optimiser"], tensors, like)
         self.done, self.epoch, self.place = snapshot.step, state["epoch"], state["place"]
         self.micro, result.resumed = state["micro_tokens"], snapshot.step
         result.losses = tensors["losses"].tolist()
@@ -263,7 +301,8 @@ class _Run:
         restore_random(self.random)
         self.listen({"event": "resumed", "step": self.done, "steps": self.total})
 
-    def finish(self, validated: bool, before: dict[str, int]) -> Trained:
+    def finish(self, validated: bool) -> Trained:
+        """Leave the weights to be kept in the model; what the run left."""
         result, module = self.result, self.job.lesson.module
         if validated:
             self._put(self.kept)
@@ -272,43 +311,9 @@ class _Run:
         module.eval()
         result.seconds += time.perf_counter() - self.start
         result.row_losses = self.watch.row_losses()
-        result.notes += postflight(module, self.job.trainable, before, self.done)
         return result
 
     @torch.no_grad()
     def _put(self, values: dict[str, Tensor]) -> None:
         for name, parameter in self.learning.items():
-            parameter.copy_(values[name])
-
-
-def _groups(job: Job, learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
-    # Biases and norms are not pulled towards zero: their zero means nothing (Devlin et al. 2018, and every Trainer since).
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in learning.items():
-        decay = 0.0 if parameter.ndim < 2 or name.endswith("bias") else job.settings.weight_decay
-        groups.setdefault((decay, job.rates.get(name, 1.0)), []).append(parameter)
-    return [
-        {"params": parameters, "weight_decay": decay, "share": share, "lr": job.lr}
-        for (decay, share), parameters in groups.items()
-    ]
-
-
-def _optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
-    """The optimiser's tensors by name, and its plain numbers by parameter."""
-    tensors: dict[str, Tensor] = {}
-    numbers: dict[str, dict[str, Any]] = {}
-    for place, values in optimiser.state_dict()["state"].items():
-        numbers[str(place)] = {key: v for key, v in values.items() if not isinstance(v, Tensor)}
-        tensors |= {f"optimiser.{place}.{key}": v for key, v in values.items() if isinstance(v, Tensor)}
-    return tensors, numbers
-
-
-def _restore_optimiser(
-    optimiser: torch.optim.Optimizer, numbers: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Tensor]
-) -> None:
-    state: dict[int, dict[str, Any]] = {int(place): dict(values) for place, values in numbers.items()}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, place, key = name.split(".", 2)
-            state[int(place)][key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+            parameter.copy_(self.group.like(parameter, values[name]))

@@ -43,6 +43,10 @@ class TrainSettings(Settings):
         help="padded tokens computed at once; a step is cut into such parts, with the same gradient; without it what suits the device",
         unit="tokens",
     )
+    sharding: Literal["auto", "copies", "shards"] = setting(
+        "auto",
+        help="on several processes: all weights on each, or the blocks shared out (FSDP 2); auto does as `accelerate launch` was told",
+    )
     optimiser: OptimiserPart = setting("adamw", help="how gradients become steps", validate_default=True)
     schedule: Literal["linear", "cosine", "constant", "wsd", "one_cycle"] = setting(
         "linear", help="how the learning rate falls after the warm-up"
