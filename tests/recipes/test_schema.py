@@ -168,7 +168,7 @@ HEAD = "name: x\nstages:\n"
         ),
         (
             HEAD + "  - weights: lora\n    train: 5\n",
-            "line 4: stages.0.train: input should be a valid dictionary or instance of TrainSettings (got 5)",
+            "line 4: stages.0.train: input should be lines of `key: value` (got 5)",
         ),
         (
             HEAD + "  - weights: {part: lora, lr: 2}\n",
@@ -189,7 +189,7 @@ HEAD = "name: x\nstages:\n"
             "try:      did you mean 'lora'?",
         ),
         (HEAD + "  - objective: labels\n", "line 3: the key 'stages.0.weights' is missing"),
-        (HEAD + "  - lora\n", "line 3: stages.0: input should be a valid dictionary or instance of Stage (got 'lora')"),
+        (HEAD + "  - lora\n", "line 3: stages.0: input should be lines of `key: value` (got 'lora')"),
         ("stages:\n  - weights: lora\n", "line 1: the key 'name' is missing"),
         ("name: x y\ncontext: examples\n", "line 1: name: string should match pattern"),
         (
@@ -206,10 +206,10 @@ HEAD = "name: x\nstages:\n"
             "name: x\npooling: max\ncontext: examples\n",
             "line 2: pooling: input should be 'auto', 'mean', 'cls', 'last' or 'native' (got 'max')",
         ),
-        ("name: x\ncontext: examples\nsearch: [1]\n", "line 3: search: input should be a valid dictionary (got [1])"),
+        ("name: x\ncontext: examples\nsearch: [1]\n", "line 3: search: input should be lines of `key: value` (got [1])"),
         (
             "name: x\ncontext: examples\nsearch:\n  context.k: 3\n",
-            "line 4: search.context.k: input should be a valid tuple (got 3)",
+            "line 4: search.context.k: input should be a list (got 3)",
         ),
         ("", "line 1: the key 'name' is missing"),
         ("name: x\nname: y\n", "my.yaml:2: the key 'name' stands twice"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -50,6 +51,7 @@ def _elsewhere() -> None:
 def run() -> None:
     """Run the command line; users see messages and exit codes, never a traceback."""
     _quiet()
+    _robust()
     try:
         verb = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
         if verb is not None and verb not in VERBS:
@@ -109,6 +111,13 @@ def _interrupted() -> int:
 
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
+
+
+def _robust() -> None:
+    """A terminal that cannot show a character (an ASCII locale, a name that is no UTF-8) gets its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _quiet() -> None:

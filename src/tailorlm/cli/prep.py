@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from tailorlm.cli import options as o
 from tailorlm.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from tailorlm.core.yaml import Document
     from tailorlm.data.prep import PrepSettings
 
 DRY_ROWS = 20_000
@@ -130,10 +132,18 @@ def prep(
         "seed": seed,
     }
     settings = _settings(o.flags_given(given), like, o.key_values(set_))
-    if dry_run:
-        _dry(settings, workers, as_json=as_json)
-    else:
-        _write(settings, out, workers, as_json=as_json)
+    if like is not None and key_file is None:
+        _check_key(settings)
+    # Whoever stops the process politely (a scheduler, a container) leaves no half-read rows behind, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if dry_run:
+            _dry(settings, workers, as_json=as_json)
+        else:
+            _write(settings, out, workers, as_json=as_json)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing was written\n")
+        raise SystemExit(130) from None
 
 
 def _roles(pairs: list[str] | None) -> dict[str, str]:
@@ -150,23 +160,48 @@ def _settings(given: dict[str, Any], like: Path | None, changes: dict[str, Any])
     from tailorlm.core.config import validate
     from tailorlm.core.yaml import read_yaml
     from tailorlm.data.prep import PrepSettings
-    from tailorlm.data.prep.output import YAML
 
     names = given["rows"]
     documents = [name for name in names if name.endswith((".yaml", ".yml"))]
-    if documents and (len(names) > 1 or like):
-        raise UsageError("a preparation's YAML comes alone", got=" ".join(names))
-    document = None
-    if documents or like:
-        document = read_yaml(like / YAML if like and like.is_dir() else like or documents[0])
+    if documents and (len(names) > 1 or like is not None):
+        hint = "its rows stand in it; --like FOLDER treats other rows in the same way"
+        raise UsageError("a preparation's YAML comes alone", got=" ".join(names), hint=hint)
+    document = _earlier(like) if like is not None else read_yaml(documents[0]) if documents else None
     value: dict[str, Any] = dict(document.value) if document else {}
     if documents:
         given = {key: item for key, item in given.items() if key != "rows"}
-    if like and not (given.get("test") or given.get("validation")):
+    if like is not None and not (given.get("test") or given.get("validation")):
         value = {key: item for key, item in value.items() if key not in ("test", "validation")}
     for key, item in given.items():
         value[key] = value.get(key, {}) | item if isinstance(item, dict) and isinstance(value.get(key), dict) else item
     return validate(_with_changes(value, changes), PrepSettings, document)
+
+
+def _earlier(like: Path) -> Document:
+    """The settings of an earlier preparation, by its folder or its YAML."""
+    from tailorlm.core.yaml import read_yaml
+    from tailorlm.data.prep.output import YAML
+
+    place = like / YAML if like.is_dir() else like
+    if not place.is_file():
+        allowed = f"a folder that `tailor prep` wrote, or the {YAML} in it"
+        raise UsageError(f"--like {like}: there is no {place.name}", allowed=allowed)
+    return read_yaml(place)
+
+
+def _check_key(settings: PrepSettings) -> None:
+    """The key of an earlier preparation must be there: another one would give everybody another pseudonym."""
+    from tailorlm.data.source import home_path
+
+    made = any(part.name == "redact" and part.settings.mode == "pseudonym" for part in settings.chosen_steps)
+    if not made or (settings.key_file and home_path(settings.key_file).is_file()):
+        return
+    where = f"its key file {settings.key_file} is not there" if settings.key_file else "its key was not kept"
+    raise UsageError(
+        f"the earlier preparation made pseudonyms, and {where}",
+        allowed="the same key, for the same pseudonyms",
+        hint="--key-file FILE: the key where it lies now, or a new one and other pseudonyms from here on",
+    )
 
 
 def _with_changes(value: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +215,9 @@ def _with_changes(value: dict[str, Any], changes: dict[str, Any]) -> dict[str, A
     if value.get("steps") is None:
         skip = ("split",) if value.get("test") or value.get("validation") else ()
         value["steps"] = [name for name in USUAL if name not in skip]
-    named = [part if isinstance(part, str) else part.get("part", "") for part in value["steps"]]
+    if not isinstance(value["steps"], list):
+        return value  # told when all of it is checked
+    named = [str(part.get("part", "") if isinstance(part, dict) else part) for part in value["steps"]]
     for key, new in changes.items():
         step, dot, rest = key.partition(".")
         if not dot:

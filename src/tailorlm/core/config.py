@@ -6,6 +6,7 @@ help that says what the field buys, and (where the way is tuned on it) the grid 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -106,6 +107,14 @@ def set_key(value: Any, key: str, new: Any) -> None:
         ) from None
 
 
+# What pydantic calls by Python's types, in the words of a YAML file.
+_PLAINLY = (
+    (re.compile(r"a valid tuple\b"), "a list"),
+    (re.compile(r"^tuple should have\b", re.IGNORECASE), "the list should have"),
+    (re.compile(r"a valid dictionary(?: or instance of \w+)?"), "lines of `key: value`"),
+)
+
+
 class PartFault(ValueError):
     """Faults inside a registered part's settings, carried through the outer model with their own paths."""
 
@@ -146,6 +155,8 @@ def _fault(
     if detail["type"] == "missing":
         return f"{where}the key '{key}' is missing"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    for typed, said in _PLAINLY:
+        message = typed.sub(said, message)
     if detail["type"] == "value_error":
         return f"{where}{key}: {message}"
     return f"{where}{key}: {message[0].lower() + message[1:]} (got {detail['input']!r})"

@@ -22,6 +22,8 @@ _MARKS = (
     (b"\xfe\xff", "utf-16-be", "UTF-16"),
     (b"\xef\xbb\xbf", "utf-8", "UTF-8"),
 )
+# Encodings of names and parts of names, which no file is written in, and one that refuses everything.
+_OF_NO_FILE = frozenset({"idna", "punycode", "undefined"})
 _CANDIDATES = ("utf-8", "cp1252", "latin-1", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr", "utf-16-le")
 _ENCODING_HINT = ", ".join(("utf-8", "cp1252", "latin-1", "utf-16", "shift_jis", "gb18030"))
 
@@ -106,6 +108,8 @@ def text_codec(given: str) -> str:
     """The canonical name of a text encoding; UsageError with near misses when there is none of that name."""
     try:
         codec = codecs.lookup(given).name
+        if codec in _OF_NO_FILE:
+            raise LookupError
         with contextlib.suppress(UnicodeError):  # one byte may be too few
             b"a".decode(codec)  # refuses, by LookupError, the codecs that are not for text (base64, zlib, rot13)
     except (LookupError, ValueError):
@@ -140,7 +144,10 @@ def transcode(name: str, chunks: Iterable[bytes], codec: str) -> Iterator[bytes]
             line += _line_ends(decoder.decode(chunk[: max(at - fed, 0)], False))
             raise undecodable(name, line, at, exc.object, exc.start, codec=codec) from None
         except UnicodeError as exc:  # a codec that decodes to lone halves of characters, or gives no position
-            raise TailorError(f"{name}:{line}: {codec} cannot read this file: {exc}") from None
+            raise TailorError(
+                f"{name}:{line}: {codec} cannot read this file: {exc}",
+                hint="leave --encoding out (UTF-8, or what a byte-order mark says), or name another one",
+            ) from None
         line += _line_ends(text) - (after_return and text.startswith("\n"))
         after_return = text.endswith("\r") if text else after_return
         fed += len(chunk)

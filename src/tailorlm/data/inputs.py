@@ -43,7 +43,7 @@ def find_inputs(paths: str | Path | Sequence[str | Path]) -> Inputs:
     for name in names:
         again = 0
         for one in _expanded(name, notes):
-            real = one.name if one.name == "-" else os.path.realpath(one.name.replace("\0", "?"))
+            real = _real(one.name)
             if real in seen and one.found:
                 again += 1
                 continue
@@ -55,6 +55,14 @@ def find_inputs(paths: str | Path | Sequence[str | Path]) -> Inputs:
         if again:
             notes.append(f"{name}: {again:,} left out, read already")
     return Inputs(tuple(files), tuple(notes))
+
+
+def _real(name: str) -> str:
+    """What tells that two names mean one file; a name that no file can have stands for itself."""
+    try:
+        return name if name == "-" else os.path.realpath(os.path.expanduser(name))
+    except ValueError:
+        return name
 
 
 def _expanded(name: str, notes: list[str]) -> list[Input]:
@@ -115,4 +123,6 @@ def _by_parts(name: str) -> tuple[str, ...]:
 
 
 def _unreadable(exc: OSError) -> None:
-    raise TailorError(f"{exc.filename} cannot be listed: {exc.strerror or exc}") from exc
+    raise TailorError(
+        f"{exc.filename} cannot be listed: {exc.strerror or exc}", hint="name the folders or files that can be read"
+    ) from exc

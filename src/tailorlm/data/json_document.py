@@ -142,7 +142,9 @@ class JsonDocument:
             column = exc.pos - max(self._text.rfind("\n", 0, exc.pos), self._text.rfind("\r", 0, exc.pos))
             raise self.broken(f"{plain_message(exc)} at column {column}", hint=self._cut_hint()) from None
         except RecursionError as exc:
-            raise self.broken(str(exc)) from None
+            raise self.broken(
+                str(exc), hint="no rows of text are: take out what is nested, or leave the file out"
+            ) from None
         return value
 
     def _cut_hint(self) -> str | None:

@@ -124,7 +124,9 @@ def _parser(handler: Handler, name: str) -> expat.XMLParserType:
         nonlocal depth
         depth += 1
         if depth > MAX_DEPTH:
-            raise TailorError(f"{name} is nested more than {MAX_DEPTH} deep: no program writes that")
+            raise TailorError(
+                f"{name} is nested more than {MAX_DEPTH} deep: no program writes that", hint="save it as text"
+            )
         handler.start(_local(element), {_local(key): value for key, value in attributes.items()})
 
     def end(element: str) -> None:

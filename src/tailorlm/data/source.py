@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import os
 import stat
 import sys
 import tempfile
@@ -183,7 +184,7 @@ def open_source(name: str, *, encoding: str | None = None, delimiter: str | None
         return
     if not name:
         raise TailorError("the name of the file is empty", hint="name a file of rows, or - for standard input")
-    path = Path(name).expanduser()
+    path = home_path(name)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -194,7 +195,17 @@ def open_source(name: str, *, encoding: str | None = None, delimiter: str | None
     except (OSError, ValueError) as exc:
         raise _open_fault(name, path, exc) from exc
     with handle:
-        yield Source(name, handle, encoding=encoding, delimiter=delimiter)
+        yield Source(shown_name(name), handle, encoding=encoding, delimiter=delimiter)
+
+
+def home_path(name: str) -> Path:
+    """The path that a name means, `~` as the shell reads it; as it stands where there is no such home."""
+    return Path(os.path.expanduser(name))
+
+
+def shown_name(name: str) -> str:
+    """A file's name as rows and messages carry it: bytes that are no UTF-8 become U+FFFD, which every format can hold."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Peekable:
@@ -233,7 +244,10 @@ class _Guarded:
         try:
             return self._stream.read(size) or b""
         except OSError as exc:
-            raise TailorError(f"{self._name} cannot be read: {exc.strerror or exc}") from exc
+            raise TailorError(
+                f"{self._name} cannot be read: {exc.strerror or exc}",
+                hint="copy it to a disk of this machine and try again",
+            ) from exc
 
 
 class _Packing(NamedTuple):
@@ -358,13 +372,16 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _open_fault(name: str, path: Path, exc: OSError | ValueError) -> TailorError:
     if isinstance(exc, FileNotFoundError | NotADirectoryError):
         if not path.parent.is_dir():
-            return TailorError(f"there is no file {name}: its folder {path.parent} does not exist")
+            what = f"there is no file {name}: its folder {path.parent} does not exist"
+            return TailorError(
+                what, hint="check the path; a page of the web is downloaded first, a set of the hub is hub:owner/name"
+            )
         near = near_misses(path.name, (p.name for p in path.parent.iterdir()))
         return TailorError(
             f"there is no file {name or repr(name)}",
-            hint=f"did you mean {' or '.join(str(path.parent / n) for n in near)}?" if near else None,
+            hint=f"did you mean {' or '.join(str(path.parent / n) for n in near)}?" if near else f"ls {path.parent}",
         )
     if isinstance(exc, PermissionError):
         return TailorError(f"{name} may not be read (no permission)", hint=f"chmod u+r {name}, or read it as its owner")
     reason = exc.strerror if isinstance(exc, OSError) else str(exc)
-    return TailorError(f"{name!r} cannot be opened: {reason or exc}")
+    return TailorError(f"{name!r} cannot be opened: {reason or exc}", hint="name a file of rows, a folder or a pattern")

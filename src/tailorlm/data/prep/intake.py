@@ -13,6 +13,7 @@ from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.spool import Spool
 from tailorlm.data.prep.wire import dumps
 from tailorlm.data.rows import BadRow, Row
+from tailorlm.data.source import home_path
 from tailorlm.data.steps.base import Item
 from tailorlm.data.stream import RowStream, stream
 
@@ -90,7 +91,7 @@ def _note(rows: RowStream, split: str, intake: Intake) -> None:
 
 def _file(name: str, split: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": name, "split": split}
-    path = Path(name).expanduser()
+    path = home_path(name)
     if name == "-" or not path.is_file():
         return facts
     return facts | {"bytes": path.stat().st_size, "sha256": sha256_of(path)}

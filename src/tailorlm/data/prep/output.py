@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 from tailorlm.core.machine import version
 from tailorlm.data.prep.intake import sha256_of
-from tailorlm.data.prep.pipeline import DROPPED, UNREADABLE, Listener, Prepared, run, working_folder
+from tailorlm.data.prep.keys import check_place, read_key
+from tailorlm.data.prep.pipeline import DROPPED, UNREADABLE, Listener, Prepared, run
 from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.tables import write_csv, write_parquet
+from tailorlm.data.prep.workplace import working_folder
 
 FORMAT = 1
 MANIFEST, CARD, AUDIT, YAML = "manifest.json", "README.md", "audit.html", "prep.yaml"
@@ -32,10 +35,12 @@ def prepare(
     Choose `dry_run` to see what would happen first.
     """
     final = Path(out)
-    if final.exists():
+    if os.path.lexists(final):
         raise TailorError(f"{final} exists already", hint="choose another --out, or remove it")
+    check_place(settings.key_file, final)
     with working_folder(final) as work:
-        prepared = run(settings, work, workers=workers, listen=listen)
+        secret = read_key(settings.key_file)
+        prepared = run(settings, work, workers=workers, secret=secret, listen=listen)
         folder = work / "published"
         folder.mkdir()
         listen("audit", 0, 0)
@@ -161,7 +166,8 @@ def dry_run(
     Returns the manifest, each step with `examples`: reason -> [where, before, after, detail]; private values covered.
     """
     with working_folder(None) as work:
-        prepared = run(settings, work, workers=workers, limit=rows, listen=listen)
+        secret = read_key(settings.key_file, make=False)
+        prepared = run(settings, work, workers=workers, limit=rows, secret=secret, listen=listen)
         files = [{"file": "", "split": split, "rows": prepared.after.splits()[split]} for split in prepared.files]
         manifest = _manifest(prepared, work, files)
         for said, record in zip(manifest["steps"], prepared.steps, strict=True):

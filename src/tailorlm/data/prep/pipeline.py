@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tailorlm.core.atomic import disk_errors, remove_folder
+from tailorlm.core.atomic import disk_errors
 from tailorlm.core.errors import CheckError
 from tailorlm.core.machine import cores
 from tailorlm.data.prep.census import LANGUAGES_OF, Census
 from tailorlm.data.prep.columns import fields_of
 from tailorlm.data.prep.intake import Intake, bad_lines, take_in
-from tailorlm.data.prep.keys import read_key
 from tailorlm.data.prep.settings import PrepSettings
 from tailorlm.data.prep.spool import CHUNK_BYTES, Spool
 from tailorlm.data.prep.stage import Outcome, Stage, StagePlan, make_step
@@ -66,35 +61,19 @@ class Prepared:
     cover: Callable[[str], str] = field(default=lambda text: text, repr=False)
 
 
-@contextmanager
-def working_folder(beside: Path | None) -> Iterator[Path]:
-    """A private folder for rows on their way (beside the output: they may be many), gone afterwards."""
-    if beside is None:
-        folder = Path(tempfile.mkdtemp(prefix="tailor-prep-"))
-    else:
-        folder = beside.with_name(f".{beside.name}.tmp-{os.getpid()}")
-        with disk_errors(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            remove_folder(folder)
-            folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def run(
     settings: PrepSettings,
     folder: Path,
     *,
     workers: int | None = None,
     limit: int | None = None,
+    secret: str = "",
     listen: Listener = lambda what, done, all_: None,
 ) -> Prepared:
     """All steps of a preparation over all rows, into JSON Lines files in `folder`.
 
     workers: processes (None: one a core; small sets take one). limit: only the first rows of each split, for a trial.
-    listen: told how far it is. Memory does not grow with the rows, but for what single steps say of themselves.
+    secret: the key of pseudonyms, as hex. listen: told how far it is. Memory does not grow with the rows, but for what single steps say of themselves.
     Raises TailorError for files, UsageError for columns and settings, CheckError when no row is left.
     """
     started = time.monotonic()
@@ -103,7 +82,7 @@ def run(
     intake = take_in(settings, spool, limit=limit)
     fields, evidence = fields_of(settings.columns, intake)
     count = workers or cores()
-    context = Context(fields, settings.seed, read_key(settings.key_file), count)
+    context = Context(fields, settings.seed, secret, count)
     parts = settings.chosen_steps
     records = [StepRecord(part.name, part.settings.model_dump(mode="json")) for part in parts]
     made = [make_step(record.name, record.settings, context) for record in records]

@@ -26,7 +26,7 @@ class PrepRead(Settings):
     format: str | None = setting(None, help="csv, jsonl, parquet, pdf, ...; without it names and contents decide")
     encoding: str | None = setting(None, help="the files' encoding where it is not UTF-8, e.g. cp1252")
     delimiter: str | None = setting(
-        None, help="what separates the fields of a CSV, where it is not plain", min_length=1, max_length=1
+        None, help="what separates the fields of a CSV, where it is not plain: one character, or `tab`"
     )
     max_bad: int = setting(0, ge=0, help="broken rows that are set aside before it stops", unit="rows")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -61,4 +64,10 @@ def receive(pipe: IO[bytes]) -> tuple[bytes, int, bytes] | None:
 
 def main() -> None:
     """The whole of a worker process."""
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: the parent ends this one
+    # What a library prints must not get between the answers.
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone, so nobody waits for an answer
+        serve(sys.stdin.buffer, target)
+    os._exit(0)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data.prep.stage import Outcome, Stage, StagePlan
 from tailorlm.data.prep.worker import FAULT, LOOK, PLAN, RUN, receive, send
 
@@ -104,7 +104,8 @@ class _Child:
         # One thread each: the processes are the threads.
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from tailorlm.data.prep.worker import main; main()"],
+            # -P: a file of the user's called json.py must not be taken for ours.
+            [sys.executable, "-P", "-c", "from tailorlm.data.prep.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -145,5 +146,5 @@ class _Child:
 def _fault_of(told: dict[str, Any]) -> Exception:
     if not told["code"]:
         return RuntimeError(f"a worker of the preparation failed: {told['what']}")
-    kind: Callable[..., TailorError] = UsageError if told["code"] == UsageError.exit_code else TailorError
+    kind: Callable[..., TailorError] = {2: UsageError, 3: CheckError}.get(told["code"], TailorError)
     return kind(told["what"], got=told["got"], allowed=told["allowed"], hint=told["hint"])
