@@ -73,7 +73,8 @@ def run(
     """All steps of a preparation over all rows, into JSON Lines files in `folder`.
 
     workers: processes (None: one a core; small sets take one). limit: only the first rows of each split, for a trial.
-    secret: the key of pseudonyms, as hex. listen: told how far it is. Memory does not grow with the rows, but for what single steps say of themselves.
+    secret: the key of pseudonyms, as hex. listen: told how far it is.
+    Memory does not grow with the rows, but for what single steps say of themselves.
     Raises TailorError for files, UsageError for columns and settings, CheckError when no row is left.
     """
     started = time.monotonic()
