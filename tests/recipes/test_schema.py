@@ -206,7 +206,10 @@ HEAD = "name: x\nstages:\n"
             "name: x\npooling: max\ncontext: examples\n",
             "line 2: pooling: input should be 'auto', 'mean', 'cls', 'last' or 'native' (got 'max')",
         ),
-        ("name: x\ncontext: examples\nsearch: [1]\n", "line 3: search: input should be lines of `key: value` (got [1])"),
+        (
+            "name: x\ncontext: examples\nsearch: [1]\n",
+            "line 3: search: input should be lines of `key: value` (got [1])",
+        ),
         (
             "name: x\ncontext: examples\nsearch:\n  context.k: 3\n",
             "line 4: search.context.k: input should be a list (got 3)",
