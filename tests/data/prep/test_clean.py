@@ -1,5 +1,6 @@
 """Repair, recurring lines, measures, language: by hand, and by properties over whatever a str can hold."""
 
+import time
 import unicodedata
 from collections import Counter
 
@@ -137,3 +138,17 @@ def test_language_says_nothing_of_short_texts():
     assert identify("\ud800" * 50) is None
     assert identify("Das ist ein deutscher Satz über das Wetter von gestern.").code == "de"
     assert identify("これは日本語の文章です。今日はいい天気ですね。").code == "ja"
+
+
+@pytest.mark.parametrize("piece", [" ", "\t", " \t", "<script>", "<!--", "<style><!--", "</", "{{ ", "&#1", "\u200d"])
+@pytest.mark.parametrize("end", ["", "x"])
+def test_time_grows_no_faster_than_the_text(piece, end):
+    def seconds(size: int) -> float:
+        text = f"one{piece * (size // len(piece))}{end}"
+        start = time.process_time()
+        repair(text, RepairOptions())
+        measure(text)
+        template_key(text)
+        return time.process_time() - start
+
+    assert seconds(100_000) < 1 or seconds(100_000) < 8 * seconds(25_000)

@@ -30,7 +30,7 @@ _JOINER = re.compile(
 _TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0001-\U000e007f]+")  # flags of regions need them
 _BLANKS_KEEP_WIDE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")  # U+3000 is the blank of CJK texts
 _RUN = re.compile(r"(?<=\S)[ \t]{2,}|(?<=\S)\t")
-_BEFORE_BREAK = re.compile(r"[ \t]+(?=\n)")
+_BEFORE_BREAK = re.compile(r"(?<![ \t])[ \t]++(?=\n)")  # a long run is looked at once, not from each of its blanks
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
@@ -41,7 +41,9 @@ _NAMES = (
     "thead|time|title|tr|u|ul|var|video|wbr"
 )
 _ELEMENT = re.compile(rf"</?(?:{_NAMES})(?:\s[^<>]{{0,2000}})?/?>", re.I)
-_HIDDEN = re.compile(r"<(script|style|noscript|template)\b[^<>]*>.*?</\1\s*>|<!--.*?-->|<!doctype[^<>]*>", re.I | re.S)
+_HIDING = re.compile(r"<(?P<name>script|style|noscript|template)\b[^<>]*>|(?P<comment><!--)|<!doctype[^<>]*>", re.I)
+_SHOWING = {name: re.compile(rf"</{name}\s*>", re.I) for name in ("script", "style", "noscript", "template")}
+_SHOWING["<!--"] = re.compile("-->")
 _BLOCK = re.compile(
     r"</?(?:article|aside|blockquote|br|caption|dd|div|dl|dt|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|option|p|pre|"
     r"section|table|tbody|tfoot|thead|title|tr|ul)(?:\s[^<>]*)?/?>",
@@ -97,9 +99,29 @@ def _html(text: str, options: RepairOptions) -> str:
     if not options.html or ("&" not in text and "<" not in text) or _CODE.search(text):
         return text
     if "<" in text:
-        text = _HIDDEN.sub(" ", text)
+        text = _without_hidden(text)
         text = _ELEMENT.sub(lambda found: "\n" if _BLOCK.fullmatch(found[0]) else "", text)
     return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
+
+
+def _without_hidden(text: str) -> str:
+    """`text` with a blank for each comment, script and the like; what is opened and never closed stays as it is."""
+    parts, kept_to, at = [], 0, 0
+    never_closed: set[str] = set()
+    while opened := _HIDING.search(text, at):
+        at = opened.end()
+        kind = (opened["name"] or opened["comment"] or "").lower()
+        if kind in never_closed:
+            continue
+        if kind:
+            closed = _SHOWING[kind].search(text, at)
+            if closed is None:  # looked for once, not from each opening: that would take quadratic time
+                never_closed.add(kind)
+                continue
+            at = closed.end()
+        parts += [text[kept_to : opened.start()], " "]
+        kept_to = at
+    return "".join([*parts, text[kept_to:]])
 
 
 def _control(text: str, options: RepairOptions) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tailorlm.core.atomic import disk_errors, remove_folder
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is locked there, and what a killed process left stays
-    fcntl = None  # type: ignore[assignment]
+fcntl: Any = None  # on Windows nothing is locked, and what a killed process left stays
+with suppress(ImportError):
+    fcntl = import_module("fcntl")
 
 
 @contextmanager
