@@ -23,6 +23,7 @@ VERBS = {
     "fit": ("tailorlm.cli.fit:fit", "Fit one method or recipe and keep the adaptation."),
     "predict": ("tailorlm.cli.predict:predict", "Predict rows with an adaptation."),
     "eval": ("tailorlm.cli.evaluate:evaluate", "Score an adaptation on labelled rows."),
+    "index": ("tailorlm.cli.index:index", "Passages of your documents: build, add, remove, search, info."),
     "runs": ("tailorlm.cli.runs:runs", "List runs, or show one."),
     "doctor": ("tailorlm.cli.doctor:doctor", "Report the environment, for bug reports and for yourself."),
 }
@@ -40,7 +41,11 @@ def build(verb: str | None) -> typer.Typer:
     )
     for name, (target, line) in VERBS.items():
         module, _, function = target.partition(":")
-        app.command(name, help=line)(getattr(importlib.import_module(module), function) if name == verb else _elsewhere)
+        command = getattr(importlib.import_module(module), function) if name == verb else _elsewhere
+        if isinstance(command, typer.Typer):  # a verb with verbs of its own
+            app.add_typer(command, name=name, help=line)
+        else:
+            app.command(name, help=line)(command)
     return app
 
 

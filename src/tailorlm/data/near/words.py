@@ -17,6 +17,7 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U0001aff0-\U0001b16f\U00020000-\U000323af"
 )
+_ALONE = re.compile(f"[{_UNSPACED}]")
 # Seen by no reader: soft hyphen, zero-width characters, variation selectors.
 _HIDDEN = dict.fromkeys([0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xFE0E, 0xFE0F])
 
@@ -44,6 +45,11 @@ def placed_words(text: str) -> list[Word]:
     if text.isascii():
         return [Word(found[0], *found.span()) for found in _ASCII.finditer(text.lower())]
     return [Word(_folded(found[0]), *found.span()) for found in _pattern().finditer(text)]
+
+
+def stands_alone(word: str) -> bool:
+    """Whether a folded word is one character of a script that is written without blanks."""
+    return not word.isascii() and _ALONE.match(word) is not None
 
 
 def _folded(word: str) -> str:

@@ -1,0 +1,272 @@
+"""`tailor index`: passages of a folder of documents, found by words and by meaning."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tailorlm.cli import options as o
+
+if TYPE_CHECKING:
+    from tailorlm.context.index import Change, IndexSettings, Passage, PassageIndex, ReadSettings
+
+SHOWN = 300
+NONE = "none"
+
+index = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Folder = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.")]
+Documents = Annotated[
+    list[str],
+    typer.Argument(metavar="DOCUMENTS", help="Folders, files or patterns of documents (txt, md, html, pdf, ...)."),
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option("--text", help="Of tables: the column that holds the document. [default: text]", show_default=False),
+]
+Id = Annotated[
+    str | None,
+    typer.Option("--id", help="Of tables: a column that names each document; else file:line.", show_default=False),
+]
+MaxBad = Annotated[
+    int | None,
+    typer.Option(
+        "--max-bad", help="Documents, unreadable or empty, set aside before it stops. [default: 0]", show_default=False
+    ),
+]
+EncoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="The model that reads passages: `starter`, a folder, a hub id; `none` for words alone. [default: starter]",
+        show_default=False,
+    ),
+]
+Where = Annotated[
+    str | None, typer.Option("--encoder", help="Where the index's encoder lies, if it moved.", show_default=False)
+]
+
+
+@index.command()
+def build(
+    documents: Documents,
+    out: Annotated[Path, typer.Option("--out", help="The index's folder.")] = Path("index"),
+    size: Annotated[
+        int | None, typer.Option("--size", help="Characters of a passage. [default: 1000]", show_default=False)
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option("--overlap", help="Characters repeated of the passage before. [default: 150]", show_default=False),
+    ] = None,
+    encoder: EncoderName = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Set any key: headings=false, store=float16, encoder.text_prefix='passage: '.",
+            show_default=False,
+        ),
+    ] = None,
+    text: TextColumn = None,
+    id: Id = None,
+    format: o.Format = None,
+    encoding: o.Encoding = None,
+    max_bad: MaxBad = None,
+    as_json: o.Json = False,
+) -> None:
+    """Build an index over documents; over an old one of the same settings, only what changed is done."""
+    from tailorlm.context.index import PassageIndex
+
+    settings = _settings(o.flags_given({"size": size, "overlap": overlap}), encoder, o.key_values(set_))
+    read = _read({"text": text, "id": id, "format": format, "encoding": encoding, "max_bad": max_bad})
+    with _progress(quiet=as_json) as listen:
+        made, change = PassageIndex.build(out, documents, settings, read, listen=listen)
+    _changed(made, change, as_json=as_json)
+
+
+@index.command()
+def add(
+    folder: Folder,
+    documents: Documents,
+    text: TextColumn = None,
+    id: Id = None,
+    format: o.Format = None,
+    encoding: o.Encoding = None,
+    max_bad: MaxBad = None,
+    encoder: Where = None,
+    as_json: o.Json = False,
+) -> None:
+    """Take documents in; one of the same name replaces the old one."""
+    from tailorlm.context.index import PassageIndex
+
+    opened = PassageIndex(folder, encoder=encoder)
+    given = {"text": text, "id": id, "format": format, "encoding": encoding, "max_bad": max_bad}
+    read = opened.read.with_(**o.flags_given(given))
+    with _progress(quiet=as_json) as listen:
+        change = opened.add(documents, read, listen=listen)
+    _changed(opened, change, as_json=as_json)
+
+
+@index.command()
+def remove(
+    folder: Folder,
+    names: Annotated[list[str], typer.Argument(metavar="NAMES", help="Documents as `info` lists them, or patterns.")],
+    as_json: o.Json = False,
+) -> None:
+    """Let go of documents."""
+    from tailorlm.context.index import PassageIndex
+
+    opened = PassageIndex(folder)
+    with _progress(quiet=as_json) as listen:
+        change = opened.remove(names, listen=listen)
+    _changed(opened, change, as_json=as_json)
+
+
+@index.command()
+def search(
+    folder: Folder,
+    query: Annotated[list[str], typer.Argument(metavar="QUERY", help="What is asked; several are answered in turn.")],
+    k: Annotated[int | None, typer.Option("--k", help="How many are found. [default: 5]", show_default=False)] = None,
+    retriever: Annotated[
+        str | None,
+        typer.Option("--retriever", help="bm25, dense or fused. [default: what the index can do]", show_default=False),
+    ] = None,
+    variety: Annotated[
+        float | None,
+        typer.Option("--variety", help="0 to 1: less alike among themselves. [default: 0]", show_default=False),
+    ] = None,
+    rerank: Annotated[
+        str | None, typer.Option("--rerank", help="A cross-encoder that orders the first again.", show_default=False)
+    ] = None,
+    encoder: Where = None,
+    as_json: o.Json = False,
+) -> None:
+    """Find passages."""
+    from tailorlm.context.index import PassageIndex
+    from tailorlm.context.retrieval.settings import SearchSettings
+    from tailorlm.core.config import validate
+
+    given = o.flags_given({"k": k, "retriever": retriever, "variety": variety, "rerank": rerank})
+    settings = validate(given, SearchSettings)
+    answers = PassageIndex(folder, encoder=encoder).search(query, settings)
+    if as_json:
+        found = [{"query": q, "passages": [asdict(p) for p in some]} for q, some in zip(query, answers, strict=True)]
+        sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+        return
+    for asked, some in zip(query, answers, strict=True):
+        if len(query) > 1:
+            sys.stdout.write(f"\n{asked}\n")
+        sys.stdout.write("".join(_shown(i, passage) for i, passage in enumerate(some, 1)) or "nothing found\n")
+
+
+@index.command()
+def info(folder: Folder, as_json: o.Json = False) -> None:
+    """Show what an index holds and how it was made."""
+    from tailorlm.context.index import PassageIndex
+    from tailorlm.core.yaml import dump_yaml
+
+    opened = PassageIndex(folder)
+    documents = [
+        {"name": e.name, "characters": e.characters, "passages": e.passages, "sha256": e.sha256}
+        for e in opened.entries.values()
+    ]
+    facts = {
+        "folder": str(folder),
+        "version": opened.version.name,
+        "bytes": sum(path.stat().st_size for path in opened.version.iterdir()),
+        "passages": len(opened),
+        "encoder": opened.manifest["encoder"],
+        "settings": opened.settings.model_dump(mode="json"),
+    }
+    if as_json:
+        sys.stdout.write(json.dumps({**facts, "documents": documents}, ensure_ascii=False, indent=2) + "\n")
+        return
+    sys.stdout.write(dump_yaml({**facts, "documents": len(documents)}))
+    for one in documents:
+        sys.stdout.write(f"{one['passages']:>7,} passages  {one['characters']:>11,} characters  {one['name']}\n")
+
+
+def _settings(flags: dict[str, Any], encoder: str | None, changes: dict[str, Any]) -> IndexSettings:
+    from tailorlm.context.index import IndexSettings
+    from tailorlm.core.config import set_key, validate
+
+    plain = IndexSettings().model_dump(mode="json") | flags
+    if encoder == NONE:
+        plain["encoder"] = None
+    elif encoder is not None:
+        plain["encoder"]["model"] = encoder
+    for key, value in changes.items():
+        set_key(plain, key, value)
+    return validate(plain, IndexSettings)
+
+
+def _read(given: dict[str, Any]) -> ReadSettings:
+    from tailorlm.context.index import ReadSettings
+    from tailorlm.core.config import validate
+
+    return validate(o.flags_given(given), ReadSettings)
+
+
+def _changed(made: PassageIndex, change: Change, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(
+            json.dumps({"folder": str(made.folder), **asdict(change)}, ensure_ascii=False, indent=2) + "\n"
+        )
+        return
+    counts = [
+        f"{number:,} {name}"
+        for name in ("added", "replaced", "unchanged", "removed")
+        if (number := getattr(change, name))
+    ]
+    aside = [("without text", change.empty), ("unreadable", change.unreadable)]
+    lines = [
+        f"{made.folder}: {change.documents:,} documents ({', '.join(counts) or 'no change'}), {change.passages:,} passages, "
+        f"{change.seconds:.1f} s"
+    ]
+    if made.settings.encoder is not None:
+        lines.append(f"vectors: {change.computed:,} computed, {change.reused:,} kept")
+    if change.too_long:
+        lines.append(
+            f"{change.too_long:,} passages are longer than the encoder reads; their ends are found by words alone (--size)"
+        )
+    lines += [f"set aside, {what}: {fault}" for what, faults in aside for fault in faults]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _shown(number: int, passage: Passage) -> str:
+    by = ", ".join(f"{name} {rank}: {score:.3f}" for name, (rank, score) in (passage.by or {}).items())
+    page = f", page {passage.page}" if passage.page else ""
+    text = " ".join(passage.text.split())
+    text = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return f"{number:>2}  {passage.id}  [{passage.start}:{passage.end}{page}]  {passage.score:.4f} ({by})\n    {text}\n"
+
+
+def _progress(*, quiet: bool) -> Any:
+    """A bar on a terminal; `with` gives the listener."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def shown() -> Any:
+        if quiet or not sys.stderr.isatty():
+            yield lambda what, done, of: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def listen(what: str, done: int, of: int) -> None:
+                task = (
+                    tasks.setdefault(what, bar.add_task(what, total=of or None)) if what not in tasks else tasks[what]
+                )
+                bar.update(task, completed=done, total=of or None)
+
+            yield listen
+
+    return shown()

@@ -1,0 +1,297 @@
+"""The passage index: a folder that finds passages, takes new documents, and lets go of old ones."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailorlm.context.index.documents import Aside, Document, ReadSettings, read_documents
+from tailorlm.context.index.settings import IndexSettings
+from tailorlm.context.index.writing import (
+    DOCUMENTS,
+    FORMAT,
+    MANIFEST,
+    PLACES,
+    Change,
+    Entry,
+    Listener,
+    Plan,
+    read_record,
+    searched,
+    write_version,
+)
+from tailorlm.context.retrieval.encoder import Encoder
+from tailorlm.context.retrieval.held_out import HeldOut
+from tailorlm.context.retrieval.settings import SearchSettings
+from tailorlm.context.retrieval.text_index import TextIndex, ask
+from tailorlm.core.config import validate
+from tailorlm.core.errors import TailorError, UsageError, unknown_name
+from tailorlm.core.versions import new_version, newest
+
+_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage that was found: `text` is `document_text[start:end]` to the letter.
+
+    id: `document#number`, the number counted from 1. headings: those it stands under. page: of a PDF, from 1. score: what it was
+    ordered by. by: retriever to (rank from 1, its own score).
+    """
+
+    id: str
+    document: str
+    title: str
+    start: int
+    end: int
+    text: str
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+    score: float = 0.0
+    by: dict[str, tuple[int, float]] | None = None
+
+
+class PassageIndex:
+    """Passages of documents that can be found by words, by meaning, or by both.
+
+    Open one by its folder, make one with `PassageIndex.build`. It is a point in time: `add` and `remove` publish a new version whole
+    and go on with it; another process that has the folder open keeps the version that it opened. Memory: the vocabulary, 24 bytes
+    a passage, some 300 bytes a document; vectors, word scores and texts stay on the disk until they are needed.
+    Raises TailorError where the folder holds no index.
+    Choose it for answers that stand in documents (facts, terms, instructions); for rows with answers use `context.store`.
+    """
+
+    def __init__(self, folder: str | Path, *, encoder: str | None = None):
+        """encoder: where the encoder lies, if not where it was when the index was built."""
+        self.folder = Path(folder)
+        self._where = encoder
+        self._open()
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | Path,
+        paths: Sequence[str],
+        settings: IndexSettings | None = None,
+        read: ReadSettings | None = None,
+        *,
+        held_out: HeldOut | None = None,
+        listen: Listener = lambda what, done, of: None,
+    ) -> tuple[PassageIndex, Change]:
+        """An index over exactly the documents of `paths`, and what that took.
+
+        Where `folder` holds an index of the same settings already, only documents that changed are read into passages, and only
+        passages that are new are given vectors; documents that are not among `paths` go. held_out: test rows; a document that is
+        one is refused, now and whenever documents are added. Raises UsageError for an index of other settings, TailorError for a
+        folder that holds something else, and what `read_documents` raises.
+        """
+        folder, settings, read = Path(folder), settings or IndexSettings(), read or ReadSettings()
+        if newest(folder) is not None:
+            index = cls(folder, encoder=settings.encoder.model if settings.encoder else None)
+            index.same(settings)
+            plan = replace(index._plan(read, listen), held_out=held_out or index.held_out)
+            plan.settled = read == index.read and plan.held_out == index.held_out
+        else:
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise TailorError(f"{folder} exists and is no index", hint="choose another folder")
+            encoder = Encoder(settings.encoder) if settings.encoder else None
+            if encoder is not None:
+                encoder.base  # noqa: B018  # that there is no such model is said before an hour of reading
+            plan = Plan(settings, encoder, None, {}, held_out, read.model_dump(), listen)
+        change = _publish(folder, plan, lambda aside: read_documents(paths, read, aside), drop=lambda name: True)
+        return cls(folder, encoder=settings.encoder.model if settings.encoder else None), change
+
+    def add(
+        self, paths: Sequence[str], read: ReadSettings | None = None, *, listen: Listener = lambda what, done, of: None
+    ) -> Change:
+        """Take in the documents of `paths`; one with the name of an old one replaces it. read: by default as it was built."""
+        read = read or self.read
+        change = _publish(
+            self.folder,
+            self._plan(read, listen),
+            lambda aside: read_documents(paths, read, aside),
+            drop=lambda name: False,
+        )
+        self._open()
+        return change
+
+    def remove(self, names: Sequence[str], *, listen: Listener = lambda what, done, of: None) -> Change:
+        """Let go of documents by name, or by pattern (`docs/old/*`). Raises UsageError for one that nothing answers to."""
+        gone: set[str] = set()
+        for name in names:
+            found = {name} & self.entries.keys() or set(fnmatch.filter(self.entries, name))
+            if not found:
+                raise unknown_name("document in this index", name, self.entries)
+            gone |= found
+        change = _publish(self.folder, self._plan(self.read, listen), lambda aside: (), drop=lambda name: name in gone)
+        self._open()
+        return change
+
+    def search(self, queries: Sequence[str], settings: SearchSettings | None = None) -> list[list[Passage]]:
+        """For every query the passages found, best first; none for a query that is blank.
+
+        Raises UsageError when vectors are asked for that the index does not have, TailorError when its encoder cannot be had or
+        has changed since.
+        """
+        settings = settings or SearchSettings()
+        asked = [query for query in queries if query.strip()]
+        found = iter(
+            self.texts.search(
+                ask(asked, self.texts, settings, self._encoder_for(settings)), settings, self.searched_text
+            )
+        )
+        answers = []
+        for query in queries:
+            hits = next(found) if query.strip() else []
+            answers.append([replace(self.passage(hit.position), score=hit.score, by=hit.by) for hit in hits])
+        return answers
+
+    def passage(self, position: int) -> Passage:
+        """The passage of a position (documents by name, passages in the order of the text)."""
+        number, start, end = (int(x) for x in self._places[position])
+        record = self._record(number)
+        place = position - int(self._firsts[number])
+        _, _, headings, page = record["passages"][place]
+        name, title = record["name"], record["title"]
+        return Passage(f"{name}#{place + 1}", name, title, start, end, record["text"][start:end], tuple(headings), page)
+
+    def searched_text(self, position: int) -> str:
+        """What a passage is found by: itself below its title and headings, as the settings say."""
+        number = int(self._places[position][0])
+        record = self._record(number)
+        place = record["passages"][position - int(self._firsts[number])]
+        return searched(record, place, headings=self.settings.headings)
+
+    def positions(self, document: str) -> range:
+        """The positions of a document's passages. Raises UsageError for a name that is not in the index."""
+        if document not in self.entries:
+            raise unknown_name("document in this index", document, self.entries)
+        number = list(self.entries).index(document)
+        first = int(self._firsts[number])
+        return range(first, first + self.entries[document].passages)
+
+    def text(self, document: str) -> str:
+        """The whole text of a document, as it was read."""
+        if document not in self.entries:
+            raise unknown_name("document in this index", document, self.entries)
+        return str(self._record(list(self.entries).index(document))["text"])
+
+    def __len__(self) -> int:
+        """Passages."""
+        return len(self._places)
+
+    def same(self, settings: IndexSettings) -> None:
+        """Raise UsageError where the index was made with other settings, each named."""
+        mine, theirs = self.settings.model_dump(mode="json"), settings.model_dump(mode="json")
+        if mine["encoder"] and theirs["encoder"]:
+            # The name of a model is where it lies; whether it is the same model its fingerprint says.
+            mine["encoder"]["model"] = theirs["encoder"]["model"]
+        other = [name for name in mine if mine[name] != theirs[name]]
+        if other:
+            raise UsageError(
+                f"{self.folder} was built with other settings",
+                got="; ".join(
+                    f"{name} {_short(mine[name])} in the index, {_short(theirs[name])} asked for" for name in other
+                ),
+                hint=f"leave them out to keep the index's own, or build another one: --out {self.folder}-2",
+            )
+        self.encoder  # noqa: B018  # looks whether the model is the same
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """The encoder, or None for an index of words. Raises TailorError when it is another one than the index was built with."""
+        if self.settings.encoder is None:
+            return None
+        encoder = Encoder(self.settings.encoder.with_(model=self._where or self.settings.encoder.model))
+        made_with = self.manifest["encoder"]
+        if encoder.fingerprint != made_with["fingerprint"]:
+            raise UsageError(
+                f"{self.folder} was built with another encoder than '{encoder.settings.model}'",
+                got=f"fingerprint {encoder.fingerprint[:12]}",
+                allowed=f"{made_with['name']}, fingerprint {made_with['fingerprint'][:12]}",
+                hint=f"name the old one with --encoder, or build another index: --out {self.folder}-2",
+            )
+        return encoder
+
+    def _encoder_for(self, settings: SearchSettings) -> Encoder | None:
+        needed = "dense" in self.texts.retrievers(settings) or settings.variety > 0
+        return self.encoder if needed else None
+
+    def _plan(self, read: ReadSettings, listen: Listener) -> Plan:
+        return Plan(
+            self.settings,
+            self.encoder,
+            self.version,
+            dict(self.entries),
+            self.held_out,
+            read.model_dump(),
+            listen,
+            True,
+        )
+
+    def _open(self) -> None:
+        version = newest(self.folder)
+        if version is None:
+            raise TailorError(
+                f"{self.folder} holds no index",
+                got="no such folder" if not self.folder.exists() else "no complete version in it",
+                hint=f"tailor index build DOCUMENTS --out {self.folder}",
+            )
+        self.version = version
+        try:
+            self.manifest: dict[str, Any] = json.loads(
+                (version / MANIFEST).read_bytes().decode("utf-8", "surrogatepass")
+            )
+            kind, form = self.manifest["kind"], self.manifest["format"]
+            if kind != "passages" or form != FORMAT:
+                raise ValueError(f"{kind} of format {form}")
+            self.entries = {entry.name: entry for entry in (Entry(*one) for one in self.manifest["documents"])}
+            self._places = np.load(version / PLACES, allow_pickle=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TailorError(
+                f"{version} cannot be read as an index of passages", got=f"{type(error).__name__}: {error}"
+            ) from None
+        self.settings = validate(self.manifest["settings"], IndexSettings)
+        self.read = validate(self.manifest["read"], ReadSettings)
+        held_out = self.manifest["held_out"]
+        self.held_out = None if held_out is None else HeldOut.read(held_out)
+        counts = [entry.passages for entry in self.entries.values()]
+        self._firsts = np.concatenate([[0], np.cumsum(counts)])
+        self._records: dict[int, dict[str, Any]] = {}
+        self._numbers = list(self.entries)
+        for name in ("texts", "encoder"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def texts(self) -> TextIndex:
+        """Words and vectors of all passages, by position."""
+        return TextIndex.load(self.version)
+
+    def _record(self, number: int) -> dict[str, Any]:
+        """One document; the last few are kept."""
+        if number not in self._records:
+            while len(self._records) >= _KEPT:
+                del self._records[next(iter(self._records))]
+            with (self.version / DOCUMENTS).open("rb") as handle:
+                self._records[number] = read_record(handle, self.entries[self._numbers[number]])
+        return self._records[number]
+
+
+def _publish(
+    folder: Path, plan: Plan, documents: Callable[[Aside], Iterable[Document]], *, drop: Callable[[str], bool]
+) -> Change:
+    aside = Aside()
+    with new_version(folder, plan.old) as temp:
+        return write_version(temp, plan, documents(aside), aside, drop=drop)
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else str(value["model"] if isinstance(value, dict) else value)
+    return text if len(text) <= 40 else text[:37] + "..."
