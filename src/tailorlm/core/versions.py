@@ -31,8 +31,9 @@ def newest(root: Path) -> Path | None:
 def new_version(root: Path, after: Path | None) -> Iterator[Path]:
     """An empty folder to write the next version into; at the end of the block it is published, and older ones are removed.
 
-    A folder that is still empty then is not published: nothing was to change. after: the version that the new one was made from (None: there was none). Raises TailorError when another process has published
-    a version meanwhile, and whatever `publish_folder` raises; then nothing has changed.
+    A folder that is still empty then is not published: nothing was to change. after: the version that the new one was made from
+    (None: there was none). Raises TailorError when another process has published a version meanwhile, and whatever
+    `publish_folder` raises; then nothing has changed.
     """
     number = 1 + (int(after.name.partition("-")[2]) if after is not None else 0)
     final, temp = root / f"version-{number}", root / f".version-{number}.tmp-{os.getpid()}"
