@@ -99,3 +99,35 @@ def test_offsets_behind_an_insertion_shift_by_it(front, more, back):
         assert move(len(front + back), True) == len(front + back) + (len(more) if back else 0)
         if back:
             assert move(len(front), False) == len(front + more)
+
+
+def masked(text: str) -> str:
+    return text.replace("ann@firm.org", "<EMAIL>").replace("bob@firm.org", "<EMAIL>")
+
+
+@pytest.mark.parametrize(
+    ("answers", "wanted"),
+    [
+        ([{"text": "ann@firm.org today", "answer_start": 8}], [{"text": "<EMAIL> today", "answer_start": 8}]),
+        (
+            {"text": ["ann@firm.org today", "today"], "answer_start": [8, 21]},
+            {"text": ["<EMAIL> today", "today"], "answer_start": [8, 16]},
+        ),
+        (
+            [{"text": "today", "start": 21, "end": 26, "by": "ann@firm.org"}],
+            [{"text": "today", "start": 16, "end": 21, "by": "<EMAIL>"}],
+        ),
+    ],
+)
+def test_an_answer_is_as_long_as_it_was_before_it_was_redacted(answers, wanted):
+    fields = Fields("extract", ("question", "context"), answers="answers", answers_in="context")
+    values = {"question": "Whom?", "context": "Mail to ann@firm.org today.", "answers": answers}
+    new = fields.change_all(values, masked)
+    assert new == {"question": "Whom?", "context": "Mail to <EMAIL> today.", "answers": wanted}
+
+
+def test_keys_of_objects_are_values_too_and_stay_apart():
+    values = {"text": "t", "seen": [{"ann@firm.org": 1, "bob@firm.org": {"bob@firm.org": "x"}, "n": 2}]}
+    new = Fields().change_all(values, masked)
+    assert new["seen"] == [{"<EMAIL>": 1, "<EMAIL> 2": {"<EMAIL>": "x"}, "n": 2}]
+    assert Fields().change_all(new, masked) is new

@@ -159,6 +159,40 @@ def test_a_split_needs_what_it_goes_by(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
 
 
+def test_rows_without_a_group_are_no_group(tmp_path):
+    found = [{**row, "who": f"w{i % 20}" if i % 2 else None} for i, row in enumerate(rows(400))]
+    steps = [{"part": "split", "by": "group", "column": "who", "test": 0.4, "validation": 0, "near": 0}]
+    made = prepare(settings(rows=put(tmp_path, "a.jsonl", found), steps=steps), tmp_path / "o")
+    alone = [sum(row["who"] is None for row in read(tmp_path / f"o/{side}.jsonl")) for side in ("train", "test")]
+    assert min(alone) > 50
+    assert made["steps"][0]["numbers"]["rows without a group (each by its content)"] == 200
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "said"),
+    [
+        (["2024-01-01", "2023"], {}, "a.jsonl:2: a number, where the rows before have a date"),
+        (["7", "2024-01-01"], {}, "a.jsonl:2: a date, where the rows before have a number"),
+        (["2024-01-01", ""], {}, "a.jsonl:2: the column 'when' holds no time"),
+        (["2024-01-01", ["x"]], {}, "a.jsonl:2: the column 'when' holds a list"),
+        (["5", "6"], {"test_from": "2024-01-01"}, "test_from is of another kind"),
+    ],
+)
+def test_times_that_cannot_be_put_in_order_stop(tmp_path, values, more, said):
+    found = [{**row, "when": value} for row, value in zip(rows(2), values, strict=True)]
+    steps = [{"part": "split", "by": "time", "column": "when", **more}]
+    with pytest.raises(TailorError, match=said):
+        prepare(settings(rows=put(tmp_path, "a.jsonl", found), steps=steps), tmp_path / "o")
+
+
+def test_a_row_without_the_column_of_the_split_is_named(tmp_path):
+    found = [{**row, "who": "a"} for row in rows(3)]
+    del found[1]["who"]
+    steps = [{"part": "split", "by": "group", "column": "who"}]
+    with pytest.raises(UsageError, match=r"a.jsonl:2: there is no column called 'who'"):
+        prepare(settings(rows=put(tmp_path, "a.jsonl", found), steps=steps), tmp_path / "o")
+
+
 def test_filters_and_proposals(tmp_path):
     found = rows(300)
     found.append({"text": "spam " * 60, "label": "l0"})

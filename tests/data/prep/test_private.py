@@ -55,6 +55,19 @@ def test_no_value_is_in_anything_written(tmp_path, mode):
     assert not [value for value in VALUES if value in said]
 
 
+def test_values_in_keys_labels_and_escapes_are_covered_and_counted(tmp_path):
+    names = [f"person{i}@firm.org" for i in range(3)]
+    found = [{**row, "label": names[i % 3], "seen": {names[i % 3]: [names[i % 2]]}} for i, row in enumerate(rows(30))]
+    source = write(tmp_path / "a.jsonl", found)
+    with open(source, "a", encoding="utf-8") as file:
+        file.write(r'{"text": "broken person0\u0040firm.org' + "\n")
+    chosen = {"rows": source, "read": {"max_bad": 1}, "steps": ["redact", "audit"]}
+    manifest = prepare(validate(chosen, PrepSettings), tmp_path / "o")
+    assert not [name for name in names if name in everything(tmp_path / "o")]
+    assert r"person0\u0040" not in everything(tmp_path / "o")
+    assert manifest["before"]["by_split"] == manifest["after"]["by_split"] == {"": {"<EMAIL>": 30}}
+
+
 def test_pseudonyms_repeat_with_their_key_alone(tmp_path):
     steps = [{"part": "redact", "mode": "pseudonym"}]
     source = planted(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from tailorlm.data.steps.base import Item
 from tailorlm.data.stream import RowStream, stream
 
 HUB = "hub:"
+# Escapes of plain signs, but for the quote and the backslash, which would change what the line is.
+_ESCAPED = re.compile(r"\\u00((?:2[013-9a-f]|[346][0-9a-f]|5[0-9abdef]|7[0-9a-e]))", re.IGNORECASE)
 SAMPLE = 1000
 """Rows by which the shape is detected, from all over the train files: 1,000 at least where there are so many."""
 
@@ -104,6 +107,7 @@ def sha256_of(path: Path) -> str:
 
 
 def bad_lines(bad: Iterable[BadRow], cover: Any) -> Iterator[dict[str, Any]]:
-    """Rows that could not be read, for the side file; private values covered."""
+    """Rows that could not be read, for the side file; private values covered, also where JSON writes them with escapes."""
     for row in bad:
-        yield {"source": row.source, "line": row.line, "reason": cover(row.reason), "raw": cover(row.raw)}
+        raw = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), row.raw)
+        yield {"source": row.source, "line": row.line, "reason": cover(row.reason), "raw": cover(raw)}

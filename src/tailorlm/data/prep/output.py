@@ -139,7 +139,12 @@ def covered(value: Any, cover: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return cover(value)
     if isinstance(value, dict):
-        return {cover(key): covered(item, cover) for key, item in value.items()}
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            name, new = cover(key), covered(item, cover)
+            # Labels that are e-mail addresses are all called <EMAIL> now: their counts go together.
+            found[name] = found[name] + new if isinstance(found.get(name), int) and isinstance(new, int) else new
+        return found
     if isinstance(value, list | tuple):
         return [covered(item, cover) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""Times in a column: ISO dates, years or numbers."""
+"""Times in a column: ISO dates, or numbers (years, seconds, ...), one kind in one column."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from tailorlm.data.steps.base import Item
 
 
 def cell(item: Item, column: str | None) -> str:
-    """The text of one cell; '' where it is missing. Raises UsageError for a column that the row has not."""
+    """The text of one cell; '' where it is missing. Raises UsageError for a column that the row has not.
+
+    A CheckError names file and line where the cell holds a list or an object.
+    """
     assert column is not None
     if column not in item.values:
-        raise unknown_name("column", column, item.values)
+        fault = unknown_name("column", column, item.values)
+        raise UsageError(f"{item.where}: {fault.what}", allowed=fault.allowed, hint=fault.hint)
     value = item.values[column]
+    if isinstance(value, list | dict):
+        what = f"{item.where}: the column {column!r} holds a list or an object"
+        raise CheckError(what, allowed="one value a row", hint="name another column")
     return "" if value is None else as_text(value)
 
 
@@ -26,7 +33,8 @@ def told_time(item: Item, column: str | None) -> float:
         return time_of(text)
     except UsageError:
         what = f"{item.where}: the column {column!r} holds no time"
-        raise CheckError(what, allowed="an ISO date or time (2026-11-21T14:00), a year, or a number") from None
+        allowed = "an ISO date or time (2026-11-21T14:00), or a number"
+        raise CheckError(what, allowed=allowed, hint="mend or leave out the row, or name another column") from None
 
 
 def time_of(text: str) -> float:

@@ -91,7 +91,10 @@ class Fields:
         return self._carried(values, changed) if changed else values
 
     def change_all(self, values: dict[str, Any], edit: Edit) -> dict[str, Any]:
-        """Like `change`, for every string in every column at any depth, and for whole numbers long enough to be an id."""
+        """Like `change`, for every string in every column at any depth, keys of objects too, and for long whole numbers.
+
+        The names of the columns themselves stay.
+        """
         changed: dict[str, Any] = {}
         for name, old in values.items():
             new = _edited_all(old, edit)
@@ -107,7 +110,7 @@ class Fields:
         home = self.answers_in
         if self.answers is not None and home in changed and isinstance(changed[home], str):
             move = realign(values[home], changed[home])
-            new[self.answers] = _moved_answers(new.get(self.answers), move, changed[home])
+            new[self.answers] = _moved_answers(values.get(self.answers), new.get(self.answers), move, changed[home])
             if _is_place(values.get("answer_start")):
                 new["answer_start"] = move(values["answer_start"], False)
         return new
@@ -215,11 +218,24 @@ def _edited_all(value: Any, edit: Edit) -> Any:
         made = [_edited_all(item, edit) for item in value]
         return made if any(a is not b for a, b in zip(made, value, strict=True)) else value
     if isinstance(value, dict):
-        changed = {key: _edited_all(item, edit) for key, item in value.items()}
-        if all(changed[key] is value[key] for key in value):
+        names = _edited_keys(value, edit)
+        changed = {name: _edited_all(item, edit) for name, item in zip(names, value.values(), strict=True)}
+        if all(name in value and changed[name] is value[name] for name in names):
             return value
         return _with_inner_spans(value, changed)
     return value
+
+
+def _edited_keys(value: dict[str, Any], edit: Edit) -> list[str]:
+    """The keys of an object inside a column, which may be values too (`{"ann@firm.org": 3}`); each stays a key of its own."""
+    names: dict[str, None] = {}
+    for key in value:
+        new = first = edit(key)
+        number = 2
+        while new in names:
+            new, number = f"{first} {number}", number + 1
+        names[new] = None
+    return list(names)
 
 
 def _with_inner_spans(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -244,26 +260,30 @@ def _moved_spans(spans: Any, move: Callable[[int, bool], int]) -> Any:
     return moved
 
 
-def _moved_answers(answers: Any, move: Callable[[int, bool], int], text: str) -> Any:
-    """Answers as SQuAD writes them, `{"text": [..], "answer_start": [..]}`, or as a list of objects."""
-    if isinstance(answers, dict) and isinstance(answers.get("text"), list):
-        starts, texts = answers.get("answer_start"), answers["text"]
+def _moved_answers(old: Any, edited: Any, move: Callable[[int, bool], int], text: str) -> Any:
+    """Answers as SQuAD writes them, `{"text": [..], "answer_start": [..]}`, or as a list of objects.
+
+    old: as they stood in the old text, which says how long they are. edited: the same with their own texts edited, from
+    which all else is taken.
+    """
+    if isinstance(old, dict) and isinstance(old.get("text"), list):
+        starts, texts = old.get("answer_start"), old["text"]
         if not isinstance(starts, list) or len(starts) != len(texts):
-            return answers
+            return edited
         pairs = [_moved_answer(t, s, move, text) for t, s in zip(texts, starts, strict=True)]
-        return {**answers, "text": [t for t, _ in pairs], "answer_start": [s for _, s in pairs]}
-    if isinstance(answers, list):
-        moved = []
-        for answer in answers:
-            key = next((k for k in ("answer_start", "start") if isinstance(answer, dict) and k in answer), None)
-            if key is None or not isinstance(answer.get("text"), str):
-                moved.append(answer)
-                continue
-            new, start = _moved_answer(answer["text"], answer[key], move, text)
-            ends = {"end": start + len(new)} if _is_place(answer.get("end")) else {}
-            moved.append({**answer, "text": new, key: start, **ends})
-        return moved
-    return answers
+        return {**edited, "text": [t for t, _ in pairs], "answer_start": [s for _, s in pairs]}
+    if isinstance(old, list):
+        return [_moved_object(a, b, move, text) for a, b in zip(old, edited, strict=True)]
+    return edited
+
+
+def _moved_object(old: Any, edited: Any, move: Callable[[int, bool], int], text: str) -> Any:
+    key = next((k for k in ("answer_start", "start") if isinstance(old, dict) and k in old), None)
+    if key is None or not isinstance(old.get("text"), str):
+        return edited
+    new, start = _moved_answer(old["text"], old[key], move, text)
+    ends = {"end": start + len(new)} if _is_place(old.get("end")) and _is_place(start) else {}
+    return {**edited, "text": new, key: start, **ends}
 
 
 def _moved_answer(answer: Any, start: Any, move: Callable[[int, bool], int], text: str) -> tuple[Any, Any]:

@@ -26,7 +26,7 @@ _CODES = {"0": TRAIN, "1": VALIDATION, "2": TEST}
 class Split(Step):
     """Gives every row a split; rows that came with one (validation and test files) keep it.
 
-    by `content` (and `group`): a hash of the normalised text (of the group) decides, so a row falls on the same side in
+    by `content` (and `group`): a hash of the normalised text (of the group, where the row has one) decides, so a row falls on the same side in
     every later delivery, whatever rows are added; shares are met on average. Train rows that are near copies of held-out
     rows are dropped (`near`), so the held-out rows stay a fair sample; moving them over would fill the test with copies.
     `random` and `label` meet the shares exactly, keep near copies together, and split a bigger set anew. `time`: the latest
@@ -66,9 +66,10 @@ class Split(Step):
         """Shares must leave train rows; a group or a time needs its column, a label one too."""
         own = self.settings
         if own.test + own.validation >= 1:
-            raise UsageError("no row is left to train on", got=f"test {own.test} + validation {own.validation}")
+            got = f"test {own.test} + validation {own.validation}"
+            raise UsageError("no row is left to train on", got=got, allowed="less than 1 in all")
         if own.by in ("group", "time") and own.column is None:
-            raise UsageError(f"a split by {own.by} needs its column", hint=f"--split-by {own.by} --split-column NAME")
+            raise UsageError(f"a split by {own.by} needs its column", hint="--set split.column=NAME")
         if own.by == "label" and self.context.fields.label is None:
             raise UsageError("a split by label needs a label, and no column holds one", hint="name it with --label")
 
@@ -104,6 +105,8 @@ class Split(Step):
             return Dropped("near copy of a held-out row", *self._leaks[item.number])
         side = self._hashed(item) if self._sides is None else _CODES[self._sides[item.number]]
         tally.numbers[f"{side} rows"] += 1
+        if self.settings.by == "group" and not cell(item, self.settings.column):
+            tally.numbers["rows without a group (each by its content)"] += 1
         return Item(item.number, item.values, item.source, item.line, side, item.made)
 
     def facts(self) -> dict[str, Any]:
@@ -115,8 +118,8 @@ class Split(Step):
         return dict(self._borders)
 
     def _hashed(self, item: Item) -> str:
-        if self.settings.by == "group":
-            key = cell(item, self.settings.column)
+        if self.settings.by == "group" and (group := cell(item, self.settings.column)):
+            key = group
         elif item.made.startswith("passage") and "document" in item.values:
             key = as_text(item.values["document"])  # passages of one document know of each other
         else:
@@ -162,8 +165,8 @@ class Split(Step):
         return "".join(sides)
 
     def _by_time(self, rows: RowsOnDisk, units: list[int]) -> Any:
-        times = [told_time(item, self.settings.column) for item in rows]
         own = self.settings
+        times, dates = _times(rows, own)
         test_at = time_of(own.test_from) if own.test_from else _border(times, own.test)
         later = own.test + own.validation if own.validation else own.test
         validation_at = time_of(own.validation_from) if own.validation_from else _border(times, later)
@@ -175,7 +178,6 @@ class Split(Step):
         if "0" not in sides:
             raise CheckError("no row is earlier than the border, so none is left to train on")
         names = {"test_from": test_at, "validation_from": validation_at}
-        dates = not is_number(cell(next(iter(rows)), own.column))
         borders = {name: _shown(time, dates) for name, time in names.items() if math.isfinite(time)}
         return {"sides": sides, "borders": borders}
 
@@ -195,6 +197,29 @@ def _units(count: int, clusters: Sequence[Sequence[int]]) -> list[int]:
 
 def _labels(rows: RowsOnDisk, context: Context) -> list[str]:
     return [context.fields.label_of(item.values) or "" for item in rows]
+
+
+def _times(rows: RowsOnDisk, own: Split.Settings) -> tuple[list[float], bool]:
+    """The time of each row, and whether they are dates. Raises CheckError where both kinds stand in the column."""
+    times: list[float] = []
+    dates: bool | None = None
+    for item in rows:
+        times.append(told_time(item, own.column))
+        is_date = not is_number(cell(item, own.column))
+        if dates not in (None, is_date):
+            kinds = ("a number", "a date") if is_date else ("a date", "a number")
+            raise CheckError(
+                f"{item.where}: {kinds[1]}, where the rows before have {kinds[0]} in the column {own.column!r}",
+                allowed="dates alone, or numbers alone: a year and a date cannot be put in order",
+                hint="write all of them as dates (2026-01-01)",
+            )
+        dates = is_date
+    for name in ("test_from", "validation_from"):
+        told = getattr(own, name)
+        if told is not None and dates is not None and is_number(told) == dates:
+            kind = "dates" if dates else "numbers"
+            raise UsageError(f"{name} is of another kind than the times of the rows", got=told, allowed=kind)
+    return times, bool(dates)
 
 
 def _border(times: Sequence[float], share: float) -> float:
