@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Before anything imports torch or transformers. The tests are about numbers that must repeat to the bit, so they run on the CPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -50,3 +51,21 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def writers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """`writers(architecture)` gives a tiny model that writes, loaded when it is first asked for."""
+    from tailorlm.models.decoder import load_writer
+    from tailorlm.models.resolve import resolve
+    from writers import tiny_writer
+
+    root, made = tmp_path_factory.mktemp("writers"), {}
+
+    def writer(kind: str = "llama", **changes: object) -> Any:
+        key = "-".join([kind, *(f"{k}={v}" for k, v in sorted(changes.items()))])
+        if key not in made:
+            made[key] = load_writer(resolve(str(tiny_writer(root / key, kind, **changes))))
+        return made[key]
+
+    return writer

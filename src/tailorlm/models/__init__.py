@@ -1,1 +1,1 @@
-"""Base models: where a name leads, the encoder with its pooling and head, layers by role, memory facts."""
+"""Models: where a name leads, the encoder and the decoder, chat rendering, writing and scoring, layers by role, memory facts."""

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.models.cutting import fitted
 from tailorlm.models.template import PLAIN, RAW, Message, Template
 from tailorlm.models.tokens import Tokens
 
 Learn = Literal["all", "last"]
 PROBE = "probe"
+# So many tokens of a prompt tell how what follows is cut into tokens.
+NEAR = 16
+KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Chat:
             )
         self.template = Template(known.get(template, template), tokens.named)
         tool_use = tokens.templates.get("tool_use")
+        self._candidates: dict[tuple[str, str, str], list[int]] = {}
         self._with_tools = Template(tool_use, tokens.named) if self.own and tool_use else self.template
 
     @property
@@ -102,8 +107,6 @@ class Chat:
 
         max_length: the room there is, in tokens (positions of the model less what it may write); `render` says what is cut.
         """
-        from tailorlm.models.cutting import fitted
-
         return fitted(
             lambda kept: self._ids(self._pieces(kept, tools, True, "last"), "last"), self, messages, max_length
         )
@@ -123,8 +126,6 @@ class Chat:
         there is anything else to cut. Raises Nothing for a row without an answer, Unstable for a template that rewrites
         earlier turns (with `learn="all"`), TailorError where the template refuses the conversation.
         """
-        from tailorlm.models.cutting import fitted
-
         last = max((i for i, m in enumerate(messages) if m.get("role") == "assistant"), default=-1)
         if last < 0:
             raise Nothing("the row has no answer of the assistant")
@@ -164,6 +165,17 @@ class Chat:
         whole = self.tokens.decode([*before, *kept])
         return whole[len(lead) :] if whole.startswith(lead) else self.tokens.decode(kept)
 
+    def candidate(self, prompt: Sequence[int], text: str, *, ends: bool = True) -> list[int]:
+        """The ids of a given answer behind a prompt's ids, as training would have them. ends: with the token it stops at."""
+        stop = (self._suffix.stop or self.tokens.named.get("eos_token", "")) if ends else ""
+        tail = self.tokens.decode(list(prompt)[-NEAR:], special=True)
+        key = (tail, text, stop)
+        if key not in self._candidates:
+            if len(self._candidates) > KEPT:
+                self._candidates.clear()
+            self._candidates[key] = self._behind(tail, self._suffix.lead + text + stop)
+        return self._candidates[key]
+
     # ---- text in pieces
 
     @cached_property
@@ -174,14 +186,14 @@ class Chat:
         whole = self.template.write([*asked, {"role": "assistant", "content": PROBE}], prompt=False)
         if not whole.startswith(opened):
             raise _rewrites()
-        _, found, after = whole[len(opened) :].rpartition(PROBE)
+        lead, found, after = whole[len(opened) :].rpartition(PROBE)
         if not found:
             raise TailorError(
                 "the chat template does not write what the assistant says", hint="choose the template 'plain'"
             )
         marks = list(self.tokens.mark.finditer(after)) if self.tokens.mark else []
         mark = next((m for m in marks if self.tokens.added[m.group()]), marks[0] if marks else None)
-        return _Suffix(after, mark.group() if mark else "", mark.end() if mark else 0)
+        return _Suffix(lead, after, mark.group() if mark else "", mark.end() if mark else 0)
 
     def _pieces(
         self, messages: Sequence[Message], tools: Sequence[Any] | None, prompt: bool, learn: Learn
@@ -276,8 +288,9 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class _Suffix:
-    """What follows an answer: the text, the token to stop at in it, and where that ends."""
+    """What stands around an answer: what the template puts before it, what follows, the token to stop at in that, where it ends."""
 
+    lead: str
     text: str
     stop: str
     end: int

@@ -21,6 +21,8 @@ STARTER_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
 ANSWERING = (
     "config.json",
     "1_Pooling/config.json",
+    "generation_config.json",
+    "chat_template.jinja",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -48,7 +50,7 @@ class BaseModel:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) over the weight files and whatever else changes an answer: config, pooling, tokenizer."""
+        """sha256 (hex) over the weight files and whatever else changes an answer: config, pooling, tokenizer, template."""
         files = [*sorted(self.folder.glob("*.safetensors")), *(self.folder / name for name in ANSWERING)]
         return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()))
 

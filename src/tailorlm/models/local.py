@@ -1,0 +1,97 @@
+"""Answers by a model on this machine: text in, text out, over `generate` and `score`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tailorlm.models.answers import Answer, Prompt, Writing, check_writing, messages_of
+from tailorlm.models.chat import Rendered
+from tailorlm.models.decoder import Writer
+from tailorlm.models.generate import Rule, Written, write
+from tailorlm.models.score import candidate_scores
+
+USUAL = Writing()
+
+
+class Local:
+    """A `Writer` behind the protocol `Answers`; its prompts are cut to leave room for the answer, with counts."""
+
+    def __init__(self, writer: Writer):
+        self.writer = writer
+
+    def answers(
+        self,
+        prompts: Sequence[Prompt],
+        writing: Writing = USUAL,
+        *,
+        schema: Mapping[str, Any] | None = None,
+        choices: Sequence[str] | None = None,
+        listen: Callable[[int, str], None] | None = None,
+    ) -> list[Answer]:
+        """One answer a prompt, in order.
+
+        schema: answers are JSON of this schema (extra `grammar`). choices: answers are one of these texts. listen: is called with the
+        place of a prompt and its text so far, whenever a token of it came. Raises TailorError where a prompt has no room.
+        """
+        check_writing(writing, schema=schema, choices=choices)
+        chat = self.writer.chat
+        asked = self._prompts(prompts, min(writing.max_new_tokens, self.writer.max_length - 1))
+        rules = self._rules(asked, schema, choices)
+
+        def heard(row: Written) -> None:
+            if listen is not None:
+                listen(row.index, chat.answer(row.prompt, row.ids) if row.text is None else row.text)
+
+        written = write(
+            self.writer, [p.ids for p in asked], writing, rules=rules, listen=heard if listen is not None else None
+        )
+        return [
+            Answer(
+                text=chat.answer(row.prompt, row.ids) if row.text is None else row.text,
+                finished=row.finished,
+                tokens_in=len(row.prompt),
+                tokens_out=len(row.ids),
+                logprob=row.logprob,
+                cut=prompt.cut,
+            )
+            for row, prompt in zip(written, asked, strict=True)
+        ]
+
+    def score(
+        self, prompts: Sequence[Prompt], candidates: Sequence[str], *, mean: bool = False, ends: bool = True
+    ) -> np.ndarray:
+        """Log-probability of every candidate as the answer to every prompt, (prompts, candidates), float64.
+
+        mean: per token of the candidate, which favours no short ones. ends: the answer ends there (the stop token counts), so that no
+        candidate wins by being the beginning of another.
+        """
+        chat = self.writer.chat
+        room = max((len(chat.tokens.encode(c)) for c in candidates), default=0) + 4
+        asked = [p.ids for p in self._prompts(prompts, room)]
+        result = np.zeros((len(prompts), len(candidates)))
+        groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for i, ids in enumerate(asked):
+            follow = tuple(tuple(chat.candidate(ids, text, ends=ends)) for text in candidates)
+            groups.setdefault(follow, []).append(i)
+        for follow, index in groups.items():
+            scores = candidate_scores(self.writer, [asked[i] for i in index], follow)
+            result[index] = scores / np.array([len(ids) for ids in follow]) if mean else scores
+        return result
+
+    def _prompts(self, prompts: Sequence[Prompt], room: int) -> list[Rendered]:
+        limit = self.writer.max_length - room
+        return [self.writer.chat.prompt(messages_of(prompt), max_length=limit) for prompt in prompts]
+
+    def _rules(
+        self, asked: Sequence[Rendered], schema: Mapping[str, Any] | None, choices: Sequence[str] | None
+    ) -> Callable[[int], Rule] | None:
+        if choices is not None:
+            from tailorlm.models.rules import ChoiceRule
+
+            size = int(self.writer.config.vocab_size)
+            chat = self.writer.chat
+            return lambda i: ChoiceRule([chat.candidate(asked[i].ids, c, ends=True) for c in choices], size)
+        return None
