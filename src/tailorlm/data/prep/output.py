@@ -28,9 +28,11 @@ def prepare(
     *,
     workers: int | None = None,
     listen: Listener = lambda what, done, all_: None,
+    models: str = "",
 ) -> dict[str, Any]:
     """Prepare rows into the folder `out`, which appears when all of it is there; returns the manifest.
 
+    models: the class that brings language models, for steps that ask for one ("tailorlm.models.for_rows:ForRows").
     Raises TailorError when `out` exists already, and whatever `run` raises. Nothing stays behind then.
     Choose `dry_run` to see what would happen first.
     """
@@ -40,7 +42,7 @@ def prepare(
     check_place(settings.key_file, final)
     with working_folder(final) as work:
         secret = read_key(settings.key_file)
-        prepared = run(settings, work, workers=workers, secret=secret, listen=listen)
+        prepared = run(settings, work, workers=workers, secret=secret, listen=listen, models=models)
         folder = work / "published"
         folder.mkdir()
         listen("audit", 0, 0)
@@ -128,10 +130,14 @@ def _step(record: Any, cover: Callable[[str], str]) -> dict[str, Any]:
 
 
 def _without_texts(facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts without the rows that findings show: those stand in the audit."""
-    if "findings" not in facts:
-        return facts
-    return {**facts, "findings": [{k: v for k, v in found.items() if k != "shown"} for found in facts["findings"]]}
+    """Facts without the rows that are shown for them: those stand in the audit."""
+    return {name: _not_shown(value) for name, value in facts.items()}
+
+
+def _not_shown(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [{k: v for k, v in one.items() if k != "shown"} if isinstance(one, dict) else one for one in value]
 
 
 def covered(value: Any, cover: Callable[[str], str]) -> Any:
@@ -165,6 +171,7 @@ def dry_run(
     rows: int | None = None,
     workers: int | None = None,
     listen: Listener = lambda what, done, all_: None,
+    models: str = "",
 ) -> dict[str, Any]:
     """What `prepare` would do, on the first `rows` rows of each file set, with examples; nothing is kept.
 
@@ -172,7 +179,7 @@ def dry_run(
     """
     with working_folder(None) as work:
         secret = read_key(settings.key_file, make=False)
-        prepared = run(settings, work, workers=workers, limit=rows, secret=secret, listen=listen)
+        prepared = run(settings, work, workers=workers, limit=rows, secret=secret, listen=listen, models=models)
         files = [{"file": "", "split": split, "rows": prepared.after.splits()[split]} for split in prepared.files]
         manifest = _manifest(prepared, work, files)
         for said, record in zip(manifest["steps"], prepared.steps, strict=True):

@@ -69,11 +69,13 @@ def run(
     limit: int | None = None,
     secret: str = "",
     listen: Listener = lambda what, done, all_: None,
+    models: str = "",
 ) -> Prepared:
     """All steps of a preparation over all rows, into JSON Lines files in `folder`.
 
     workers: processes (None: one a core; small sets take one). limit: only the first rows of each split, for a trial.
-    secret: the key of pseudonyms, as hex. listen: told how far it is.
+    secret: the key of pseudonyms, as hex. listen: told how far it is. models: the class that brings language models
+    ("module:attribute"), for steps that ask for one.
     Memory does not grow with the rows, but for what single steps say of themselves.
     Raises TailorError for files, UsageError for columns and settings, CheckError when no row is left.
     """
@@ -83,7 +85,7 @@ def run(
     intake = take_in(settings, spool, limit=limit)
     fields, evidence = fields_of(settings.columns, intake)
     count = workers or cores()
-    context = Context(fields, settings.seed, secret, count)
+    context = Context(fields, settings.seed, secret, count, models)
     parts = settings.chosen_steps
     records = [StepRecord(part.name, part.settings.model_dump(mode="json")) for part in parts]
     made = [make_step(record.name, record.settings, context) for record in records]

@@ -138,6 +138,7 @@ class Stage:
     def _through(self, step: Step, name: str, items: Sequence[Item], tally: Tally, dropped: list[bytes]) -> list[Item]:
         kept: list[Item] = []
         fields = self.context.fields
+        step.ahead(items)
         for item in items:
             made = step.apply(item, tally)
             if made is item:

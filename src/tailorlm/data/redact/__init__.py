@@ -7,7 +7,7 @@ only: no value is kept in what it returns, prints or raises.
 
 from tailorlm.data.redact._find import find, kinds_named
 from tailorlm.data.redact._kinds import GROUPS, KINDS, TABLE
-from tailorlm.data.redact._names import Model, NamesByModel
+from tailorlm.data.redact._names import LABELS, Model, NamesByModel
 from tailorlm.data.redact._redactor import Mode, Redactor
 from tailorlm.data.redact.base import Found, Kind
 from tailorlm.data.redact.phone import Phone
@@ -15,6 +15,7 @@ from tailorlm.data.redact.phone import Phone
 __all__ = [
     "GROUPS",
     "KINDS",
+    "LABELS",
     "TABLE",
     "Found",
     "Kind",

@@ -12,14 +12,9 @@ from tailorlm.data.redact.base import Found
 Model = Callable[[Sequence[str]], Sequence[Sequence[tuple[int, int, str]]]]
 """Texts in; for each the spans (start, end, label), in characters, end exclusive."""
 
-LABELS = {
-    "PER": "person",
-    "PERSON": "person",
-    "NAME": "person",
-    "ADDRESS": "address",
-    "STREET": "address",
-    "STREET_ADDRESS": "address",
-}
+_PERSON = "PER PERSON NAME FIRSTNAME GIVENNAME MIDDLENAME LASTNAME SURNAME PATIENT STAFF DOCTOR"
+_ADDRESS = "ADDRESS STREET STREET_ADDRESS STREETADDRESS SECONDARYADDRESS BUILDINGNUMBER BUILDINGNUM ZIPCODE ZIP"
+LABELS = {**dict.fromkeys(_PERSON.split(), "person"), **dict.fromkeys(_ADDRESS.split(), "address")}
 """Labels that models use, with the kind they become. Places and organisations are not in it: they are rarely personal."""
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"

@@ -63,7 +63,16 @@ class Redactor:
         named = self.names.find_all(texts) if self.names else [[] for _ in texts]
         return [self._redacted(text, found) for text, found in zip(texts, named, strict=True)]
 
-    def _redacted(self, text: str, named: list[Found]) -> tuple[str, Counter[str]]:
+    def apply_with(self, text: str, named: Sequence[Found]) -> tuple[str, Counter[str]]:
+        """The same where the finds of the model for names in this very text are known already."""
+        return self._redacted(text, named)
+
+    def stand_in(self, kind: str, token: str, *, torn: bool) -> str:
+        """What takes the place of one token of a find: a mask, or for a word of a name its pseudonym. torn: the value is
+        written over several tokens, so that this one alone means nothing."""
+        return _mask(kind) if torn or self.mode != "pseudonym" else self._pseudonym(kind, token)
+
+    def _redacted(self, text: str, named: Sequence[Found]) -> tuple[str, Counter[str]]:
         counts: Counter[str] = Counter()
         own = [claim for claim in map(_as_claim, named) if not self._is_ours(text, claim)]
         found = settled(claims(View(text), self.kinds) + own)

@@ -5,6 +5,7 @@ counting what it did and why. Third parties add theirs through the entry-point g
 """
 
 from tailorlm.core.registry import Registry
+from tailorlm.data.steps._models import Models, Rewording
 from tailorlm.data.steps.base import Context, Dropped, Item, Step, Tally
 
 TABLE = {
@@ -21,4 +22,4 @@ TABLE = {
 
 steps = Registry("step", TABLE, "tailorlm.steps")
 
-__all__ = ["Context", "Dropped", "Item", "Step", "Tally", "steps"]
+__all__ = ["Context", "Dropped", "Item", "Models", "Rewording", "Step", "Tally", "steps"]

@@ -6,7 +6,7 @@ in this order:
 1. `look(items)` for each chunk, if the step `surveys`: a short answer in JSON's own types. Chunks go to several processes.
 2. `learn(looks, rows)` once, with all answers in order and the rows on disk: what `apply` needs to know of the whole set,
    again in JSON's own types. It travels to every process (and, on several machines, over the wire).
-3. `begin(learned)` in every process, then `apply(item, tally)` for each row, in order.
+3. `begin(learned)` in every process, then `ahead(items)` for each chunk and `apply(item, tally)` for each row, in order.
 4. `extra(rows)` once, for steps that make new rows out of all the others.
 
 Nothing but `learned` may pass from row to row, so one process and several give the same rows.
@@ -140,22 +140,23 @@ class Context:
     """What all steps of one preparation share; in JSON's own types but for `fields`.
 
     fields: where a row's texts and label stand. secret: the key of pseudonyms (hex); it is never written with the rows.
-    workers: processes that may be used.
+    workers: processes that may be used. models: the name of the class that brings language models (see `_models`).
     """
 
     fields: Fields
     seed: int = 0
     secret: str = field(default="", repr=False)
     workers: int = 1
+    models: str = ""
 
     def plain(self) -> dict[str, Any]:
         """For another process."""
-        return {"fields": self.fields.plain(), "seed": self.seed, "secret": self.secret}
+        return {"fields": self.fields.plain(), "seed": self.seed, "secret": self.secret, "models": self.models}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Context:
         """The context that `plain` wrote."""
-        return cls(Fields.of(plain["fields"]), plain["seed"], plain["secret"])
+        return cls(Fields.of(plain["fields"]), plain["seed"], plain["secret"], models=plain["models"])
 
 
 class RowsOnDisk(Protocol):
@@ -206,6 +207,9 @@ class Step:
     def begin(self, learned: Any) -> None:
         """Take what `learn` gave (in another process, perhaps)."""
         self.learned = learned
+
+    def ahead(self, items: Sequence[Item]) -> None:
+        """The rows that `apply` gets next, for a step that works faster on many at once; it may change none."""
 
     def apply(self, item: Item, tally: Tally) -> Item | Dropped | list[Item]:
         """One row: the same or a changed one, several in its place, or why it is dropped."""

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError, unknown_name
-from tailorlm.data.near import Cluster, Near, Rule, choose
-from tailorlm.data.quality import normalised
-from tailorlm.data.steps._alike import alike, nearest
+from tailorlm.data.near import Cluster, Rule
+from tailorlm.data.steps._alike import alike
+from tailorlm.data.steps._likeness import ByLetters, ByMeaning, Likeness
+from tailorlm.data.steps._models import Models, models_of, same_model
 from tailorlm.data.steps._time import told_time
 from tailorlm.data.steps.base import Context, Dropped, Item, RowsOnDisk, Step, Tally
 
 HELD = ("validation", "test")
 _SHOWN = 50
-REASONS = {"exact": "exact copy", "normalised": "equal but for case, punctuation and blanks", "near": "near copy"}
+_GROUPS, _LISTED = 8, 6
+REASONS = {
+    "exact": "exact copy",
+    "normalised": "equal but for case, punctuation and blanks",
+    "near": "near copy",
+    "semantic": "same in other words",
+}
 
 
 class Deduplicate(Step):
@@ -27,7 +35,11 @@ class Deduplicate(Step):
     like a row that stays, not for a chain of small differences. Rows with different labels are never copies of each
     other inside one split: that is a contradiction, which `audit` reports. Across splits a train row goes for a copy in
     validation or test, whatever its label; rows that were given as validation or test rows stay, all of them.
-    Memory: about 150 bytes a row, and 60 more for a moment. Choose a `near` of 0.7 for short rows, 0.8 for documents.
+    `semantic` looks among the rows that are left for those that say the same in other words: the cosine of the vectors of an
+    encoder. All pairs are compared (see `near/vectors`), and an encoder puts a sentence and its negation close together, so
+    look at a dry run before rows go; 0.95 and above is a careful beginning.
+    Memory: about 150 bytes a row, and 60 more for a moment; `semantic` 4 bytes a number of the vector (1,536 with the
+    starter encoder). Choose a `near` of 0.7 for short rows, 0.8 for documents.
     """
 
     class Settings(BaseSettings):
@@ -39,6 +51,16 @@ class Deduplicate(Step):
         keep: Rule = setting("first", help="which copy stays: first, longest, cleanest or recent")
         column: str | None = setting(None, help="the column with the time, for `recent`")
         labels: Literal["same", "any"] = setting("same", help="`same`: only rows with the same label are copies")
+        semantic: float = setting(
+            0.0,
+            ge=0,
+            le=1,
+            help="rows whose vectors have this cosine or more say the same in other words; 0: not looked for",
+        )
+        encoder: str = setting(
+            "starter", help="the model that makes the vectors: starter, a folder, or an id of the hub", min_length=1
+        )
+        encoder_sha256: str | None = setting(None, help="the fingerprint of the encoder; another one is refused")
         across: bool = setting(True, help="drop train rows that copy validation or test rows")
 
     settings: Settings
@@ -53,23 +75,27 @@ class Deduplicate(Step):
         if self.settings.keep == "recent" and self.settings.column is None:
             hint = "--set deduplicate.column=created_at"
             raise UsageError("to keep the most recent copy, name the column with the time", hint=hint)
+        if self.settings.semantic:
+            same_model(self._models(), self.settings.encoder, self.settings.encoder_sha256)
 
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
         """The rows to drop, with reason and detail, and how large the groups are."""
-        clusters, near = alike(rows, self.context, self.settings.near or 1.0)
-        work = _Work(self.settings, self.context, rows, near)
-        sizes: Counter[str] = Counter()
-        for cluster in clusters:
-            sizes[str(len(cluster.indices))] += 1
-            work.weigh(cluster)
-        return {
-            "gone": work.gone,
-            "sizes": dict(sizes),
-            "conflicts": work.conflicts,
+        own = self.settings
+        clusters, near = alike(rows, self.context, own.near or 1.0)
+        work = _Work(own, self.context, rows, ByLetters(near, self.context))
+        learned = {
+            "sizes": work.weigh(clusters),
             "bytes_per_row": near.bytes_per_row,
             "shingle": near.shingles.size,
             "crowded": near.crowded,
         }
+        if own.semantic:
+            models = self._models()
+            encode = partial(models.vectors, own.encoder)
+            meaning = work.likeness = ByMeaning(rows, self.context, encode, own.semantic, work.gone)
+            learned["meanings"] = work.weigh(meaning.clusters())
+            learned["encoder"] = {"sha256": models.fingerprint(own.encoder), "width": meaning.width}
+        return learned | {"gone": work.gone, "conflicts": work.conflicts, "groups": work.groups()}
 
     def begin(self, learned: Any) -> None:
         """Take the rows to drop."""
@@ -83,59 +109,96 @@ class Deduplicate(Step):
         return item if why is None else Dropped(why[0], why[1], why[2] if len(why) > 2 else None)
 
     def facts(self) -> dict[str, Any]:
-        """Groups by size, groups whose labels differ, bytes a row."""
+        """Groups by size, groups whose labels differ, bytes a row, the largest groups."""
         if self.learned is None:
             return {}
-        named = {"sizes": "groups by rows", "conflicts": "groups with different labels", "bytes_per_row": "bytes a row"}
-        facts = {said: self.learned[name] for name, said in named.items()}
-        return facts | {
-            "characters of a shingle": self.learned["shingle"],
-            "rows in crowded buckets": self.learned["crowded"],
+        found = self.learned
+        facts = {
+            "groups by rows": found["sizes"],
+            "groups with different labels": found["conflicts"],
+            "bytes a row": found["bytes_per_row"],
+            "characters of a shingle": found["shingle"],
+            "rows in crowded buckets": found["crowded"],
+            "largest groups": found["groups"],
         }
+        if "meanings" in found:
+            facts |= {
+                "groups of the same meaning by rows": found["meanings"],
+                "encoder": f"{self.settings.encoder}, {found['encoder']['width']} numbers a row",
+            }
+        return facts
+
+    def learned_settings(self) -> dict[str, Any]:
+        """A later delivery is asked the same encoder."""
+        return {"encoder_sha256": self.learned["encoder"]["sha256"]} if self.learned and self.settings.semantic else {}
+
+    def _models(self) -> Models:
+        return models_of(self.context.models, "deduplicate.semantic")
 
 
 class _Work:
     """Cluster by cluster, which rows go: first copies of held-out rows, then copies among the others, label by label."""
 
-    def __init__(self, settings: Deduplicate.Settings, context: Context, rows: RowsOnDisk, near: Near):
-        self._settings, self._context, self._rows, self._near = settings, context, rows, near
+    def __init__(self, settings: Deduplicate.Settings, context: Context, rows: RowsOnDisk, likeness: Likeness):
+        self._settings, self._context, self._rows = settings, context, rows
+        self.likeness = likeness
         self.gone: dict[int, list[str]] = {}
         self.conflicts = 0
         self._shown: Counter[str] = Counter()
+        self._largest: list[tuple[int, tuple[int, ...]]] = []
 
-    def weigh(self, cluster: Cluster) -> None:
-        """Settle one cluster."""
+    def weigh(self, clusters: Sequence[Cluster]) -> dict[str, int]:
+        """Settle clusters; how many there are of each size."""
+        for cluster in clusters:
+            self._weigh(cluster)
+        largest = sorted(self._largest + [(-len(c.indices), c.indices[:_LISTED]) for c in clusters])
+        self._largest = largest[:_GROUPS]
+        return {str(size): count for size, count in Counter(len(c.indices) for c in clusters).items()}
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The largest groups, with their first rows and what became of them; texts for the audit alone."""
+        fields = self._context.fields
+        return [
+            {
+                "rows": -size,
+                "shown": [
+                    [
+                        item.where,
+                        fields.text(item.values),
+                        fields.label_of(item.values) or "",
+                        "goes" if item.number in self.gone else "stays",
+                    ]
+                    for item in self._rows.fetch(numbers)
+                ],
+            }
+            for size, numbers in self._largest
+        ]
+
+    def _weigh(self, cluster: Cluster) -> None:
         items = {item.number: item for item in self._rows.fetch(cluster.indices)}
         held = [item for item in items.values() if item.split in HELD]
         free = [item for item in items.values() if item.split not in HELD]
         if held and self._settings.across:
-            for number, other, similarity in nearest(free, held, self._context, self._near):
+            for number, other, similarity in self.likeness.nearest(free, held):
                 self._give_up(items[number], other, similarity)
             free = [item for item in free if item.number not in self.gone]
-        fields = self._context.fields
-        labels = {item.number: fields.label_of(item.values) for item in items.values()}
+        labels = {item.number: self._context.fields.label_of(item.values) for item in items.values()}
         self.conflicts += len(set(labels.values())) > 1
-        groups: dict[str | None, list[int]] = {}
+        groups: dict[str | None, list[Item]] = {}
         for item in free:
-            groups.setdefault(labels[item.number] if self._settings.labels == "same" else None, []).append(item.number)
-        alike_ = [Cluster(tuple(group), ()) for group in groups.values() if len(group) > 1]
-        for given in choose(
-            alike_,
-            lambda numbers: [fields.text(items[number].values) for number in numbers],
-            rule=self._settings.keep,
-            threshold=self._near.threshold,
-            shingles=self._near.shingles,
-            when=(lambda number: self._time(items[number])) if self._settings.keep == "recent" else None,
-        ):
-            self._give_up(items[given.index], items[given.kept], given.similarity)
+            groups.setdefault(labels[item.number] if self._settings.labels == "same" else None, []).append(item)
+        when = (lambda number: self._time(items[number])) if self._settings.keep == "recent" else None
+        for group in groups.values():
+            if len(group) > 1:
+                for given in self.likeness.given(group, self._settings.keep, when):
+                    self._give_up(items[given.index], items[given.kept], given.similarity)
 
     def _give_up(self, item: Item, other: Item, similarity: float) -> None:
         text, stays = (self._context.fields.text(each.values) for each in (item, other))
-        kind = "exact" if text == stays else "normalised" if normalised(text) == normalised(stays) else "near"
+        kind, how = self.likeness.said(text, stays, similarity)
         held = other.split in HELD
         reason = REASONS[kind] + (" of a held-out row" if held else "")
-        side = f" ({other.split})" if held else ""
-        detail = f"of {other.where}{side}" + (f", Jaccard {similarity:.2f}" if kind == "near" else "")
+        detail = f"of {other.where}" + (f" ({other.split})" if held else "") + how
         self._shown[reason] += 1
         # The text of the row that stays is for examples alone: the first ones are enough.
         self.gone[item.number] = [reason, detail, *([stays] if self._shown[reason] <= _SHOWN else [])]

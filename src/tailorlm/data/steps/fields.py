@@ -18,6 +18,8 @@ _INNER = ("content", "value", "text")
 """Keys under which objects inside a column (turns of a chat, parts of a message) hold their text."""
 _NO_TEXT = ("label", "labels", "tags", "spans", "answers", "source", "tools", "score", "id")
 """Roles whose columns hold no text of people: they are carried along, and not repaired."""
+_SPEAKERS = ("role", "from")
+"""Keys that say who speaks in a turn of a chat."""
 _WORD = re.compile(r"\w+|\W")
 _LONGEST_BY_LETTER = 2000
 """Longer changed stretches are compared word by word: comparing letters takes quadratic time."""
@@ -29,7 +31,7 @@ class Fields:
 
     texts: columns that hold text: strings, lists of tokens, or lists of turns. label: the column with the label or the
     labels. spans: a column with objects `{start, end}` into the first text. answers: one with `{text, answer_start}` into
-    the text column `answers_in`.
+    the text column `answers_in`. codes: columns that hold names of a small set (labels, tags), and no text of people.
     """
 
     shape: str = "documents"
@@ -38,6 +40,7 @@ class Fields:
     spans: str | None = None
     answers: str | None = None
     answers_in: str | None = None
+    codes: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """For another process."""
@@ -46,7 +49,7 @@ class Fields:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Fields:
         """The fields that `plain` wrote."""
-        return cls(**{**plain, "texts": tuple(plain["texts"])})
+        return cls(**{**plain, "texts": tuple(plain["texts"]), "codes": tuple(plain["codes"])})
 
     def text(self, values: Mapping[str, Any]) -> str:
         """All text of a row as one string, columns and turns on lines of their own; what copies are found by."""
@@ -102,6 +105,21 @@ class Fields:
                 changed[name] = new
         return self._carried(values, changed) if changed else values
 
+    def prose(self, values: Mapping[str, Any]) -> list[str]:
+        """Every string, in any column at any depth, that may speak of people: no labels, tags or roles of turns.
+
+        Tokens of a sentence are one string, with blanks between them.
+        """
+        found: list[str] = []
+        for name, value in values.items():
+            if name in self.codes:
+                continue
+            if self.shape == "tags" and name in self.texts and is_tokens(value):
+                found.append(" ".join(value))
+            else:
+                found += _prose(value)
+        return found
+
     def _carried(self, values: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
         new = {**values, **changed}
         first = self.texts[0] if self.texts else None
@@ -128,6 +146,7 @@ def fields_by_shape(shape: Shape) -> Fields:
         spans=columns.get("spans", (None,))[0],
         answers=columns.get("answers", (None,))[0],
         answers_in=columns.get("context", (None,))[0] if "answers" in columns else None,
+        codes=tuple(name for role in ("label", "labels", "tags") for name in columns.get(role, ())),
     )
 
 
@@ -165,6 +184,23 @@ def _blocks(old: str, new: str, front: int) -> Iterator[tuple[int, int, int, int
         at_b.append(at_b[-1] + len(piece))
     for tag, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         yield at_a[i], at_a[j], at_b[k], at_b[m], tag == "equal"
+
+
+def is_tokens(value: Any) -> bool:
+    """Whether a value is a list of strings, two at least."""
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(token, str) for token in value)
+
+
+def _prose(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _prose(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key not in _SPEAKERS:
+                yield from _prose(item)
 
 
 def _pieces(value: Any) -> Iterator[str]:

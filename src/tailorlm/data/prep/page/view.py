@@ -40,7 +40,7 @@ _SAID = {
 
 def view(manifest: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     """Everything the template needs; private values are covered already."""
-    steps = [_step(said, record) for said, record in zip(manifest["steps"], prepared.steps, strict=True)]
+    steps = [_step(said, record, prepared) for said, record in zip(manifest["steps"], prepared.steps, strict=True)]
     redacted = _numbers_of(manifest, "redact")
     return {
         "title": _title(manifest),
@@ -166,16 +166,32 @@ def _copies(manifest: dict[str, Any]) -> dict[str, Any] | None:
                 "picture": bars(rows, most=10),
                 "groups": sum(sizes.values()),
                 "facts": step["facts"],
-                "dropped": step["dropped"],
+                "meanings": sum(step["facts"].get("groups of the same meaning by rows", {}).values()),
             }
     return None
+
+
+def _groups(facts: dict[str, Any], prepared: Prepared) -> list[dict[str, Any]]:
+    """The largest groups of copies, with their first rows and what became of them."""
+    cover = prepared.cover
+    return [
+        {
+            "rows": group["rows"],
+            "more": group["rows"] - len(group["shown"]),
+            "shown": [
+                {"where": where, "text": _cut(visible(cover(text))), "label": cover(label), "fate": fate}
+                for where, text, label, fate in group["shown"]
+            ],
+        }
+        for group in facts.get("largest groups", ())
+    ]
 
 
 def _numbers_of(manifest: dict[str, Any], name: str) -> dict[str, int]:
     return next((step["numbers"] for step in manifest["steps"] if step["step"] == name), {})
 
 
-def _step(said: dict[str, Any], record: Any) -> dict[str, Any]:
+def _step(said: dict[str, Any], record: Any, prepared: Prepared) -> dict[str, Any]:
     examples = record.tally.examples
     reasons = [
         _reason(reason, n, kind, examples.get(reason, ()))
@@ -200,6 +216,7 @@ def _step(said: dict[str, Any], record: Any) -> dict[str, Any]:
         "rows_in": said["rows_in"],
         "rows_out": said["rows_out"],
         "reasons": reasons,
+        "groups": _groups(record.facts, prepared),
         "proposed": proposed,
         "facts": [(name, _value(value)) for name, value in said["facts"].items() if _is_plain(value)],
         "numbers": others if said["step"] not in ("redact",) else {},
