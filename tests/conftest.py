@@ -69,3 +69,11 @@ def writers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return made[key]
 
     return writer
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a token-classification model that was taught to find names and addresses (see `taught.py`)."""
+    from taught import taught_tagger
+
+    return taught_tagger(tmp_path_factory.mktemp("taught") / "tagger")

@@ -11,13 +11,51 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from tiny import COMMON, LAYERS, POSITIONS, WIDTH, tiny_llama
 
-FRONT = "bel car dor fen gal hor jas kel lin mor pel quin ros sel tam ven wil yor zan".split()
-FAMILY = "ash brook cold dun east ford green hart ing kirk lang marsh nor oak pike rook".split()
-BACK = "ton ley mar din win ric dan vin stan gar bert la mia net son".split()
-STREETS = "ahorn birken eichen linden rosen tannen ulmen weiden".split()
-PLAIN = [*COMMON.split(), *"saw zebra 日本 quux 12 , . ! ( ' -".split()]
+FRONT = [
+    "bel",
+    "car",
+    "dor",
+    "fen",
+    "gal",
+    "hor",
+    "jas",
+    "kel",
+    "lin",
+    "mor",
+    "pel",
+    "quin",
+    "ros",
+    "sel",
+    "tam",
+    "ven",
+    "wil",
+    "yor",
+    "zan",
+]
+FAMILY = [
+    "ash",
+    "brook",
+    "cold",
+    "dun",
+    "east",
+    "ford",
+    "green",
+    "hart",
+    "ing",
+    "kirk",
+    "lang",
+    "marsh",
+    "nor",
+    "oak",
+    "pike",
+    "rook",
+]
+BACK = ["ton", "ley", "mar", "din", "win", "ric", "dan", "vin", "stan", "gar", "bert", "la", "mia", "net", "son"]
+STREETS = ["ahorn", "birken", "eichen", "linden", "rosen", "tannen", "ulmen", "weiden"]
+PLAIN = [*COMMON.split(), *["saw", "zebra", "日本", "quux", "12", ",", ".", "!", "(", "'", "-"]]
 """Words that are no names; some of them the tagger does not know at all."""
 LABELS = ["O", "B-PER", "I-PER", "B-ADDRESS", "I-ADDRESS"]
 
@@ -110,8 +148,9 @@ def taught_tagger(folder: Path, *, labels: list[str] | None = None, steps: int =
 
 def tiny_t5(folder: Path, seed: int = 0) -> Path:
     """An encoder-decoder with random weights: it writes nonsense, differently for each seed."""
-    from tiny import tokenizer
     from transformers import T5Config, T5ForConditionalGeneration
+
+    from tiny import tokenizer
 
     made = tokenizer("roberta")
     torch.manual_seed(seed)

@@ -2,24 +2,20 @@
 
 import random
 import shutil
+from itertools import pairwise
 
 import pytest
-from taught import LABELS, address, name, sentence, taught_tagger
-from tiny import tiny_bert
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.resolve import resolve
 from tailorlm.models.tagger import _types, load_tagger
+from taught import LABELS, address, name, sentence
+from tiny import tiny_bert
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return taught_tagger(tmp_path_factory.mktemp("tagger"))
-
-
-@pytest.fixture(scope="module")
-def tagger(folder):
-    return load_tagger(resolve(str(folder)))
+def tagger(taught):
+    return load_tagger(resolve(str(taught)))
 
 
 def found(tagger, texts):
@@ -48,7 +44,7 @@ def test_a_text_of_many_windows_has_no_seams(tagger):
     got = tagger([text])[0]
     assert len(wanted) == 120
     assert len(got) >= 118
-    assert all(a[1] <= b[0] for a, b in zip(got, got[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(got))
     assert sum(len(text[a:b].split()) == 2 for a, b, _ in got) >= 116
 
 
@@ -84,12 +80,12 @@ def test_types_of_labels():
     assert _types(["PER", "O"]) == (("PER",), ((0, False), (-1, False)))
 
 
-def test_what_is_no_tagger_is_refused(tmp_path, folder):
+def test_what_is_no_tagger_is_refused(tmp_path, taught):
     tiny_bert(tmp_path / "bare")
     with pytest.raises(TailorError, match="cannot be loaded as a model for names") as fault:
         load_tagger(resolve(str(tmp_path / "bare")))
     assert "no weights for classifier" in str(fault.value)
-    shutil.copytree(folder, tmp_path / "cut")
+    shutil.copytree(taught, tmp_path / "cut")
     (tmp_path / "cut/model.safetensors").write_bytes(b"broken")
     with pytest.raises(TailorError, match="cannot be loaded"):
         load_tagger(resolve(str(tmp_path / "cut")))

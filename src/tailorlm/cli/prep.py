@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tailorlm.data.prep import PrepSettings
 
 DRY_ROWS = 20_000
+MODELS = "tailorlm.models.for_rows:ForRows"
+"""Who brings language models to steps that ask for one; by name, so that nothing of torch loads before that."""
 
 
 Rows = Annotated[
@@ -94,6 +96,54 @@ DryRun = Annotated[
 ]
 
 
+def _benchmarks(asked: bool) -> None:
+    if asked:
+        from tailorlm.cli.show_prep import Screen
+
+        Screen(quiet=False).benchmarks()
+        raise typer.Exit
+
+
+Semantic = Annotated[
+    float | None,
+    typer.Option(
+        "--semantic",
+        min=0,
+        max=1,
+        help="Also drop rows that say the same in other words: the cosine from which on, e.g. 0.95.",
+        show_default=False,
+    ),
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="The model for --semantic: starter, a folder, a hub id. [default: starter]",
+        show_default=False,
+    ),
+]
+Contaminated = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--decontaminate",
+        help="Drop train rows that hold rows of this test set: a known one (gsm8k, ...), a file, hub:owner/name.",
+        show_default=False,
+    ),
+]
+NamesModel = Annotated[
+    str | None,
+    typer.Option(
+        "--names-model",
+        help="A token-classification model for names and addresses: a folder or a hub id.",
+        show_default=False,
+    ),
+]
+Benchmarks = Annotated[
+    bool,
+    typer.Option("--benchmarks", callback=_benchmarks, is_eager=True, help="List the known test sets, and end."),
+]
+
+
 def prep(
     rows: Rows,
     out: Out = None,
@@ -114,6 +164,11 @@ def prep(
     delimiter: o.Delimiter = None,
     max_bad: o.MaxBad = None,
     workers: Workers = None,
+    semantic: Semantic = None,
+    encoder: Encoder = None,
+    decontaminate: Contaminated = None,
+    names_model: NamesModel = None,
+    benchmarks: Benchmarks = False,
     dry_run: DryRun = False,
     as_json: o.Json = False,
 ) -> None:
@@ -131,7 +186,13 @@ def prep(
         "key_file": key_file,
         "seed": seed,
     }
-    settings = _settings(o.flags_given(given), like, o.key_values(set_))
+    short = {
+        "deduplicate.semantic": semantic,
+        "deduplicate.encoder": encoder,
+        "decontaminate.tests": decontaminate or None,
+        "redact.names_model": names_model,
+    }
+    settings = _settings(o.flags_given(given), like, o.flags_given(short) | o.key_values(set_))
     if like is not None and key_file is None:
         _check_key(settings)
     # Whoever stops the process politely (a scheduler, a container) leaves no half-read rows behind, as with Ctrl-C.
@@ -218,6 +279,12 @@ def _with_changes(value: dict[str, Any], changes: dict[str, Any]) -> dict[str, A
     if not isinstance(value["steps"], list):
         return value  # told when all of it is checked
     named = [str(part.get("part", "") if isinstance(part, dict) else part) for part in value["steps"]]
+    if "decontaminate.tests" in changes and "decontaminate" not in named:
+        # Behind the split, so that train rows alone go; else last before what is only looked at or added.
+        late = [at for at, name in enumerate(named) if name in ("audit", "augment")]
+        at = named.index("split") + 1 if "split" in named else late[0] if late else len(named)
+        value["steps"] = [*value["steps"][:at], "decontaminate", *value["steps"][at:]]
+        named.insert(at, "decontaminate")
     for key, new in changes.items():
         step, dot, rest = key.partition(".")
         if not dot:
@@ -236,7 +303,7 @@ def _write(settings: PrepSettings, out: Path | None, workers: int | None, *, as_
     folder = out or default_out(settings)
     screen = Screen(quiet=as_json)
     with screen.progress() as listen:
-        manifest = prepare(settings, folder, workers=workers, listen=listen)
+        manifest = prepare(settings, folder, workers=workers, listen=listen, models=MODELS)
     if as_json:
         sys.stdout.write(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False, indent=2) + "\n")
         return
@@ -250,7 +317,7 @@ def _dry(settings: PrepSettings, workers: int | None, *, as_json: bool) -> None:
 
     screen = Screen(quiet=as_json)
     with screen.progress() as listen:
-        manifest = dry_run(settings, rows=DRY_ROWS, workers=workers, listen=listen)
+        manifest = dry_run(settings, rows=DRY_ROWS, workers=workers, listen=listen, models=MODELS)
     if as_json:
         sys.stdout.write(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
         return

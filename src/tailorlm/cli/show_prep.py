@@ -47,6 +47,21 @@ class Screen:
 
             yield listen
 
+    def benchmarks(self) -> None:
+        """The known test sets."""
+        from tailorlm.data.benchmarks import BENCHMARKS
+
+        table = Table("name", "what it is", "on the hub", "split", box=None, padding=(0, 1), header_style="bold")
+        for name, known in BENCHMARKS.items():
+            table.add_row(name, known.about, known.hub, known.split)
+        self._out.print(table)
+        self._out.print(
+            "\nNo rows are shipped. They come from the hub (pip install 'tailorlm[hub]'), or from a folder of yours that holds\n"
+            "NAME.jsonl (or csv, json, parquet): tailor prep ROWS --decontaminate NAME --set decontaminate.folder=FOLDER\n"
+            "Licences stand on the cards: https://huggingface.co/datasets/...",
+            markup=False,
+        )
+
     def result(self, manifest: dict[str, Any]) -> None:
         """The steps with their counts, the splits, what to look at."""
         read, written = manifest["read"], manifest["written"]
@@ -82,6 +97,9 @@ class Screen:
         self._out.print(
             f"in all   {read['rows']:,} read{unreadable}, {written['dropped']:,} dropped, {sides}", markup=False
         )
+        given = {file["split"] for file in written["files"]}
+        if given - {""} and "train" not in given:
+            self._out.print("warning  no train row is left: see which step dropped them", markup=False)
 
     def written(self, manifest: dict[str, Any], folder: Path) -> None:
         """Where everything lies, and what to do next."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tailorlm.models.rewriter import Rewriter
     from tailorlm.models.tagger import Tagger
 
-NAME = "tailorlm.models.for_rows:ForRows"
 T = TypeVar("T")
 
 

@@ -165,7 +165,9 @@ def load_tagger(base: BaseModel) -> Tagger:
     if found["missing_keys"]:
         raise _no_tagger(base, f"its files hold no weights for {min(found['missing_keys'])}")
     if not tokenizer.is_fast:
-        raise TailorError(f"the tokenizer of {base.name} does not say where its tokens stand", hint="save a tokenizer.json")
+        raise TailorError(
+            f"the tokenizer of {base.name} does not say where its tokens stand", hint="save a tokenizer.json"
+        )
     labels, columns = _types([model.config.id2label[i] for i in range(model.config.num_labels)])
     model.eval()
     if torch.cuda.is_available():

@@ -338,3 +338,31 @@ def test_rows_of_several_labels_count_for_each(tmp_path):
     assert manifest["shape"] == "many_labels"
     assert manifest["after"]["by_split"] == {"": {"b": 60, "a": 30}}
     assert manifest["after"]["split_rows"] == {"": 60}
+
+
+def test_known_test_sets_count_column_by_column(tmp_path):
+    question = "How many apples has Ann left after she gave two of seven away"
+    other = "She had seven and gave away two so there are five apples left in her basket"
+    put(tmp_path, "gsm8k.jsonl", [{"question": question, "answer": other}, {"question": "Why?", "answer": "#### 5"}])
+    mine = put(tmp_path, "mine.jsonl", [{"text": "a sentence of my own test set that nobody may see"}])
+    texts = [
+        f"Quiz: {question}?",
+        f"Say: {other}",
+        "A sentence of my own test set, that nobody may see!",
+        "Why? Because.",
+    ]
+    source = put(tmp_path, "a.jsonl", [{"text": text, "label": "x"} for text in texts] + rows(5))
+    step = {"part": "decontaminate", "tests": ["gsm8k", mine], "folder": str(tmp_path)}
+    manifest = prepare(settings(rows=source, steps=[step]), tmp_path / "o")
+    assert manifest["steps"][0]["numbers"] == {"rows that hold one of gsm8k": 2, f"rows that hold one of {mine}": 1}
+    found = manifest["steps"][0]["facts"]["test sets"]
+    assert list(found) == ["gsm8k", mine]
+    assert found["gsm8k"].startswith("4 texts, sha256 ")
+    assert [row["detail"].split(" ")[2] for row in read(tmp_path / "o/dropped.jsonl")] == [
+        "gsm8k",
+        "gsm8k",
+        mine + ":1:",
+    ]
+    assert len(read(tmp_path / "o/rows.jsonl")) == 6
+    with pytest.raises(UsageError, match="neither a known test set nor a file"):
+        prepare(settings(rows=source, steps=[{"part": "decontaminate", "tests": ["gsm9k"]}]), tmp_path / "p")

@@ -13,7 +13,9 @@ from tailorlm.data.augment._draft import Draft, Pool, Way
 from tailorlm.data.augment._run import Augmentation, AugmentSettings, Check, augment, way_of
 
 TABLE = {
+    "back_translation": "tailorlm.data.augment.back_translation:BackTranslation",
     "mix": "tailorlm.data.augment.mix:Mix",
+    "paraphrase": "tailorlm.data.augment.paraphrase:Paraphrase",
     "rewrite": "tailorlm.data.augment.rewrite:Rewrite",
     "synonyms": "tailorlm.data.augment.synonyms:Synonyms",
     "templates": "tailorlm.data.augment.templates:Templates",

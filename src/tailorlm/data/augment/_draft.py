@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from tailorlm.core.config import Settings
+from tailorlm.core.errors import TailorError
 
 Edit = Callable[[str, np.random.Generator], str | None]
 
@@ -68,3 +69,19 @@ def edited(name: str, edit: Edit, origins: Sequence[int], pool: Pool, seeds: Seq
         new = text is not None and text != pool.texts[origin]
         found.append(Draft(text, pool.labels[origin], name, (origin,)) if text is not None and new else None)
     return found
+
+
+def rewritten(name: str, new: Sequence[str | None], origins: Sequence[int], pool: Pool) -> list[Draft | None]:
+    """Drafts of texts that a model or function gave, one for each origin: None where it gave nothing or the same text.
+
+    Raises TailorError when as many texts did not come back.
+    """
+    if len(new) != len(origins) or not all(text is None or isinstance(text, str) for text in new):
+        raise TailorError(
+            f"the way of augmenting '{name}' did not get one text (or None) for each row",
+            got=f"{len(new)} values for {len(origins)} texts",
+        )
+    return [
+        None if text is None or text == pool.texts[i] or not text.strip() else Draft(text, pool.labels[i], name, (i,))
+        for i, text in zip(origins, new, strict=True)
+    ]

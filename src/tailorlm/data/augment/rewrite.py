@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tailorlm.core.config import Settings as BaseSettings
-from tailorlm.core.errors import TailorError, UsageError
-from tailorlm.data.augment._draft import Draft, Pool
+from tailorlm.core.errors import UsageError
+from tailorlm.data.augment._draft import Draft, Pool, rewritten
 
 Rewriter = Callable[[list[str], list[int]], Sequence[str | None]]
 """Texts and one seed each to new texts, None where there is none. Called with many at once, so that a model can batch."""
@@ -20,7 +20,7 @@ class Rewrite:
     are left out. `there_and_back` makes such a function of two translators.
     Raises UsageError without a function, TailorError when as many texts do not come back.
     Choose it for the most varied rows, where a model is at hand and its time is worth it; the check of labels matters
-    most here. From Python alone: a YAML file cannot name a function.
+    most here. From Python alone: a YAML file cannot name a function; it names a model with `paraphrase`.
     """
 
     class Settings(BaseSettings):
@@ -36,19 +36,10 @@ class Rewrite:
         if self.function is None:
             raise UsageError(
                 "the way of augmenting 'rewrite' needs a function that rewrites texts",
-                hint="from Python: Rewrite(function=...); in a YAML file take another way",
+                hint="from Python: Rewrite(function=...); in a YAML file take `paraphrase` or `back_translation`",
             )
         texts = [pool.texts[i] for i in origins]
-        new = list(self.function(texts, list(seeds))) if texts else []
-        if len(new) != len(texts) or not all(text is None or isinstance(text, str) for text in new):
-            raise TailorError(
-                "the function that rewrites texts did not give one text (or None) for each",
-                got=f"{len(new)} values for {len(texts)} texts",
-            )
-        return [
-            None if text is None or text == old or not text.strip() else Draft(text, pool.labels[i], self.name, (i,))
-            for i, old, text in zip(origins, texts, new, strict=True)
-        ]
+        return rewritten(self.name, list(self.function(texts, list(seeds))) if texts else [], origins, pool)
 
 
 def there_and_back(there: Rewriter, back: Rewriter) -> Rewriter:

@@ -53,9 +53,7 @@ class Models(Protocol):
     def tagger(self, model: str, floor: float) -> Tagger:
         """A model for names and addresses; spans with a probability of `floor` or more."""
 
-    def reworded(
-        self, model: str, texts: Sequence[str], seeds: Sequence[int], how: Rewording
-    ) -> Sequence[str | None]:
+    def reworded(self, model: str, texts: Sequence[str], seeds: Sequence[int], how: Rewording) -> Sequence[str | None]:
         """Another wording of each text (None: the model has none); the same seeds give the same."""
 
     def fingerprint(self, model: str) -> str:

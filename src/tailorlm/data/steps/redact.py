@@ -47,7 +47,8 @@ class Redact(Step):
             0.5, gt=0, le=1, help="the model's least probability for a name; lower finds more, and is wrong more often"
         )
         names_labels: dict[str, str] = setting(
-            {}, help="labels of the model and the kinds they become ({PER: person, LOC: address}); without it the usual ones"
+            {},
+            help="labels of the model and the kinds they become ({PER: person, LOC: address}); without it the usual ones",
         )
         names_sha256: str | None = setting(
             None, help="the fingerprint of the model for names; another model is refused"
