@@ -101,6 +101,7 @@ class _Run:
         last = min(settings.epochs, settings.stop_after or settings.epochs)
         while self.epoch < last and not self._patience_ended():
             steps = self.order.steps(self.epoch)
+            self.job.lesson.begin(self.epoch)
             module.train()
             while self.place < len(steps):
                 due = checkpoints is not None and checkpoints.due
@@ -183,7 +184,8 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         found, total = [np.zeros(0, np.float32)], 0.0
         try:
-            for number, (part, weight) in enumerate(group.parts(index, lesson.lengths, self.micro)):
+            parts = group.parts(index, lesson.lengths, self.micro, padded=lesson.padded)
+            for number, (part, weight) in enumerate(parts):
                 group.chance(self.job.seed, self.done, number)
                 losses = lesson.losses(part)
                 summed = losses.sum()

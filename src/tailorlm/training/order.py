@@ -63,14 +63,17 @@ class SeededOrder:
         return steps
 
 
-def micro_batches(index: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Cut one step into parts whose padded size (rows x longest) stays within `budget` tokens; one row may exceed it."""
+def micro_batches(index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True) -> list[list[int]]:
+    """Cut one step into parts whose size stays within `budget` tokens; one row may exceed it.
+
+    padded: a part's size is rows x longest; otherwise its rows are computed one behind the other and it is their sum.
+    """
     parts: list[list[int]] = [[]]
-    longest = 0
+    longest = total = 0
     for i in index:
-        longest = max(longest, lengths[i])
-        if parts[-1] and (len(parts[-1]) + 1) * longest > budget:
+        longest, total = max(longest, lengths[i]), total + lengths[i]
+        if parts[-1] and ((len(parts[-1]) + 1) * longest if padded else total) > budget:
             parts.append([])
-            longest = lengths[i]
+            longest = total = lengths[i]
         parts[-1].append(i)
     return parts

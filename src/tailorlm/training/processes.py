@@ -56,9 +56,11 @@ class Alone:
     def agree(self, identity: Mapping[str, Any]) -> None:
         """TailorError unless all processes are about to run the same job."""
 
-    def parts(self, index: Sequence[int], lengths: Sequence[int], budget: int) -> list[tuple[list[int], float]]:
+    def parts(
+        self, index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True
+    ) -> list[tuple[list[int], float]]:
         """The parts of a step that this process computes, each with the weight that its losses have."""
-        return [(part, 1.0) for part in micro_batches(index, lengths, budget)]
+        return [(part, 1.0) for part in micro_batches(index, lengths, budget, padded=padded)]
 
     def chance(self, *place: int) -> None:
         """Set the random generators for a place of the run (seed, step, part); one process lets them run on."""
@@ -117,10 +119,12 @@ class Copies(Alone):
                 hint="every machine needs the same rows, recipe and base model",
             )
 
-    def parts(self, index: Sequence[int], lengths: Sequence[int], budget: int) -> list[tuple[list[int], float]]:
+    def parts(
+        self, index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True
+    ) -> list[tuple[list[int], float]]:
         """The parts of this process's share of a step."""
         share = self.shares(index)[self.rank]
-        return [(part, 1.0) for part in micro_batches(share, lengths, budget)] if share else []
+        return [(part, 1.0) for part in micro_batches(share, lengths, budget, padded=padded)] if share else []
 
     def shares(self, index: Sequence[int]) -> list[list[int]]:
         """The rows of a step, dealt out to all processes there and back."""

@@ -39,12 +39,14 @@ class Shards(Copies):
             for one in kept:
                 one.restore()
 
-    def parts(self, index: Sequence[int], lengths: Sequence[int], budget: int) -> list[tuple[list[int], float]]:
+    def parts(
+        self, index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True
+    ) -> list[tuple[list[int], float]]:
         """The parts of this process's share; as many on every process, since blocks are put together by all at once.
 
         A process with fewer computes a part again, with weight 0.
         """
-        shares = [micro_batches(share, lengths, budget) if share else [] for share in self.shares(index)]
+        shares = [micro_batches(share, lengths, budget, padded=padded) if share else [] for share in self.shares(index)]
         mine = [(part, 1.0) for part in shares[self.rank]]
         empty = [index[-1]]
         return mine + [(empty, 0.0)] * (max(map(len, shares)) - len(mine))
