@@ -18,7 +18,7 @@ from tailorlm.training.loop import train
 from tailorlm.training.order import SeededOrder, micro_batches
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.token_rows import TokenRows
-from writers import writer
+from token_models import writer
 
 
 def counted(lengths: list[int]) -> TokenRows:

@@ -15,7 +15,7 @@ from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.vocabulary import Scores, label_losses
 from tailorlm.training.language import HiddenTokens, NextTokens
 from tailorlm.training.token_rows import TokenRows
-from writers import MASKED, PADDED_ONLY, WRITERS, writer
+from token_models import MASKED, PADDED_ONLY, WRITERS, writer
 
 LENGTHS = (11, 3, 20, 7, 1, 2)
 
