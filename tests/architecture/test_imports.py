@@ -65,6 +65,7 @@ TABLES = [
     "weights",
     "objectives",
     "context",
+    "context.choosers",
     "tasks",
     "data.readers",
     "data.shapes",

@@ -175,8 +175,11 @@ def stream(
     delimiter: str | None = None,
     max_bad: int = 0,
     quarantine: str | Path | None = None,
+    documents: bool = False,
 ) -> RowStream:
     """Rows to go through one by one, from files, folders and patterns (`-`: standard input); options as in `read`.
+
+    documents: a `.txt` that is named itself is one document too, as those found in a folder are, and no table.
 
     Nothing is read before the first `for`. Files of one document each (txt, md, html, pdf, docx, odt) that cannot be
     read count as bad rows where there are several files; a fault of a whole table always stops.
@@ -184,6 +187,8 @@ def stream(
     Choose `read` when the rows fit into memory and are needed at once.
     """
     inputs = find_inputs(paths)
+    if documents:
+        inputs = inputs._replace(files=tuple(file._replace(found=True) for file in inputs.files))
     _check_options(format, encoding, max_bad)
     told = None if delimiter is None else named_delimiter(delimiter)
     aside = None if quarantine is None else Path(quarantine)

@@ -68,7 +68,7 @@ def read_documents(paths: Sequence[str], settings: ReadSettings, aside: Aside) -
     `max_bad` are empty or unreadable (told apart, with file and reason), when none is left, and for a name that stands twice;
     UsageError for a table without the text column; TailorError for a folder without files.
     """
-    rows = stream(list(paths), format=settings.format, encoding=settings.encoding, max_bad=_ALL)
+    rows = stream(list(paths), format=settings.format, encoding=settings.encoding, max_bad=_ALL, documents=True)
     roots = [os.path.expanduser(path) for path in paths]
     seen: dict[str, str] = {}
     fault: CheckError | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +15,7 @@ from tailorlm.context.index.documents import Aside, Document, ReadSettings, read
 from tailorlm.context.index.settings import IndexSettings
 from tailorlm.context.index.writing import (
     DOCUMENTS,
-    FORMAT,
-    MANIFEST,
+    KIND,
     PLACES,
     Change,
     Entry,
@@ -29,6 +27,7 @@ from tailorlm.context.index.writing import (
 )
 from tailorlm.context.retrieval.encoder import Encoder
 from tailorlm.context.retrieval.held_out import HeldOut
+from tailorlm.context.retrieval.manifest import check_encoder, held_out_of, read_manifest
 from tailorlm.context.retrieval.settings import SearchSettings
 from tailorlm.context.retrieval.text_index import TextIndex, ask
 from tailorlm.core.config import validate
@@ -210,15 +209,7 @@ class PassageIndex:
         if self.settings.encoder is None:
             return None
         encoder = Encoder(self.settings.encoder.with_(model=self._where or self.settings.encoder.model))
-        made_with = self.manifest["encoder"]
-        if encoder.fingerprint != made_with["fingerprint"]:
-            raise UsageError(
-                f"{self.folder} was built with another encoder than '{encoder.settings.model}'",
-                got=f"fingerprint {encoder.fingerprint[:12]}",
-                allowed=f"{made_with['name']}, fingerprint {made_with['fingerprint'][:12]}",
-                hint=f"name the old one with --encoder, or build another index: --out {self.folder}-2",
-            )
-        return encoder
+        return check_encoder(encoder, self.manifest, self.folder)
 
     def _encoder_for(self, settings: SearchSettings) -> Encoder | None:
         needed = "dense" in self.texts.retrievers(settings) or settings.variety > 0
@@ -237,31 +228,14 @@ class PassageIndex:
         )
 
     def _open(self) -> None:
-        version = newest(self.folder)
-        if version is None:
-            raise TailorError(
-                f"{self.folder} holds no index",
-                got="no such folder" if not self.folder.exists() else "no complete version in it",
-                hint=f"tailor index build DOCUMENTS --out {self.folder}",
-            )
-        self.version = version
-        try:
-            self.manifest: dict[str, Any] = json.loads(
-                (version / MANIFEST).read_bytes().decode("utf-8", "surrogatepass")
-            )
-            kind, form = self.manifest["kind"], self.manifest["format"]
-            if kind != "passages" or form != FORMAT:
-                raise ValueError(f"{kind} of format {form}")
-            self.entries = {entry.name: entry for entry in (Entry(*one) for one in self.manifest["documents"])}
-            self._places = np.load(version / PLACES, allow_pickle=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TailorError(
-                f"{version} cannot be read as an index of passages", got=f"{type(error).__name__}: {error}"
-            ) from None
+        self.version, self.manifest = read_manifest(
+            self.folder, KIND, hint=f"tailor index build DOCUMENTS --out {self.folder}"
+        )
+        self.entries = {entry.name: entry for entry in (Entry(*one) for one in self.manifest["documents"])}
+        self._places = np.load(self.version / PLACES, allow_pickle=False)
         self.settings = validate(self.manifest["settings"], IndexSettings)
         self.read = validate(self.manifest["read"], ReadSettings)
-        held_out = self.manifest["held_out"]
-        self.held_out = None if held_out is None else HeldOut.read(held_out)
+        self.held_out = held_out_of(self.manifest)
         counts = [entry.passages for entry in self.entries.values()]
         self._firsts = np.concatenate([[0], np.cumsum(counts)])
         self._records: dict[int, dict[str, Any]] = {}

@@ -17,14 +17,15 @@ from tailorlm.context.index.settings import IndexSettings
 from tailorlm.context.retrieval.bm25 import Bm25
 from tailorlm.context.retrieval.encoder import Encoder
 from tailorlm.context.retrieval.held_out import HeldOut
+from tailorlm.context.retrieval.manifest import write_manifest
 from tailorlm.context.retrieval.vectors import Known, write_vectors
 from tailorlm.core.atomic import disk_errors
 from tailorlm.core.errors import CheckError
 from tailorlm.data.passages import passage_rows
 from tailorlm.data.rows import Row
 
-FORMAT = 1
-MANIFEST, DOCUMENTS, PLACES = "index.json", "documents.jsonl", "places.npy"
+KIND = "passages"
+DOCUMENTS, PLACES = "documents.jsonl", "places.npy"
 _SPOOL = ".new"
 Listener = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much (0: not known)."""
@@ -123,7 +124,13 @@ def write_version(
                 listen=lambda at: plan.listen("vectors", at, count),
             )
             change.computed, change.reused, change.too_long = done.computed, done.reused, done.too_long
-        _manifest(folder, plan, entries, len(places))
+        facts = {
+            "settings": plan.settings.model_dump(mode="json"),
+            "read": plan.read,
+            "passages": len(places),
+            "documents": [list(entry) for entry in entries],
+        }
+        write_manifest(folder, KIND, plan.encoder, plan.held_out, facts)
     change.seconds = round(time.perf_counter() - start, 3)
     return change
 
@@ -220,19 +227,3 @@ def _places(folder: Path, entries: list[Entry]) -> np.ndarray:
     places = np.array(found, np.int64).reshape(-1, 3)
     np.save(folder / PLACES, places, allow_pickle=False)
     return places
-
-
-def _manifest(folder: Path, plan: Plan, entries: list[Entry], passages: int) -> None:
-    encoder = plan.encoder
-    facts = {
-        "format": FORMAT,
-        "kind": "passages",
-        "settings": plan.settings.model_dump(mode="json"),
-        "read": plan.read,
-        "encoder": None if encoder is None else {"name": encoder.base.origin, "fingerprint": encoder.fingerprint},
-        "held_out": None if plan.held_out is None else plan.held_out.plain(),
-        "passages": passages,
-        "documents": [list(entry) for entry in entries],
-    }
-    text = json.dumps(facts, ensure_ascii=False, indent=1)
-    (folder / MANIFEST).write_bytes(text.encode("utf-8", "surrogatepass") + b"\n")

@@ -1,0 +1,80 @@
+"""Instructions proposed from what is known of a task: its kind, its columns, its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+LISTED = 100
+"""Labels that an instruction lists; with more the prompt would be a list and little else."""
+
+
+@dataclass(frozen=True)
+class TaskWords:
+    """What an instruction can be made of.
+
+    kind: `classify`, `extract`, `generate`, or another task's name. inputs: the columns that are asked with; answer: the one to be
+    written. labels: label to words for it (the same where there are none), in the order in which they are listed. passages: whether
+    the prompt will hold passages.
+    """
+
+    kind: str
+    inputs: Sequence[str] = ("text",)
+    answer: str = "answer"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    passages: bool = False
+
+
+def propose(task: TaskWords) -> list[str]:
+    """Wordings of an instruction for a task, plain ones first; each says what to do and in what form to answer.
+
+    They are in English and know nothing of the domain: choose one to begin with, let `optimise` find the best for your model, or
+    write your own, which may say what the labels mean and what to do in doubt.
+    """
+    if task.labels:
+        return _classify(task)
+    if task.kind == "extract":
+        return [
+            "Answer the question with the shortest span of the text that answers it, copied to the letter.",
+            "Find the answer in the text. Write exactly the words of the text that answer the question, and nothing else.",
+            "Read the text, then the question. Copy the answer from the text word by word.",
+            "Answer with words copied from the text. No sentence around them, no explanation.",
+        ]
+    given, wanted = _and([_words(name) for name in task.inputs]), _words(task.answer)
+    source = " from the passages" if task.passages else ""
+    return [
+        f"Given the {given}, write the {wanted}{source}.",
+        f"Write the {wanted} for the {given} you are given{source}. Write nothing else.",
+        f"You are given: {given}. Answer with the {wanted} alone{source}, as short as the examples or the question ask for.",
+        f"Read the {given} with care. Then write the {wanted}{source}; do not explain it.",
+    ]
+
+
+def _classify(task: TaskWords) -> list[str]:
+    given = _and([_words(name) for name in task.inputs])
+    names = list(task.labels)
+    told = any(words != name for name, words in task.labels.items())
+    if len(names) > LISTED:
+        listed = f"{len(names)} labels, such as {', '.join(names[:5])}"
+        return [
+            f"Give the {given} its label. There are {listed}. Answer with the label alone.",
+            f"Which label does the {given} have? Answer like the examples, with one label and nothing else.",
+        ]
+    line = ", ".join(names)
+    lines = "\n".join(f"- {name}: {task.labels[name]}" if task.labels[name] != name else f"- {name}" for name in names)
+    found = [
+        f"Classify the {given}. Answer with one of these labels and nothing else: {line}.",
+        f"Which of these labels fits the {given} best?\n{lines}\nAnswer with the label alone.",
+        f"Read the {given} and decide what it is about. The labels:\n{lines}\nWrite exactly one label, spelled as in the list.",
+        f"You sort texts into {len(names)} labels: {line}. Answer with the label of the {given}, no explanation.",
+    ]
+    # Where labels are explained, the wordings that show the explanations come first.
+    return [found[1], found[2], found[0], found[3]] if told else found
+
+
+def _words(column: str) -> str:
+    return " ".join(column.replace("_", " ").replace("-", " ").split()) or "text"
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
