@@ -1,0 +1,289 @@
+"""A model behind an endpoint, against a server of our own that can be well, busy, slow, confused or dead."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.models import endpoint as endpoint_module
+from tailorlm.models.answers import Writing
+from tailorlm.models.endpoint import Endpoint, endpoint_called
+from tailorlm.models.remote import Remote, remote_called
+
+Reply = Callable[[dict[str, Any], int], tuple[int, dict[str, str], bytes]]
+
+
+def said(text: Any, *, why: str = "stop", used: tuple[int, int] | None = (10, 5)) -> bytes:
+    usage = {"usage": {"prompt_tokens": used[0], "completion_tokens": used[1]}} if used else {}
+    return json.dumps(
+        {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": why}], **usage}
+    ).encode()
+
+
+class Stub:
+    """A server on this machine; `reply(body, number of the call)` says status, headers and body. `asked` keeps what came."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = lambda body, _: (200, {}, said(f"you said: {body['messages'][-1]['content']}"))
+        self.asked: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.lock = threading.Lock()
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with stub.lock:
+                    stub.asked.append((self.path, dict(self.headers), body))
+                    number = len(stub.asked)
+                status, headers, answer = stub.reply(body, number)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def remote(self, kept_in: Path | None = None, **settings: Any) -> Remote:
+        return Remote(Endpoint(base_url=self.url, model="house", **settings), kept_in=kept_in)
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    made = Stub()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What was waited, without waiting."""
+    waited: list[float] = []
+    sleep = time.sleep
+    monkeypatch.setattr(endpoint_module.time, "sleep", lambda s: (waited.append(s), sleep(0))[1])
+    return waited
+
+
+def test_answers_in_order(stub: Stub) -> None:
+    remote = stub.remote(price_in=2.0, price_out=10.0)
+    prompts: list[Any] = [f"row {i}" for i in range(9)]
+    prompts[4] = [{"role": "system", "content": "Be kind.", "private": 1}, {"role": "user", "content": "row 4"}]
+    answers = remote.answers(prompts, Writing(max_new_tokens=7, stop=("\n",)))
+    assert [a.text for a in answers] == [f"you said: row {i}" for i in range(9)]
+    assert all(a.finished and (a.tokens_in, a.tokens_out, a.logprob, a.fault) == (10, 5, None, None) for a in answers)
+    assert (remote.spent.calls, remote.spent.tokens_in, remote.spent.tokens_out) == (9, 90, 45)
+    assert remote.spent.cost == pytest.approx((90 * 2 + 45 * 10) / 1e6)
+    path, headers, _ = stub.asked[0]
+    assert path == "/v1/chat/completions"
+    assert "Authorization" not in headers
+    bodies = {json.dumps(b["messages"][-1]["content"]): b for _, _, b in stub.asked}
+    assert bodies['"row 4"'] == {
+        "model": "house",
+        "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "row 4"}],
+        "max_tokens": 7,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "stop": ["\n"],
+    }
+    assert remote.answers([]) == []
+
+
+def test_equal_prompts_are_asked_once_and_drawn_for_anew(stub: Stub) -> None:
+    assert len(stub.remote().answers(["a", "a", "a"])) == 3
+    assert len(stub.asked) == 1
+    stub.remote().answers(["a", "a"], Writing(temperature=1.0, seed=3))
+    seeds = {body["seed"] for _, _, body in stub.asked[1:]}
+    assert len(seeds) == 2
+    stub.remote().answers(["a", "a"], Writing(temperature=1.0, seed=3))
+    assert {body["seed"] for _, _, body in stub.asked[3:]} == seeds
+
+
+def test_answers_are_kept_by_content(stub: Stub, tmp_path: Path) -> None:
+    first = stub.remote(tmp_path / "kept").answers(["a", "b"])
+    again = stub.remote(tmp_path / "kept")
+    assert again.answers(["b", "a"]) == first[::-1]
+    assert (again.spent.calls, again.spent.kept, again.spent.cost) == (0, 2, 0.0)
+    again.answers(["a"], Writing(max_new_tokens=3))
+    assert again.spent.calls == 1, "other settings are another question"
+    files = list((tmp_path / "kept").rglob("*.json"))
+    assert len(files) == 3
+    assert all(path.stat().st_mode & 0o077 == 0 for path in files)
+    files[0].write_text("{ half")
+    assert len(stub.remote(tmp_path / "kept").answers(["a", "b"])) == 2
+
+
+def test_busy_is_tried_again_and_waits_as_told(stub: Stub, waits: list[float]) -> None:
+    stub.reply = lambda body, n: (
+        (429, {"Retry-After": "7"}, b"{}") if n == 1 else (503, {}, b"no") if n == 2 else (200, {}, said("ok"))
+    )
+    remote = stub.remote()
+    assert remote.answers(["a"])[0].text == "ok"
+    assert (remote.spent.calls, remote.spent.again) == (3, 2)
+    assert waits[0] == 7.0
+    assert 1.0 <= waits[1] <= 3.0
+
+
+def test_garbled_answers_are_tried_again_and_then_named(stub: Stub) -> None:
+    for garbled in (
+        b"<html>secretword</html>",
+        b'{"choices": []}',
+        b'{"choices": [{"message": {"content": 5}}]}',
+        b"[" * 100_000,
+    ):
+        stub.asked.clear()
+        stub.reply = lambda body, n, garbled=garbled: (200, {}, garbled)
+        with pytest.raises(TailorError, match="no answer in 2 tries") as caught:
+            stub.remote(tries=2).answers(["a"])
+        assert "secretword" not in str(caught.value)
+        assert len(stub.asked) == 2
+    stub.asked.clear()
+    stub.reply = lambda body, n: (200, {}, b"{") if n == 1 else (200, {}, said("ok"))
+    assert stub.remote().answers(["a"])[0].text == "ok"
+
+
+def test_a_dead_endpoint_is_an_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(TailorError, match="no answer in 3 tries") as caught:
+        Remote(Endpoint(base_url=f"http://127.0.0.1:{port}/v1", model="m", tries=3)).answers(["a"])
+    assert "refused" in str(caught.value).lower()
+
+
+def test_a_slow_endpoint_is_left(stub: Stub) -> None:
+    gate = threading.Event()
+
+    def slow(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], bytes]:
+        gate.wait(5)
+        return 200, {}, said("late")
+
+    stub.reply = slow
+    start = time.monotonic()
+    try:
+        with pytest.raises(TailorError, match="no answer in 1 tries") as caught:
+            stub.remote(tries=1, timeout=0.2).answers(["a"])
+    finally:
+        gate.set()
+    assert time.monotonic() - start < 3
+    assert "too long" in str(caught.value)
+
+
+def test_what_one_row_is_refused_does_not_stop_the_others(stub: Stub) -> None:
+    fault = json.dumps({"error": {"message": "secretword is too long", "code": "context_length_exceeded"}}).encode()
+    stub.reply = lambda body, n: (400, {}, fault) if body["messages"][0]["content"] == "b" else (200, {}, said("ok"))
+    answers = stub.remote().answers(["a", "b", "c"])
+    assert [a.text for a in answers] == ["ok", "", "ok"]
+    assert answers[1].fault == "refused: HTTP 400, context_length_exceeded"
+    assert not answers[1].finished
+    stub.reply = lambda body, n: (200, {}, said(None, why="content_filter"))
+    assert stub.remote().answers(["d"])[0].fault == "filtered"
+
+
+@pytest.mark.parametrize(
+    ("code", "word"), [(401, "let us in"), (403, "let us in"), (404, "no chat interface"), (302, "no chat interface")]
+)
+def test_what_no_trying_mends_is_said_at_once(code: int, word: str, stub: Stub) -> None:
+    stub.reply = lambda body, n: (code, {"Location": "http://127.0.0.1:1/elsewhere"}, b"secretword")
+    with pytest.raises(TailorError, match=word) as caught:
+        stub.remote(parallel=1).answers(["a", "b", "c"])
+    assert "secretword" not in str(caught.value)
+    assert len(stub.asked) <= 2
+
+
+def test_schemas_and_choices(stub: Stub) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    stub.reply = lambda body, n: (
+        200,
+        {},
+        said({1: '{"name": "Ada"}', 2: "Ada, I think"}.get(n, '{"name": "A'), why="stop" if n < 3 else "length"),
+    )
+    answers = stub.remote(parallel=1).answers(["a", "b", "c"], schema=schema)
+    assert [a.fault for a in answers] == [None, "no JSON", "JSON that was not finished"]
+    assert [a.text for a in answers] == ['{"name": "Ada"}', "", ""]
+    assert stub.asked[0][2]["response_format"]["json_schema"]["schema"] == schema
+    stub.asked.clear()
+    texts = {1: '{"answer": "yes"}', 2: " no\n", 3: '{"answer": "maybe"}', 4: '"yes"', 5: "[]"}
+    stub.reply = lambda body, n: (200, {}, said(texts[n]))
+    answers = stub.remote(parallel=1).answers(list("abcde"), choices=["yes", "no"])
+    assert [a.text for a in answers] == ["yes", "no", "", "yes", ""]
+    assert [a.fault for a in answers] == [None, None, "none of the choices", None, "none of the choices"]
+
+
+def test_what_an_endpoint_cannot_do(stub: Stub) -> None:
+    remote = stub.remote()
+    with pytest.raises(TailorError, match="how likely"):
+        remote.score(["a"], ["b"])
+    for writing in (Writing(beams=2), Writing(temperature=1.0, top_k=5)):
+        with pytest.raises(UsageError, match="neither beams nor top_k"):
+            remote.answers(["a"], writing)
+    assert stub.asked == []
+
+
+def test_spending_stops_at_what_is_allowed(stub: Stub) -> None:
+    remote = stub.remote(parallel=1, price_out=1e6, most=12.0)
+    with pytest.raises(TailorError, match="spent"):
+        remote.answers([str(i) for i in range(10)])
+    assert remote.spent.calls == 3, "5 a call: the third goes over"
+
+
+def test_calls_keep_to_a_rate(stub: Stub, waits: list[float]) -> None:
+    stub.remote(parallel=1, per_minute=600).answers([str(i) for i in range(5)])
+    assert sum(0.0 < wait <= 0.5 for wait in waits) == 4
+
+
+# ---- what this machine's file says
+
+
+def test_only_what_the_file_names_is_called(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(TailorError, match="no endpoint is configured"):
+        remote_called("house")
+    (tmp_path / "tailorlm").mkdir()
+    (tmp_path / "tailorlm" / "endpoints.yaml").write_text(
+        f"house: {{base_url: {stub.url}, model: big, key_env: HOUSE_KEY}}\n"
+    )
+    with pytest.raises(UsageError, match="no endpoint called 'hous'") as caught:
+        endpoint_called("hous")
+    assert "house" in str(caught.value)
+    with pytest.raises(UsageError, match="needs a key"):
+        remote_called("house")
+    monkeypatch.setenv("HOUSE_KEY", "verysecretkey")
+    remote = remote_called("house")
+    assert "verysecretkey" not in repr(vars(remote))
+    remote.answers(["a"])
+    assert stub.asked[0][1]["Authorization"] == "Bearer verysecretkey"
+    other = tmp_path / "other.yaml"
+    other.write_text("house: {base_url: 'ftp://x', model: m, port: 3}")
+    monkeypatch.setenv("TAILOR_ENDPOINTS", str(other))
+    with pytest.raises(UsageError, match="2 faults"):
+        endpoint_called("house")
+
+
+def test_a_key_is_sent_encrypted_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUSE_KEY", "verysecretkey")
+    with pytest.raises(UsageError, match="without encryption") as caught:
+        Remote(Endpoint(base_url="http://example.org/v1", model="m", key_env="HOUSE_KEY"))
+    assert "verysecretkey" not in str(caught.value)
+    for address in (
+        "https://me:pw@example.org/v1",
+        "https://example.org/v1?key=1",
+        "file:///etc/passwd",
+        "example.org",
+    ):
+        with pytest.raises(ValueError, match="an address"):
+            Endpoint(base_url=address, model="m")
