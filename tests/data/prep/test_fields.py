@@ -1,5 +1,7 @@
 """Texts change and what points into them follows."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,3 +133,12 @@ def test_keys_of_objects_are_values_too_and_stay_apart():
     new = Fields().change_all(values, masked)
     assert new["seen"] == [{"<EMAIL>": 1, "<EMAIL> 2": {"<EMAIL>": "x"}, "n": 2}]
     assert Fields().change_all(new, masked) is new
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "a ", "1-", "x"])
+def test_long_texts_of_one_piece_are_realigned_in_good_time(piece):
+    text = piece * 60_000
+    start = time.process_time()
+    move = realign(text, text[:20_000] + "Z" + text[20_010:70_000] + "QQ" + text[70_001:])
+    assert move(10, False) == 10
+    assert time.process_time() - start < 3

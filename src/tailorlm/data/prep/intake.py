@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.data.hub import read_hub
-from tailorlm.data.prep.settings import PrepSettings
+from tailorlm.data.prep.settings import PrepColumns, PrepSettings
 from tailorlm.data.prep.spool import Spool
 from tailorlm.data.prep.wire import dumps
 from tailorlm.data.rows import BadRow, Row
@@ -27,7 +27,10 @@ SAMPLE = 1000
 
 @dataclass
 class Intake:
-    """What was read. files: name, split, bytes, sha256 of each. fingerprint: sha256 over all values in order."""
+    """What was read. files: name, split, bytes, sha256 of each. fingerprint: sha256 over all values in order.
+
+    found: the shape and the columns it needs, told or detected.
+    """
 
     files: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -35,6 +38,7 @@ class Intake:
     columns: dict[str, None] = field(default_factory=dict)
     sample: list[Row] = field(default_factory=list, repr=False)
     every: int = field(default=1, repr=False)
+    found: PrepColumns = field(default_factory=PrepColumns)
     rows: int = 0
     fingerprint: str = ""
 

@@ -40,7 +40,7 @@ def prepare(
     if os.path.lexists(final):
         raise TailorError(f"{final} exists already", hint="choose another --out, or remove it")
     check_place(settings.key_file, final)
-    with working_folder(final) as work:
+    with working_folder(final) as work, atomic.disk_errors(final):
         secret = read_key(settings.key_file)
         prepared = run(settings, work, workers=workers, secret=secret, listen=listen, models=models)
         folder = work / "published"
@@ -62,7 +62,8 @@ def write(prepared: Prepared, work: Path, folder: Path) -> dict[str, Any]:
             side = work / name
             if side.is_file() and side.stat().st_size:
                 side.rename(folder / name)
-        kept = prepared.settings.with_learned([record.learned_settings for record in prepared.steps])
+        learned = [record.learned_settings for record in prepared.steps]
+        kept = prepared.settings.with_learned(learned, prepared.intake.found)
         (folder / YAML).write_text(kept, encoding="utf-8")
         manifest = _manifest(prepared, folder, rows)
         write_json(folder / MANIFEST, manifest)

@@ -87,12 +87,12 @@ class PrepSettings(Settings):
         names = [name for name in USUAL if not (given and name == "split")]
         return tuple(type(self).model_validate({"rows": ("-",), "steps": names}).steps or ())
 
-    def with_learned(self, learned: list[dict[str, Any]]) -> str:
+    def with_learned(self, learned: list[dict[str, Any]], columns: PrepColumns) -> str:
         """The YAML that gives later rows the same treatment: every default and all that was learned written out.
 
-        learned: for each step the settings that it found.
+        learned: for each step the settings that it found. columns: what the rows were found to be.
         """
-        plain = self.model_dump(mode="json")
+        plain = self.model_dump(mode="json") | {"columns": columns.model_dump(mode="json")}
         parts = [part.plain() | found for part, found in zip(self.chosen_steps, learned, strict=True)]
         plain["steps"] = [{k: _plain(v) for k, v in part.items()} for part in parts]
         return dump_yaml({k: v for k, v in plain.items() if v not in (None, [])})

@@ -11,9 +11,9 @@ from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.prep.wire import loads
 from tailorlm.data.rows import as_text
 
-# What a spreadsheet takes for a formula, behind any number of apostrophes (each guard adds one).
-_RUNS = re.compile(r"'*[=+\-@\t\r]|'")
-_SPECIAL = re.compile('[,"\r\n]|^\\s|\\s$')
+# What a spreadsheet takes for a formula (full-width signs too), behind any number of apostrophes (each guard adds one).
+_RUNS = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|'")
+_SPECIAL = re.compile('[,"\r\n]|^\\s|\\s$|^\ufeff')
 _QUOTE = '"'
 _BATCH = 5000
 
@@ -24,8 +24,10 @@ def write_csv(rows: Path, target: Path, columns: list[str]) -> None:
     In a column where a value begins with `=`, `+`, `-`, `@`, a tab, a carriage return or an apostrophe, such values get
     an apostrophe in front, and so does the column's name: by that `data/delimited.py` knows that one is to be taken
     off. Other columns stay as they are. Numbers and truth values are written as text, a missing value as an empty field.
-    Raises UsageError for lists and objects, which CSV has no place for.
+    Raises UsageError for what CSV has no place for: lists and objects, NUL characters, columns without a name.
     """
+    if not all(name.strip() for name in columns):
+        raise UsageError("a column without a name has no place in CSV", hint="take --to jsonl, or parquet")
     guarded = [any(_RUNS.match(text) for text in (name, *_column(rows, name))) for name in columns]
     with target.open("w", encoding="utf-8", newline="") as file:
         file.write(_line([f"'{name}" if guard else name for name, guard in zip(columns, guarded, strict=True)]))
@@ -43,33 +45,74 @@ def _line(fields: Iterable[str]) -> str:
 def write_parquet(rows: Path, target: Path, columns: list[str]) -> None:
     """Rows (JSON Lines) as Parquet, in groups of 5,000; types as Arrow finds them over all rows.
 
-    A column that mixes types (numbers and text) is written as text. Raises TailorError without pyarrow.
+    A column that mixes types (numbers and text), or holds numbers beyond 64 bits, is written as text. Raises TailorError without pyarrow.
     """
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise TailorError("Parquet needs pyarrow, which is not installed", hint="pip install 'tailorlm[hub]'") from None
-    schema = None
+    schema, mixed = _schema(rows, columns)
+    while True:
+        try:
+            with pyarrow.parquet.ParquetWriter(target, schema) as writer:
+                for batch in _batches(rows):
+                    plain = [{n: _as_string(v) if n in mixed else v for n, v in row.items()} for row in batch]
+                    writer.write_table(_table(plain, schema))
+            return
+        except _Misfit as misfit:  # a value that shows only now, among all: its column is text as well
+            mixed.add(misfit.column)
+            schema = _with_text(schema, mixed)
+
+
+class _Misfit(Exception):
+    """A column whose values do not fit the type that was found for it."""
+
+    def __init__(self, column: str):
+        super().__init__()
+        self.column = column
+
+
+def _schema(rows: Path, columns: list[str]) -> tuple[Any, set[str]]:
+    """The types of the columns over all rows, and the columns that must be text."""
+    import pyarrow
+
+    schema: Any = None
     mixed: set[str] = set()
     for batch in _batches(rows):
-        found = [pyarrow.field(name, _type(batch, name, mixed)) for name in columns]
-        new = pyarrow.schema(found)
+        new = pyarrow.schema([pyarrow.field(name, _type(batch, name, mixed)) for name in columns])
         try:
             schema = new if schema is None else pyarrow.unify_schemas([schema, new], promote_options="permissive")
         except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
-            assert schema is not None
             known = schema
             mixed |= {name for name in columns if not _joins(known, new, name)}
-            schema = pyarrow.schema(
-                [pyarrow.field(n, pyarrow.string()) if n in mixed else known.field(n) for n in columns]
-            )
-    assert schema is not None
-    schema = pyarrow.schema([pyarrow.field(n, pyarrow.string()) if n in mixed else schema.field(n) for n in columns])
-    with pyarrow.parquet.ParquetWriter(target, schema) as writer:
-        for batch in _batches(rows):
-            plain = [{n: _as_string(v) if n in mixed else v for n, v in row.items()} for row in batch]
-            writer.write_table(pyarrow.Table.from_pylist(plain, schema=schema))
+            schema = _with_text(known, mixed)
+    mixed |= {field.name for field in schema if _is_empty(field.type)}
+    return _with_text(schema, mixed), mixed
+
+
+def _with_text(schema: Any, mixed: set[str]) -> Any:
+    import pyarrow
+
+    return pyarrow.schema([pyarrow.field(f.name, pyarrow.string()) if f.name in mixed else f for f in schema])
+
+
+def _is_empty(kind: Any) -> bool:
+    """Whether a type holds objects without any key somewhere, which Parquet cannot write."""
+    inner = [kind.field(i).type for i in range(kind.num_fields)]
+    return (str(kind).startswith("struct<") and not inner) or any(map(_is_empty, inner))
+
+
+def _table(rows: list[dict[str, Any]], schema: Any) -> Any:
+    import pyarrow
+
+    arrays = []
+    for field in schema:
+        try:
+            arrays.append(pyarrow.array([row.get(field.name) for row in rows], type=field.type))
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError, OverflowError):
+            raise _Misfit(field.name) from None
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
 def _type(batch: list[dict[str, Any]], name: str, mixed: set[str]) -> Any:
@@ -129,6 +172,10 @@ def _field(value: Any, name: str) -> str:
     if isinstance(value, list | dict):
         raise UsageError(
             f"the column {name!r} holds lists or objects, which CSV has no place for",
-            hint="take --format jsonl, or parquet",
+            hint="take --to jsonl, or parquet",
         )
-    return as_text(value)
+    text = as_text(value)
+    if "\0" in text:
+        hint = "the step `repair` takes them out; --to jsonl keeps them"
+        raise UsageError(f"the column {name!r} holds NUL characters, which CSV has no place for", hint=hint)
+    return text

@@ -49,11 +49,7 @@ def _texts(source: Source, pdf: Any) -> list[str]:
         raise TailorError(f"{source.name} has no pages")
     if count > MAX_PAGES:
         raise TailorError(f"{source.name} has {count:,} pages", allowed=f"at most {MAX_PAGES:,}", hint="cut it")
-    # PDF knows glyphs, not characters: halves of pairs and NULs are remains of fonts, no text.
-    return [
-        page.extract_text().encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "").strip()
-        for page in pdf.pages
-    ]
+    return [_clean(page.extract_text()) for page in pdf.pages]
 
 
 def _document(source: Source, texts: list[str], title: str | None) -> Row:
@@ -75,7 +71,12 @@ def _document(source: Source, texts: list[str], title: str | None) -> Row:
 
 def _title(pdf: Any) -> str | None:
     title = pdf.metadata.title if pdf.metadata else None
-    return str(title) if isinstance(title, str) else None
+    return _clean(title) if isinstance(title, str) else None
+
+
+def _clean(text: str) -> str:
+    """PDF knows glyphs, not characters: halves of pairs and NULs are remains of fonts, no text."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "").strip()
 
 
 def _pages(count: int) -> str:

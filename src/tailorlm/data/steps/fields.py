@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,7 @@ _SPEAKERS = ("role", "from")
 _WORD = re.compile(r"\w+|\W")
 _LONGEST_BY_LETTER = 2000
 """Longer changed stretches are compared word by word: comparing letters takes quadratic time."""
+_MOST_PAIRS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,10 @@ def _blocks(old: str, new: str, front: int) -> Iterator[tuple[int, int, int, int
         at_a.append(at_a[-1] + len(piece))
     for piece in b:
         at_b.append(at_b[-1] + len(piece))
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+    # Pieces that stand everywhere (blanks in a long run of them) take quadratic time: then they are no anchors.
+    times = Counter(b)
+    crowded = sum(times[piece] for piece in a) > _MOST_PAIRS
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=crowded).get_opcodes():
         yield at_a[i], at_a[j], at_b[k], at_b[m], tag == "equal"
 
 
