@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tailorlm.context import contexts
 from tailorlm.core.config import validate
@@ -89,6 +90,13 @@ def how_processes_share(recipe: Recipe) -> Any:
         return type(processes.group_for(recipe.stages[0].train.sharding)).__name__
 
 
+def kept_for_backward(recipe: Recipe) -> Any:
+    sizes: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (sizes.append(t.numel()), t)[1], lambda t: t):
+        fit(recipe, ROWS)
+    return sum(sizes)
+
+
 def prepared(recipe: Recipe) -> Any:
     values = [
         {"text": "a b", "label": "x", "other": "c d", "second": "y", "no": "7"},
@@ -133,6 +141,8 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("train", "stop_after"): (1, steps),
     ("train", "rows_per_step"): (4, steps),
     ("train", "micro_tokens"): (16, parts_of_a_step),
+    ("train", "precision"): ("bf16", scores),
+    ("train", "recompute"): ("on", kept_for_backward),
     ("train", "sharding"): ("shards", how_processes_share),
     ("train", "schedule"): ("constant", scores),
     ("train", "warmup"): (0.5, scores),
@@ -177,7 +187,7 @@ def all_keys() -> set[tuple[str, str]]:
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) == 59
+    assert len(TABLE) == 61
 
 
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:

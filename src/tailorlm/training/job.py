@@ -9,14 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from tailorlm.training.arithmetic import precision
 from tailorlm.training.lesson import Lesson
 from tailorlm.training.order import SeededOrder
+from tailorlm.training.rehearsal import Forecast
 from tailorlm.training.settings import TrainSettings
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
 # Settings that say where and how a run is computed, not what: one may go on with others.
-PLACE = {"sharding"}
+PLACE = {"sharding", "recompute"}
 
 
 class Order(Protocol):
@@ -57,7 +59,8 @@ class Trained:
     losses: of each step, mean over its labels, nats. validation: by pass. best_epoch: the pass whose weights were kept.
     row_losses: (rows,) mean loss per label of each row over the passes, while the model was learning it: the largest are often
     wrongly labelled. notes: what a person should know of the run. resumed: the step it went on from, 0 for a whole run;
-    earlier: seconds of the sittings before, which `seconds` includes.
+    earlier: seconds of the sittings before, which `seconds` includes. tokens_seen: by this process, without padding; busy: seconds of its steps.
+    forecast: of memory and operations, where the run was long enough for one. computed_in: `float32` or `bfloat16`.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -69,6 +72,10 @@ class Trained:
     notes: list[str] = field(default_factory=list)
     resumed: int = 0
     earlier: float = 0.0
+    tokens_seen: int = 0
+    busy: float = 0.0
+    forecast: Forecast | None = None
+    computed_in: str = "float32"
 
     @property
     def best(self) -> Score | None:
@@ -105,6 +112,11 @@ class Job:
         s = self.settings
         return self.order or SeededOrder(self.lesson.lengths, s.rows_per_step, self.seed, s.tokens_per_step)
 
+    @property
+    def computed_in(self) -> str:
+        """What products are computed in on the device where the model lies: `float32` or `bfloat16`."""
+        return precision(self.settings.precision, next(self.lesson.module.parameters()).device)
+
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on from a checkpoint, by the words a message would use."""
         return {
@@ -114,4 +126,5 @@ class Job:
             "seed": self.seed,
             "parameters that learn": sorted(self.trainable),
             "rate factors": dict(sorted(self.rates.items())),
+            "computed in": self.computed_in,
         } | {f"train.{name}": v for name, v in self.settings.model_dump(mode="json").items() if name not in PLACE}

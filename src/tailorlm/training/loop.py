@@ -8,7 +8,8 @@ At the border of any two steps the run can be stopped and gone on with, to the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -16,14 +17,18 @@ import torch
 from torch import Tensor
 
 from tailorlm.core.errors import TailorError
-from tailorlm.training.arithmetic import fastest_exact
+from tailorlm.training.arithmetic import computing, fastest_exact
 from tailorlm.training.average import Average
+from tailorlm.training.border import restore, snapshot_of
 from tailorlm.training.checkpoint import Checkpoints, Snapshot, random_states, restore_random
 from tailorlm.training.checks import checksums, postflight, preflight
-from tailorlm.training.groups import optimiser_of, restore_state, state_of
+from tailorlm.training.frozen import in_bfloat16
+from tailorlm.training.groups import optimiser_of
 from tailorlm.training.job import Event, Job, Listener, Score, Trained
-from tailorlm.training.memory import micro_tokens, out_of_memory
+from tailorlm.training.memory import micro_tokens, out_of_memory, too_large
 from tailorlm.training.processes import Alone, Report, group_for
+from tailorlm.training.recompute import can_recompute, recomputing, without_cache
+from tailorlm.training.rehearsal import Forecast, forecast_of, worth_a_forecast
 from tailorlm.training.schedule import rate
 from tailorlm.training.signals import Signals
 from tailorlm.training.watch import Watch, not_finite
@@ -47,15 +52,18 @@ def train(
     group, module = group_for(job.settings.sharding), job.lesson.module
     listen = listen if group.first else _silent
     listen(preflight(job))
-    group.agree(job.identity())
     before = checksums(dict(module.named_parameters()))
     signals = Signals(together=group.count > 1)
-    with group.spread(module):
-        run = _Run(job, listen, group)
+    device = next(module.parameters()).device
+    small = in_bfloat16(module, job.trainable) if job.computed_in == "bfloat16" else nullcontext()
+    with fastest_exact(device), without_cache(module), small, group.spread(module), ExitStack() as stack:
+        run = Run(job, listen, group, stack)
+        group.agree(run.identity)
         if checkpoints is not None:
             run.go_on(group.same(checkpoints.newest(run.identity) if group.first else None))
         try:
-            with fastest_exact(run.device), signals:
+            with signals:
+                run.prepare()
                 run.passes(validate, checkpoints, signals)
         except BaseException as fault:
             # Libraries may turn what a signal raised inside them into an error of their own.
@@ -74,17 +82,17 @@ def _silent(event: Event) -> None:
     """Listens for the processes that do not speak."""
 
 
-class _Run:
-    """A job on its way. `border` is the run as it stood between the last two steps."""
+class Run:
+    """A job on its way. What is entered into `stack` stays until its end."""
 
-    def __init__(self, job: Job, listen: Listener, group: Alone):
-        self.job, self.listen, self.group = job, listen, group
+    def __init__(self, job: Job, listen: Listener, group: Alone, stack: ExitStack):
+        self.job, self.listen, self.group, self.stack = job, listen, group, stack
         torch.manual_seed(job.seed)
         self.identity = job.identity()
         parameters = dict(job.lesson.module.named_parameters())
         self.learning = {name: parameters[name] for name in job.trainable}
         self.optimiser = optimiser_of(job, self.learning)
-        self.order, self.result, self.watch = job.rows_in_order(), Trained(), Watch(job)
+        self.order, self.result, self.watch = job.rows_in_order(), Trained(computed_in=job.computed_in), Watch(job)
         self.total = self.order.total(job.settings.epochs)
         self.average = Average(self.learning, job.settings.average) if job.settings.average else None
         self.kept = {name: p.detach().clone() for name, p in self.learning.items()}
@@ -93,10 +101,31 @@ class _Run:
         self.micro = job.settings.micro_tokens or micro_tokens(self.device)
         self.start = time.perf_counter()
         self.random = random_states()
+        self.recomputes = False
+        if job.settings.recompute == "on":
+            self._recompute()
+
+    def prepare(self) -> None:
+        """Before the first step of a long run: forecast its memory, and make do with what there is."""
+        if not worth_a_forecast(self):
+            return
+        while True:
+            forecast = forecast_of(self)
+            if not self.group.any(forecast is None or forecast.short):
+                break
+            self._back_off(self.job.lesson.lengths, forecast)
+        self.result.forecast = forecast
+        if forecast is not None:
+            self.listen(forecast.event())
+
+    def _recompute(self) -> None:
+        self.stack.enter_context(recomputing(self.job.lesson.module))
+        self.recomputes = True
 
     # ---- passes and steps
 
     def passes(self, validate: Callable[[], Score] | None, checkpoints: Checkpoints | None, signals: Signals) -> None:
+        """All passes that are left."""
         settings, module = self.job.settings, self.job.lesson.module
         last = min(settings.epochs, settings.stop_after or settings.epochs)
         while self.epoch < last and not self._patience_ended():
@@ -112,7 +141,8 @@ class _Run:
                 if checkpoints is not None and heard.due:
                     self.keep(checkpoints)
             module.eval()
-            score = self.group.same(self._score(validate, signals))
+            with computing(self.result.computed_in, self.device):
+                score = self.group.same(self._score(validate, signals))
             if self.group.any(signals.arrived):
                 raise KeyboardInterrupt
             with signals.held():
@@ -152,16 +182,17 @@ class _Run:
         return [{"event": "validation"} | told, *([noticed] if noticed else [])]
 
     def _step(self, index: list[int], signals: Signals, due: bool) -> Report:
-        job, settings = self.job, self.job.settings
+        job, settings, start = self.job, self.job.settings, time.perf_counter()
         factor = rate(self.done, self.total, schedule=settings.schedule, warmup=settings.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = job.lr * factor * group["share"]
         while True:
-            mine = replace(self._parts(index), stop=signals.arrived, due=due)
+            with computing(self.result.computed_in, self.device):
+                mine = replace(self._parts(index), stop=signals.arrived, due=due)
             heard = self.group.exchange(index, mine, self.device)
             if not heard.short:
                 break
-            self._back_off(index)
+            self._back_off([job.lesson.lengths[i] for i in index])
         learning = list(self.learning.values())
         self.group.add_gradients(learning)
         loss = heard.total / sum(job.lesson.counts[i] for i in index) + self._penalties()
@@ -174,6 +205,7 @@ class _Run:
             if self.average:
                 self.average.update(self.done + 1)
             self._advance(index, loss, heard.losses)
+            self.result.busy += time.perf_counter() - start
         self._tell(index, loss, heard.losses)
         return replace(heard, stop=heard.stop and self.group.count > 1)
 
@@ -212,110 +244,75 @@ class _Run:
         self.done, self.place = self.done + 1, self.place + 1
         self.result.losses.append(loss)
         self.result.rows_seen += len(index)
+        self.result.tokens_seen += sum(self.job.lesson.lengths[i] for i in index)
         self.watch.rows(index, losses)
         self.random = random_states()
 
     def _tell(self, index: list[int], loss: float, losses: np.ndarray) -> None:
         noticed = self.watch.step(self.done, loss, index, losses)
         step = {"event": "step", "step": self.done, "steps": self.total, "epoch": self.epoch + 1}
-        self.listen(step | {"epochs": self.job.settings.epochs, "loss": loss, "rows": len(index)})
+        step |= {"epochs": self.job.settings.epochs, "loss": loss, "rows": len(index)}
+        self.listen(step | {"tokens": sum(self.job.lesson.lengths[i] for i in index)})
         if noticed:
             self.listen(noticed)
 
     # ---- faults
 
-    def _back_off(self, index: list[int]) -> None:
-        """Half the tokens at once, for the same step of the same rows, with the same chance."""
-        longest = max(self.job.lesson.lengths[i] for i in index)
+    def _back_off(self, lengths: Sequence[int], forecast: Forecast | None = None) -> None:
+        """Half the tokens at once, then blocks computed again: the same step of the same rows, with the same chance.
+
+        lengths: of the rows that did not fit. forecast: what said so, where nothing failed yet.
+        """
+        longest = max(lengths)
         self.optimiser.zero_grad(set_to_none=True)
-        if self.micro <= longest:
-            raise TailorError(
-                f"one row of {longest} tokens does not fit into memory",
-                hint="shorter texts (task.max_length), a smaller model, or weights: head, which keeps no gradients of the body",
-            )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        self.micro = max(longest, self.micro // 2)
         restore_random(self.random)
-        note = (
-            f"memory was short: {self.micro} tokens at once from step {self.done + 1} on; steps and order are the same"
-        )
+        from_here = f"from step {self.done + 1} on; steps and order are the same"
+        if self.micro > longest:
+            self.micro = max(longest, self.micro // 2)
+            note = f"memory was short: {self.micro} tokens at once {from_here}"
+        elif self.job.settings.recompute == "auto" and not self.recomputes and can_recompute(self.job.lesson.module):
+            self._recompute()
+            note = f"memory was short: blocks are computed again in backward {from_here}"
+        else:
+            raise too_large(longest, forecast)
         self.result.notes.append(note)
-        self.listen({"event": "back-off", "step": self.done + 1, "micro_tokens": self.micro})
+        told = {"step": self.done + 1, "micro_tokens": self.micro, "recompute": self.recomputes}
+        self.listen({"event": "back-off"} | told)
 
     def _stopped(self, index: list[int], what: str) -> TailorError:
-        self._put(self.kept)
+        self.put(self.kept)
         return not_finite(self.job, index, self.done + 1, what)
 
     # ---- the border of two steps, and the end
 
     def keep(self, checkpoints: Checkpoints) -> None:
         """Write a checkpoint of the last border."""
-        border = self.border  # on all processes, which may each hold a share of it
+        border = snapshot_of(self)  # on all processes, which may each hold a share of it
         if self.group.first:
             checkpoints.save(border)
 
-    @property
-    def border(self) -> Snapshot:
-        result = self.result
-        state = {
-            "epoch": self.epoch,
-            "place": self.place,
-            "micro_tokens": self.micro,
-            "validation": [[s.value, s.loss, s.by_loss] for s in result.validation],
-            "best_epoch": result.best_epoch,
-            "rows_seen": result.rows_seen,
-            "notes": result.notes,
-            "seconds": result.seconds + time.perf_counter() - self.start,
-            "recent": list(self.watch.recent),
-        }
-        tensors: dict[str, Tensor] = {f"weights.{name}": p for name, p in self.learning.items()}
-        tensors |= {f"kept.{name}": value for name, value in self.kept.items()}
-        tensors |= {f"average.{name}": v for name, v in self.average.values.items()} if self.average else {}
-        tensors |= self.random
-        tensors["losses"] = torch.tensor(result.losses, dtype=torch.float64)
-        tensors["row_sums"], tensors["row_seen"] = torch.from_numpy(self.watch.sums), torch.from_numpy(self.watch.seen)
-        moments, numbers = state_of(self.optimiser, self.learning)
-        whole = {name: self.group.whole(tensor) for name, tensor in (tensors | moments).items()}
-        return Snapshot(self.done, self.identity, state | {"optimiser": numbers}, whole)
-
     def go_on(self, snapshot: Snapshot | None) -> None:
-        if snapshot is None:
-            return
-        state, tensors, result = snapshot.state, snapshot.tensors, self.result
-        self._put({name: tensors[f"weights.{name}"] for name in self.learning})
-        like = self.group.like
-        self.kept = {name: like(p, tensors[f"kept.{name}"]) for name, p in self.learning.items()}
-        if self.average:
-            for name, value in self.average.values.items():
-                value.copy_(like(value, tensors[f"average.{name}"]))
-        restore_state(self.optimiser, self.learning, state["optimiser"], tensors, like)
-        self.done, self.epoch, self.place = snapshot.step, state["epoch"], state["place"]
-        self.micro, result.resumed = state["micro_tokens"], snapshot.step
-        result.losses = tensors["losses"].tolist()
-        result.validation = [Score(*values) for values in state["validation"]]
-        result.best_epoch, result.rows_seen = state["best_epoch"], state["rows_seen"]
-        result.notes, result.seconds = list(state["notes"]), state["seconds"]
-        result.earlier = state["seconds"]
-        self.watch.sums, self.watch.seen = tensors["row_sums"].numpy().copy(), tensors["row_seen"].numpy().copy()
-        self.watch.recent.extend(state["recent"])
-        self.random = {name: value for name, value in tensors.items() if name.startswith("random.")}
-        restore_random(self.random)
-        self.listen({"event": "resumed", "step": self.done, "steps": self.total})
+        """Go to where the snapshot was taken, if there is one."""
+        if snapshot is not None:
+            restore(self, snapshot)
+            self.listen({"event": "resumed", "step": self.done, "steps": self.total})
 
     def finish(self, validated: bool) -> Trained:
         """Leave the weights to be kept in the model; what the run left."""
         result, module = self.result, self.job.lesson.module
         if validated:
-            self._put(self.kept)
+            self.put(self.kept)
         elif self.average:
-            self._put(self.average.values)
+            self.put(self.average.values)
         module.eval()
         result.seconds += time.perf_counter() - self.start
         result.row_losses = self.watch.row_losses()
         return result
 
     @torch.no_grad()
-    def _put(self, values: dict[str, Tensor]) -> None:
+    def put(self, values: Mapping[str, Tensor]) -> None:
+        """Copy these values into the parameters that learn."""
         for name, parameter in self.learning.items():
             parameter.copy_(self.group.like(parameter, values[name]))

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
+
+from tailorlm.core.atomic import readable_size
+from tailorlm.core.errors import TailorError
+
+if TYPE_CHECKING:
+    from tailorlm.training.rehearsal import Forecast
 
 # Measured: on processors small parts stay in the cache (a step of 16 rows of 60 tokens took half the time of one part of 8,192);
 # a GPU wants large ones.
@@ -19,3 +27,16 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def too_large(longest: int, forecast: Forecast | None) -> TailorError:
+    """The error when not even one row at a time fits. longest: its tokens. forecast: what said so before the first step, if something did."""
+    hint = "shorter texts (task.max_length), a smaller model, or weights: head, which keeps no gradients of the body"
+    if forecast is None:
+        return TailorError(f"one row of {longest} tokens does not fit into memory", hint=hint)
+    more = "train.optimiser: adafactor keeps almost no state; "
+    return TailorError(
+        f"training needs about {readable_size(forecast.peak)} of memory, of which the optimiser keeps {readable_size(forecast.state)}",
+        got=f"{readable_size(forecast.available)}",
+        hint=more + hint,
+    )

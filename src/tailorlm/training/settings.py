@@ -43,6 +43,14 @@ class TrainSettings(Settings):
         help="padded tokens computed at once; a step is cut into such parts, with the same gradient; without it what suits the device",
         unit="tokens",
     )
+    precision: Literal["auto", "exact", "bf16"] = setting(
+        "auto",
+        help="exact computes in float32; bf16 computes products in bfloat16, with float32 weights; auto takes what is faster here",
+    )
+    recompute: Literal["auto", "on", "off"] = setting(
+        "auto",
+        help="compute blocks again in backward (gradient checkpointing): less memory, a third more time; auto when nothing else helps",
+    )
     sharding: Literal["auto", "copies", "shards"] = setting(
         "auto",
         help="on several processes: all weights on each, or the blocks shared out (FSDP 2); auto does as `accelerate launch` was told",

@@ -1,7 +1,8 @@
 """Optimisers: how gradients become steps. One file each; add a line here and it is everywhere.
 
 An optimiser part has `Settings` and `make(groups)`: groups are torch's own parameter groups (`params`, `lr`, `weight_decay`), the
-answer is a `torch.optim.Optimizer` whose state is tensors and plain numbers, so that a checkpoint can hold it.
+answer is a `torch.optim.Optimizer` whose state is tensors and plain numbers, so that a checkpoint can hold it. `state_bytes(size)` says what
+it will keep for a tensor of this size, for the forecast of memory.
 """
 
 from tailorlm.core.registry import Registry

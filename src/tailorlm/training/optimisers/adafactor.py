@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tailorlm.core import config
@@ -33,3 +34,9 @@ class Adafactor:
 
         s = self.settings
         return torch.optim.Adafactor(groups, beta2_decay=s.beta2_decay, d=s.clip_threshold)
+
+    def state_bytes(self, size: tuple[int, ...]) -> int:
+        """Bytes kept for a tensor of this size: a row and a column of each matrix, or all of a vector, and a counter."""
+        if len(size) < 2:
+            return 4 * math.prod(size) + 4
+        return 4 * math.prod(size[:-2]) * (size[-2] + size[-1]) + 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tailorlm.core import config
@@ -34,3 +35,7 @@ class AdamW:
 
         s = self.settings
         return torch.optim.AdamW(groups, betas=(s.beta1, s.beta2), eps=s.eps, fused=True)
+
+    def state_bytes(self, size: tuple[int, ...]) -> int:
+        """Bytes kept for a tensor of this size: two moments and a counter."""
+        return 8 * math.prod(size) + 4

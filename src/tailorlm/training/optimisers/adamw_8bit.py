@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tailorlm.core import config
@@ -41,3 +42,8 @@ class AdamW8bit:
         s = self.settings
         made: torch.optim.Optimizer = Optimiser(groups, betas=(s.beta1, s.beta2), eps=s.eps)
         return made
+
+    def state_bytes(self, size: tuple[int, ...]) -> int:
+        """Bytes kept for a tensor of this size: two moments in 8 bits, with a scale for every 256 numbers; small ones in 32 bits."""
+        count = math.prod(size)
+        return 2 * count + 8 * math.ceil(count / 256) if count >= 4096 else 8 * count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tailorlm.core import config
@@ -55,3 +56,7 @@ class Lion:
                 momentum.lerp_(gradient, 1 - beta2)
 
         return Optimiser()
+
+    def state_bytes(self, size: tuple[int, ...]) -> int:
+        """Bytes kept for a tensor of this size: one moment."""
+        return 4 * math.prod(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tailorlm.core import config
@@ -37,3 +38,7 @@ class SGD:
         if s.nesterov and not s.momentum:
             raise UsageError("nesterov needs momentum", got="momentum: 0", allowed="momentum above 0")
         return torch.optim.SGD(groups, lr=1e-3, momentum=s.momentum, nesterov=s.nesterov)
+
+    def state_bytes(self, size: tuple[int, ...]) -> int:
+        """Bytes kept for a tensor of this size: the momentum, if there is one."""
+        return 4 * math.prod(size) if self.settings.momentum else 0
