@@ -91,6 +91,14 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, max=256, help="Processes. [default: one a core]", show_default=False),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        help="Workers on a Ray cluster: host:port, `auto`, or `local` (extra `distributed`).",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help=f"Show what would change, on the first {DRY_ROWS:,} rows; write nothing.")
 ]
@@ -169,6 +177,7 @@ def prep(
     decontaminate: Contaminated = None,
     names_model: NamesModel = None,
     benchmarks: Benchmarks = False,
+    ray: Ray = None,
     dry_run: DryRun = False,
     as_json: o.Json = False,
 ) -> None:
@@ -201,7 +210,7 @@ def prep(
         if dry_run:
             _dry(settings, workers, as_json=as_json)
         else:
-            _write(settings, out, workers, as_json=as_json)
+            _write(settings, out, workers, ray, as_json=as_json)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing was written\n")
         raise SystemExit(130) from None
@@ -296,14 +305,14 @@ def _with_changes(value: dict[str, Any], changes: dict[str, Any]) -> dict[str, A
     return value
 
 
-def _write(settings: PrepSettings, out: Path | None, workers: int | None, *, as_json: bool) -> None:
+def _write(settings: PrepSettings, out: Path | None, workers: int | None, ray: str | None, *, as_json: bool) -> None:
     from tailorlm.cli.show_prep import Screen
     from tailorlm.data.prep import default_out, prepare
 
     folder = out or default_out(settings)
     screen = Screen(quiet=as_json)
     with screen.progress() as listen:
-        manifest = prepare(settings, folder, workers=workers, listen=listen, models=MODELS)
+        manifest = prepare(settings, folder, workers=workers, ray=ray, listen=listen, models=MODELS)
     if as_json:
         sys.stdout.write(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False, indent=2) + "\n")
         return

@@ -15,6 +15,13 @@ _PLACEHOLDER = re.compile(
     re.I,
 )
 _LOST = re.compile(r"(?<=[^\W\d_])\?+(?=[a-z])(?!\w*[=&])")
+# The same for plain ASCII by tables, which is several times faster.
+_ASCII = [chr(code) for code in range(128)]
+_WORDS_ONLY = "".join(c if _WORDS.match(c) else " " for c in _ASCII)
+_NO_SYMBOLS = str.maketrans("", "", "".join(c for c in _ASCII if not _SYMBOL.match(c)))
+_NO_SPACES = str.maketrans("", "", "".join(c for c in _ASCII if c.isspace()))
+# Without one of these a text has no place of a template.
+_PLACES = ("{{", "<<", "%(", "${", "[", "#")
 _MANY_WORDS, _LONG = 500, 20_000
 _FEW_WORDS = 20
 """Below this many words repetition is no fault: short texts repeat words by chance."""
@@ -27,12 +34,15 @@ def characters(text: str) -> float:
 
 def words(text: str) -> float:
     """Words: runs of letters and digits, as many as the pattern finds."""
-    return len(_WORDS.findall(text))
+    return len(_words(text))
 
 
 def symbols(text: str) -> float:
     """Share of the characters (white space aside) that are neither letters, digits nor usual punctuation."""
-    solid = len(text) - sum(map(str.isspace, text)) if not text.isascii() else len("".join(text.split()))
+    if text.isascii():
+        found = len(text.translate(_NO_SYMBOLS))
+        return found / len(text.translate(_NO_SPACES)) if found else 0.0
+    solid = len(text) - sum(map(str.isspace, text))
     return len(_SYMBOL.findall(text)) / solid if solid else 0.0
 
 
@@ -42,10 +52,14 @@ def repetition(text: str) -> float:
     Text of people mostly stays below 0.2; lists of one form reach 0.5; stuck generators and copied blocks come near 1. Of
     long texts the first 500 words count, since in a whole book every run of three is repeated somewhere.
     """
-    found = _WORDS.findall(text[:_LONG].lower())[:_MANY_WORDS]
+    if len(text) < 2 * _FEW_WORDS - 1:
+        return 0.0
+    found = _words(text[:_LONG].lower())[:_MANY_WORDS]
     if len(found) < _FEW_WORDS:
         return 0.0
     runs = Counter(zip(found, found[1:], found[2:]))
+    if len(runs) == len(found) - 2:
+        return 0.0
     repeated = sum(count for count in runs.values() if count > 1)
     return repeated / (len(found) - 2)
 
@@ -61,7 +75,15 @@ def broken(text: str) -> float:
 
 def placeholders(text: str) -> float:
     """Places of a template that nobody filled: `{{name}}`, `%(name)s`, `[insert ...]`, lorem ipsum, `#REF!`."""
+    if text.isascii() and not any(sign in text for sign in _PLACES):
+        small = text.lower()
+        if "lorem" not in small and "undefined" not in small:
+            return 0
     return len(_PLACEHOLDER.findall(text))
+
+
+def _words(text: str) -> list[str]:
+    return text.translate(_WORDS_ONLY).split() if text.isascii() else _WORDS.findall(text)
 
 
 @dataclass(frozen=True)

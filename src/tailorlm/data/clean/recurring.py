@@ -6,14 +6,20 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Container, Iterable
+from functools import cache
 
 LONGEST = 300
 _DIGITS = re.compile(r"\d+")
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]{3}")
-_VARIABLE = re.compile(
-    r"\S*\d\S*|\S+@\S+|https?://\S+|[\"“«][^\"”»]{1,80}[\"”»]|(?<=\s)[^\W\d_a-z][^\W\d_]*(?:\s+[^\W\d_a-z][^\W\d_]*)*"
+# What varies in a template, each with a pattern without which a text holds none of it: most texts need one or two.
+_KINDS = (
+    (re.compile(r"\d"), r"\S*\d\S*"),
+    (re.compile("@"), r"\S+@\S+"),
+    (re.compile("://"), r"https?://\S+"),
+    (re.compile('["“«]'), r"[\"“«][^\"”»]{1,80}[\"”»]"),
 )
+_CAPITALS = r"(?<=\s)[^\W\d_a-z][^\W\d_]*(?:\s+[^\W\d_a-z][^\W\d_]*)*"
 
 
 class FrequentKeys:
@@ -76,10 +82,17 @@ def template_key(text: str) -> str | None:
     """A key that texts share which one template made: equal but for numbers, addresses, quoted parts and names (capital
     letters inside a sentence). None for texts of fewer than six fixed words, where chance alone makes them alike, and for
     texts without anything variable (those are copies)."""
-    fixed = _VARIABLE.sub("\0", text[:2000])
+    text = text[:2000]
+    fixed = _variable(tuple(sign.search(text) is not None for sign, _ in _KINDS)).sub("\0", text)
     if "\0" not in fixed or len(fixed.replace("\0", " ").split()) < 6:
         return None
     return _hash(_SPACE.sub(" ", fixed))
+
+
+@cache
+def _variable(held: tuple[bool, ...]) -> re.Pattern[str]:
+    """The pattern for a text that holds these kinds."""
+    return re.compile("|".join([*(kind for (_, kind), found in zip(_KINDS, held, strict=True) if found), _CAPITALS]))
 
 
 def _hash(text: str) -> str:

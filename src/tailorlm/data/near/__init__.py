@@ -1,7 +1,7 @@
 """Duplicate rows: equal to the letter, equal when normalised, near (MinHash, true Jaccard), alike in meaning (vectors)."""
 
 from tailorlm.data.near.clusters import Cluster, Pair, across, place
-from tailorlm.data.near.index import Near, find_near, shingle_for
+from tailorlm.data.near.index import Near, find_near, shingle_by, shingle_for, typical_length
 from tailorlm.data.near.keep import RULES, Given, Rule, choose, damage
 from tailorlm.data.near.shingles import Shingles
 from tailorlm.data.near.signatures import Signatures
@@ -24,6 +24,8 @@ __all__ = [
     "find_near",
     "find_semantic",
     "place",
+    "shingle_by",
     "shingle_for",
     "sketch",
+    "typical_length",
 ]

@@ -28,8 +28,18 @@ def shingle_for(texts: Sequence[str]) -> int:
     In short rows a long shingle makes one typing error look like another text; in long ones short shingles are shared by
     all texts of a language.
     """
+    return shingle_by(typical_length(texts))
+
+
+def shingle_by(typical: float) -> int:
+    """The same for texts whose middling length is known."""
+    return 3 if typical < _SHORT else 5
+
+
+def typical_length(texts: Sequence[str]) -> float:
+    """The median length of folded texts, in characters; 0 without texts."""
     lengths = np.diff(fold(texts).starts)
-    return 3 if not lengths.size or float(np.median(lengths)) < _SHORT else 5
+    return float(np.median(lengths)) if lengths.size else 0.0
 
 
 class Near:

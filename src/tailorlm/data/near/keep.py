@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tailorlm.core.errors import UsageError
 from tailorlm.data.near.clusters import Cluster
 from tailorlm.data.near.shingles import Shingles
-from tailorlm.data.near.sketches import portions
 from tailorlm.data.near.vectors import cosine
 from tailorlm.data.near.verify import Fetch, fetched, jaccard
 from tailorlm.data.quality import normalised
 
 Rule = Literal["first", "longest", "cleanest", "recent"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+_ROWS, _CHARACTERS = 2048, 1_000_000
 
 # Signs of a text that was damaged on its way: UTF-8 read as Latin-1, entities and tags, escapes that were never undone.
 _DAMAGE = re.compile(
@@ -57,7 +57,7 @@ def choose(
     vectors: those of `find_semantic`, whose cosine then stands in place of the Jaccard similarity.
 
     The best row of a cluster stays and the rows near it go; of those left the best stays, and so on. So a chain
-    of small edits (A near B, B near C, A not near C) keeps A and C. Every row of a cluster is fetched once.
+    of small edits (A near B, B near C, A not near C) keeps A and C. Every row of a cluster is fetched once, with those of others.
     Raises UsageError for an unknown rule, or 'recent' without `when`.
     """
     if rule not in RULES:
@@ -66,21 +66,36 @@ def choose(
         raise UsageError("the rule 'recent' needs to know when a row was made", hint="name the column with the date")
     cut = shingles or Shingles()
     given: list[Given] = []
-    for cluster in clusters:
-        rows = cluster.indices
-        texts = dict(zip(rows, fetched(fetch, np.asarray(rows, np.int64)), strict=True))
-        ranks = {row: (before is None or before(row), _rank(row, texts[row], rule, when)) for row in rows}
-        left = sorted(rows, key=ranks.__getitem__, reverse=True)
-        while left:
-            kept, others = left[0], left[1:]
-            if vectors is None:
-                similar = _similar(texts[kept], [texts[row] for row in others], cut)
-            else:
-                similar = [cosine(vectors[kept], vectors[row]) for row in others]
-            near = {row: s for row, s in zip(others, similar, strict=True) if s >= threshold}
-            given += [Given(row, kept, s) for row, s in near.items()]
-            left = [row for row in others if row not in near]
+    for batch in batches(clusters):
+        rows = np.unique(np.concatenate([cluster.indices for cluster in batch]))
+        texts = dict(zip(rows.tolist(), fetched(fetch, rows), strict=True))
+        ranks = {row: (before is None or before(row), _rank(row, texts[row], rule, when)) for row in texts}
+        # Of each cluster the rows not yet settled, the best one first.
+        open_ = [sorted(cluster.indices, key=ranks.__getitem__, reverse=True) for cluster in batch]
+        while open_:
+            pairs = [(left[0], row) for left in open_ for row in left[1:]]
+            similar = iter(_similar(pairs, texts, cut) if vectors is None else _cosines(pairs, vectors))
+            rest = []
+            for left in open_:
+                judged = [(row, next(similar)) for row in left[1:]]
+                given += [Given(row, left[0], s) for row, s in judged if s >= threshold]
+                rest.append([row for row, s in judged if s < threshold])
+            open_ = [left for left in rest if left]
     return sorted(given, key=lambda one: one.index)
+
+
+def batches(clusters: Iterable[Cluster]) -> Iterator[list[Cluster]]:
+    """Clusters in lists of some thousand rows together, or single large ones: worth one fetch and one call of numpy."""
+    held: list[Cluster] = []
+    size = 0
+    for cluster in clusters:
+        held.append(cluster)
+        size += len(cluster.indices)
+        if size >= _ROWS:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 def damage(text: str) -> int:
@@ -108,12 +123,27 @@ def _rank(row: int, text: str, rule: Rule, when: Callable[[int], Any] | None) ->
     return (*value, len(text), -row)
 
 
-def _similar(text: str, others: Sequence[str], shingles: Shingles) -> list[float]:
-    """The true similarity of a text to others; 1.0 where they are equal when folded."""
-    own = normalised(text)
-    found: list[float] = []
-    for part in portions(others):
-        pairs = np.array([(0, i + 1) for i in range(len(part))])
-        similar = jaccard([text, *part], pairs, shingles).tolist()
-        found += [1.0 if normalised(other) == own else s for other, s in zip(part, similar, strict=True)]
-    return found
+def _similar(pairs: Sequence[tuple[int, int]], texts: Mapping[int, str], shingles: Shingles) -> list[float]:
+    """The true similarity of the texts of each pair of rows; 1.0 where they are equal when folded."""
+    if not pairs:
+        return []
+    flat = np.asarray(pairs, np.int64)
+    found = np.empty(len(flat))
+    # In parts whose texts fit in memory together; a pair of long texts may be a part by itself.
+    lengths = np.array([len(texts[left]) + len(texts[right]) for left, right in pairs]).cumsum()
+    at = 0
+    while at < len(flat):
+        done = int(lengths[at - 1]) if at else 0
+        end = max(at + 1, int(np.searchsorted(lengths, done + _CHARACTERS, side="right")))
+        rows, places = np.unique(flat[at:end], return_inverse=True)
+        found[at:end] = jaccard([texts[row] for row in rows.tolist()], places.reshape(-1, 2), shingles)
+        at = end
+    # Texts without a single shingle are alike in nothing, but may be equal.
+    for place in np.flatnonzero(found == 0.0).tolist():
+        left, right = pairs[place]
+        found[place] = float(normalised(texts[left]) == normalised(texts[right]))
+    return [float(similar) for similar in found]
+
+
+def _cosines(pairs: Sequence[tuple[int, int]], vectors: NDArray[Any]) -> list[float]:
+    return [cosine(vectors[left], vectors[right]) for left, right in pairs]

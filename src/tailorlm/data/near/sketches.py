@@ -37,6 +37,20 @@ class Sketch:
     lengths: NDArray[np.uint32]
     signatures: NDArray[np.uint8]
 
+    def pack(self) -> bytes:
+        """As bytes, for another process or machine (little-endian)."""
+        parts = (self.exact.astype("<u8"), self.folded.astype("<u8"), self.lengths.astype("<u4"), self.signatures)
+        return b"".join([len(self.exact).to_bytes(8, "little"), *(part.tobytes() for part in parts)])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Sketch:
+        """The sketch that `pack` wrote."""
+        rows = int.from_bytes(data[:8], "little")
+        wide = np.frombuffer(data, "<u8", 2 * rows, 8).astype(np.uint64, copy=False)
+        lengths = np.frombuffer(data, "<u4", rows, 8 + 16 * rows).astype(np.uint32, copy=False)
+        signatures = np.frombuffer(data, np.uint8, offset=8 + 20 * rows).reshape(rows, -1)
+        return cls(wide[:rows], wide[rows:], lengths, signatures)
+
 
 def sketch(texts: Sequence[str], signatures: Signatures) -> Sketch:
     """The sketch of texts, which depends on each text alone: neither on its neighbours nor on the portion it came in."""

@@ -12,7 +12,7 @@ from typing import Any
 from tailorlm.data.hub import read_hub
 from tailorlm.data.prep.settings import PrepColumns, PrepSettings
 from tailorlm.data.prep.spool import Spool
-from tailorlm.data.prep.wire import dumps
+from tailorlm.data.prep.wire import dumps, line_of
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.source import home_path
 from tailorlm.data.steps.base import Item
@@ -57,12 +57,12 @@ def take_in(settings: PrepSettings, spool: Spool, *, limit: int | None = None) -
             files = [name for name in names if not name.startswith(HUB)]
             if files:
                 rows = stream(files, **settings.read.model_dump())
-                spool.write_items(_items(rows, split, intake, digest, limit))
+                spool.write_lines(_lines(rows, split, intake, digest, limit))
                 _note(rows, split, intake)
             for name in names:
                 if name.startswith(HUB):
                     found = read_hub(name, split or "train")
-                    spool.write_items(_items(found, split, intake, digest, limit))
+                    spool.write_lines(_lines(found, split, intake, digest, limit))
                     intake.notes += found.notes
                     intake.files.append({"name": name, "split": split})
     intake.fingerprint = digest.hexdigest()
@@ -70,7 +70,7 @@ def take_in(settings: PrepSettings, spool: Spool, *, limit: int | None = None) -
     return intake
 
 
-def _items(rows: Iterable[Row], split: str, intake: Intake, digest: Any, limit: int | None) -> Iterator[Item]:
+def _lines(rows: Iterable[Row], split: str, intake: Intake, digest: Any, limit: int | None) -> Iterator[bytes]:
     for number, row in enumerate(rows):
         if number == limit:
             intake.notes.append(f"only the first {limit:,} rows were looked at")
@@ -78,9 +78,10 @@ def _items(rows: Iterable[Row], split: str, intake: Intake, digest: Any, limit: 
         if split in ("", "train") and number % intake.every == 0:
             _sample(intake, row)
         intake.columns.update(dict.fromkeys(row.values))
-        digest.update(dumps(row.values).encode("ascii"))
+        values = dumps(row.values)
+        digest.update(values.encode("ascii"))
         digest.update(b"\n")
-        yield Item(number, row.values, row.source, row.line, split)
+        yield line_of(Item(number, row.values, row.source, row.line, split), values)
 
 
 def _sample(intake: Intake, row: Row) -> None:

@@ -27,12 +27,14 @@ def prepare(
     out: str | Path,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     listen: Listener = lambda what, done, all_: None,
     models: str = "",
 ) -> dict[str, Any]:
     """Prepare rows into the folder `out`, which appears when all of it is there; returns the manifest.
 
     models: the class that brings language models, for steps that ask for one ("tailorlm.models.for_rows:ForRows").
+    workers, ray: how many processes, and on which Ray cluster (`run`); what comes out is the same.
     Raises TailorError when `out` exists already, and whatever `run` raises. Nothing stays behind then.
     Choose `dry_run` to see what would happen first.
     """
@@ -42,7 +44,7 @@ def prepare(
     check_place(settings.key_file, final)
     with working_folder(final) as work, atomic.disk_errors(final):
         secret = read_key(settings.key_file)
-        prepared = run(settings, work, workers=workers, secret=secret, listen=listen, models=models)
+        prepared = run(settings, work, workers=workers, ray=ray, secret=secret, listen=listen, models=models)
         folder = work / "published"
         folder.mkdir()
         listen("audit", 0, 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -11,13 +13,15 @@ from typing import IO, Any
 from tailorlm.core.atomic import disk_errors
 from tailorlm.core.errors import CheckError
 from tailorlm.core.machine import cores
+from tailorlm.data.near import typical_length
 from tailorlm.data.prep.census import LANGUAGES_OF, Census
 from tailorlm.data.prep.columns import fields_of
 from tailorlm.data.prep.intake import Intake, bad_lines, take_in
+from tailorlm.data.prep.passes import Pass, looks_itself, planned
 from tailorlm.data.prep.settings import PrepSettings
-from tailorlm.data.prep.spool import CHUNK_BYTES, Spool
+from tailorlm.data.prep.spool import CHUNK_BYTES, SplitFiles, Spool
 from tailorlm.data.prep.stage import Outcome, Stage, StagePlan, make_step
-from tailorlm.data.prep.wire import json_line
+from tailorlm.data.prep.wire import json_line, lines_of
 from tailorlm.data.prep.workers import Workers
 from tailorlm.data.steps.base import Context, Step, Tally
 
@@ -66,6 +70,7 @@ def run(
     folder: Path,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     limit: int | None = None,
     secret: str = "",
     listen: Listener = lambda what, done, all_: None,
@@ -73,31 +78,31 @@ def run(
 ) -> Prepared:
     """All steps of a preparation over all rows, into JSON Lines files in `folder`.
 
-    workers: processes (None: one a core; small sets take one). limit: only the first rows of each split, for a trial.
-    secret: the key of pseudonyms, as hex. listen: told how far it is. models: the class that brings language models
-    ("module:attribute"), for steps that ask for one.
+    workers: processes (None: one a core; small sets take one). ray: the address of a Ray cluster that the workers are on (see
+    `on_ray.cluster`). limit: only the first rows of each split, for a trial. secret: the key of pseudonyms, as hex. listen: told
+    how far it is. models: the class that brings language models ("module:attribute"), for steps that ask for one.
     Memory does not grow with the rows, but for what single steps say of themselves.
     Raises TailorError for files, UsageError for columns and settings, CheckError when no row is left.
     """
     started = time.monotonic()
-    spool = Spool(folder / "pass-0")
-    listen("reading", 0, 0)
-    intake = take_in(settings, spool, limit=limit)
-    fields, evidence = fields_of(settings.columns, intake)
-    count = workers or cores()
-    context = Context(fields, settings.seed, secret, count, models)
-    parts = settings.chosen_steps
-    records = [StepRecord(part.name, part.settings.model_dump(mode="json")) for part in parts]
-    made = [make_step(record.name, record.settings, context) for record in records]
-    for step in made:
-        step.check()
-    covers = tuple((r.name, r.settings) for r, step in zip(records, made, strict=True) if step.covers)
-    with Workers(count) as pool, (folder / DROPPED).open("wb") as dropped:
+    with _workers(workers, ray) as pool, (folder / DROPPED).open("wb") as dropped:
+        spool = Spool(folder / "pass-0")
+        listen("reading", 0, 0)
+        intake = take_in(settings, spool, limit=limit)
+        fields, evidence = fields_of(settings.columns, intake)
+        typical = typical_length([fields.text(row.values) for row in intake.sample])
+        context = Context(fields, settings.seed, secret, _threads_for(workers, ray), models, typical)
+        parts = settings.chosen_steps
+        records = [StepRecord(part.name, part.settings.model_dump(mode="json")) for part in parts]
+        made = [make_step(record.name, record.settings, context) for record in records]
+        for step in made:
+            step.check()
+        covers = tuple((r.name, r.settings) for r, step in zip(records, made, strict=True) if step.covers)
         job = _Job(folder, context, covers, pool, dropped, listen)
         job.keep_unreadable(intake)
-        for at, several in enumerate(_stages(made)):
-            spool = job.stage([records[i] for i in several], [made[i] for i in several], spool, first=at == 0)
-        files = job.give_out(spool, counted=bool(made))
+        for each in planned(made):
+            spool = job.stage(records, made, spool, each)
+        files = job.give_out(spool)
     if not job.after.rows:
         raise CheckError("no row is left behind the steps", hint="see what each step drops: --dry-run")
     seconds = time.monotonic() - started
@@ -106,16 +111,21 @@ def run(
     )
 
 
-def _stages(made: Sequence[Step]) -> list[list[int]]:
-    """Which steps share a pass: one that must see all rows first begins a new one, one that makes rows stands alone."""
-    stages: list[list[int]] = []
-    closed = True
-    for i, step in enumerate(made):
-        if closed or step.surveys or step.makes_rows:
-            stages.append([])
-        stages[-1].append(i)
-        closed = step.makes_rows
-    return stages
+def _threads_for(workers: int | None, ray: str | None) -> int:
+    """Threads of this process for what must see all rows at once: as many as workers, where those are here."""
+    return cores() if ray or workers is None else workers
+
+
+@contextmanager
+def _workers(count: int | None, ray: str | None) -> Iterator[Workers]:
+    if ray is None:
+        with Workers(count or cores()) as pool:
+            yield pool
+        return
+    from tailorlm.data.prep.on_ray import cluster
+
+    with cluster(ray, count) as (there, hire), Workers(there, hire) as pool:
+        yield pool
 
 
 class _Job:
@@ -133,6 +143,8 @@ class _Job:
         self._folder, self._context, self._covers = folder, context, covers
         self._pool, self._dropped, self._listen = pool, dropped, listen
         self._passes = 0
+        self._emitted = False
+        self._files = SplitFiles(folder)
         self._plain = context.plain()
         self.cover = Stage(StagePlan(self._plain, (), (), covers)).cover
         self.before, self.after = Census(), Census()
@@ -144,71 +156,87 @@ class _Job:
             with (self._folder / UNREADABLE).open("wb") as file, disk_errors(self._folder):
                 file.writelines(json_line(row) for row in bad_lines(intake.bad, self.cover))
 
-    def stage(self, records: list[StepRecord], made: list[Step], spool: Spool, *, first: bool) -> Spool:
-        """One pass, and a second one before it where the first step must see all rows; the rows behind it."""
+    def stage(self, records: Sequence[StepRecord], made: Sequence[Step], spool: Spool, told: Pass) -> Spool:
+        """One pass, and one before it where its first step must see all rows and has not; the rows behind it.
+
+        records, made: all steps of the preparation.
+        """
         started = time.monotonic()
-        named = tuple((r.name, r.settings) for r in records)
-        plan = StagePlan(self._plain, named, (), self._covers, count_before=first, every=_every(spool))
-        step = made[0]
-        name = ", ".join(record.name for record in records)
+        record, step = records[told.steps[0]], made[told.steps[0]]
         if step.surveys:
-            self._pool.begin(plan, alone=self._alone(spool))
-            told = self._told(spool, f"{records[0].name}: looking at all rows")
-            looks = self._pool.look(told) if type(step).look is not Step.look else iter(())
+            looks = self._looks(record, spool) if looks_itself(step) else iter(())
             step.begin(step.learn(looks, spool))
-        if not first and len(made) == 1 and not step.changes_rows:
-            records[0].tally = Tally(len(spool), len(spool))
-            after = self._with_extra(records[0], step, spool) if step.makes_rows else spool
-            self._close(records, made, started)
-            return after
-        learned = [each.learned for each in made]
-        plan = replace(plan, learned=tuple(learned))
-        self._pool.begin(plan, alone=self._alone(spool))
-        after = self._pass(records, spool, name)
-        if made[-1].makes_rows:
-            after = self._with_extra(records[-1], made[-1], after)
-        self._close(records, made, started)
+        if told.idle:
+            record.tally = Tally(len(spool), len(spool))
+            after = spool
+        else:
+            plan = self._planned([records[i] for i in told.steps], spool)
+            plan = replace(plan, learned=tuple(made[i].learned for i in told.steps), count_before=told.first)
+            if told.scout is not None:
+                plan = replace(plan, scout=(records[told.scout].name, records[told.scout].settings))
+            if told.final:
+                plan = replace(plan, emit=True, count_after=True, keep=told.needed)
+            after = self._pass(plan, [records[i] for i in told.steps], spool)
+        if made[told.steps[-1]].makes_rows:
+            after = self._with_extra(records[told.steps[-1]], made[told.steps[-1]], after)
+        for i in told.steps:
+            records[i].facts, records[i].learned_settings = made[i].facts(), made[i].learned_settings()
+        record.seconds = time.monotonic() - started
         return after
 
-    def give_out(self, spool: Spool, *, counted: bool) -> dict[str, Path]:
-        """The rows as JSON Lines, one file a split, and their census."""
-        plan = StagePlan(
-            self._plain, (), (), self._covers, not counted, count_after=True, emit=True, every=_every(spool)
-        )
-        self._pool.begin(plan, alone=self._alone(spool))
-        files: dict[str, Path] = {}
-        opened: dict[str, IO[bytes]] = {}
-        try:
-            for outcome in self._pool.run(self._told(spool, "writing")):
-                self._take(outcome, [])
-                for split, lines in outcome.by_split.items():
-                    if split not in opened:
-                        files[split] = self._folder / f"{split or 'rows'}.jsonl"
-                        opened[split] = files[split].open("wb")
-                    with disk_errors(files[split]):
-                        opened[split].write(lines)
-        finally:
-            for file in opened.values():
-                file.close()
+    def give_out(self, spool: Spool) -> dict[str, Path]:
+        """The rows as JSON Lines, one file a split; most often the last pass has written them."""
+        if not self._emitted:
+            plan = self._planned([], spool)
+            plan = replace(plan, emit=True, count_after=True, keep=False, count_before=not self._passes)
+            spool = self._pass(plan, [], spool)
+        self._files.close()
         spool.remove()
-        return {split: files[split] for split in ("", "train", "validation", "test") if split in files}
+        return self._files.in_order()
 
-    def _pass(self, records: list[StepRecord], spool: Spool, name: str) -> Spool:
-        after = self._next_spool()
-        with after:
-            for outcome in self._pool.run(self._told(spool, name)):
+    def _planned(self, records: Sequence[StepRecord], spool: Spool) -> StagePlan:
+        every = max(1, len(spool) // LANGUAGES_OF)
+        return StagePlan(self._plain, tuple((r.name, r.settings) for r in records), (), self._covers, every=every)
+
+    def _looks(self, record: StepRecord, spool: Spool) -> Iterator[Any]:
+        """What a step asked of all rows: kept by the pass before, or asked for now."""
+        path = self._told_path()
+        if path.exists():
+            with path.open("rb") as file:
+                yield from map(json.loads, file)
+            path.unlink()
+            return
+        self._pool.begin(self._planned([record], spool), alone=self._alone(spool))
+        yield from self._pool.look(self._chunks(spool, f"{record.name}: looking at all rows"))
+
+    def _pass(self, plan: StagePlan, records: list[StepRecord], spool: Spool) -> Spool:
+        self._pool.begin(plan, alone=self._alone(spool))
+        self._passes += 1
+        self._emitted = plan.emit
+        after = Spool(self._folder / f"pass-{self._passes}")
+        with after, ExitStack() as stack:
+            told = stack.enter_context(self._told_path().open("wb")) if plan.scout else None
+            for outcome in self._pool.run(self._chunks(spool, ", ".join(r.name for r in records) or "writing")):
                 self._take(outcome, records)
                 after.write(outcome.kept)
+                self._files.write(outcome.by_split)
+                if told is not None:
+                    with disk_errors(self._folder):
+                        told.write(json.dumps(outcome.told).encode("ascii") + b"\n")
         spool.remove()
         return after
+
+    def _told_path(self) -> Path:
+        return self._folder / f"told-{self._passes}"
 
     def _with_extra(self, record: StepRecord, step: Step, spool: Spool) -> Spool:
         """The rows and behind them the new ones."""
-        after = self._next_spool()
+        self._passes += 1
+        after = Spool(self._folder / f"pass-{self._passes}")
         with after:
             for _, chunk in spool.chunks():
                 after.write(chunk)
-            after.write_items(step.extra(spool))
+            after.write_lines(lines_of([item]) for item in step.extra(spool))
         added = len(after) - len(spool)
         record.tally.rows_out += added
         record.tally.numbers["rows added"] += added
@@ -226,12 +254,7 @@ class _Job:
         if outcome.after:
             self.after.add(outcome.after)
 
-    def _close(self, records: list[StepRecord], made: list[Step], started: float) -> None:
-        for record, step in zip(records, made, strict=True):
-            record.facts, record.learned_settings = step.facts(), step.learned_settings()
-        records[0].seconds = time.monotonic() - started
-
-    def _told(self, spool: Spool, what: str) -> Iterator[tuple[int, bytes]]:
+    def _chunks(self, spool: Spool, what: str) -> Iterator[tuple[int, bytes]]:
         for first, chunk in spool.chunks():
             self._listen(what, first, len(spool))
             yield first, chunk
@@ -239,11 +262,3 @@ class _Job:
 
     def _alone(self, spool: Spool) -> bool:
         return spool.path.stat().st_size < ALONE_BYTES
-
-    def _next_spool(self) -> Spool:
-        self._passes += 1
-        return Spool(self._folder / f"pass-{self._passes}")
-
-
-def _every(spool: Spool) -> int:
-    return max(1, len(spool) // LANGUAGES_OF)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorlm.core.atomic import disk_errors
-from tailorlm.data.prep.wire import items_of, line_of
+from tailorlm.data.prep.wire import items_of
 from tailorlm.data.steps.base import Item
 
 CHUNK_BYTES = 1 << 20
@@ -49,13 +49,13 @@ class Spool:
         self._digest.update(lines)
         self._count += lines.count(b"\n")
 
-    def write_items(self, items: Iterable[Item]) -> None:
-        """Append rows."""
+    def write_lines(self, lines: Iterable[bytes]) -> None:
+        """Append lines as they come, many at a time."""
         batch: list[bytes] = []
         size = 0
-        for item in items:
-            batch.append(line_of(item))
-            size += len(batch[-1])
+        for line in lines:
+            batch.append(line)
+            size += len(line)
             if size > CHUNK_BYTES:
                 self.write(b"".join(batch))
                 batch, size = [], 0
@@ -87,11 +87,13 @@ class Spool:
         """The rows of these numbers, in this order."""
         if self._places is None:
             self._places = self._find_places()
+        places = self._places[np.asarray(numbers, np.int64)].tolist()
+        ends = self._places[np.asarray(numbers, np.int64) + 1].tolist()
         found: list[Item] = []
-        with self.path.open("rb") as file:
-            for number in numbers:
-                file.seek(int(self._places[number]))
-                found += items_of(file.readline(), number)
+        with self.path.open("rb", buffering=0) as file:
+            for number, at, end in zip(numbers, places, ends, strict=True):
+                file.seek(at)
+                found += items_of(_whole(file, end - at), number)
         return found
 
     def remove(self) -> None:
@@ -99,15 +101,50 @@ class Spool:
         self.path.unlink(missing_ok=True)
 
     def _find_places(self) -> NDArray[np.int64]:
-        places = np.empty(self._count, dtype=np.int64)
+        """(n + 1,) where each line begins, and where the last one ends."""
+        places = np.zeros(self._count + 1, dtype=np.int64)
         at = count = 0
         with self.path.open("rb") as file:
             while block := file.read(CHUNK_BYTES):
                 ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 10) + at + 1
-                inside = ends[: len(places) - count - 1]  # the end of the last line begins no other
-                places[count + 1 : count + 1 + len(inside)] = inside
-                count += len(inside)
+                places[count + 1 : count + 1 + len(ends)] = ends
+                count += len(ends)
                 at += len(block)
-        if len(places):
-            places[0] = 0
         return places
+
+
+def _whole(file: IO[bytes], size: int) -> bytes:
+    """So many bytes; a raw read may give fewer at a time."""
+    data = file.read(size)
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
+
+
+class SplitFiles:
+    """The rows that come out, as JSON Lines, one file a split; a file is made when its first rows come."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._paths: dict[str, Path] = {}
+        self._files: dict[str, IO[bytes]] = {}
+
+    def write(self, by_split: Mapping[str, bytes]) -> None:
+        """Append whole lines to the file of each split ('' where rows were not split)."""
+        for split, lines in by_split.items():
+            if split not in self._paths:
+                self._paths[split] = self._folder / f"{split or 'rows'}.jsonl"
+                self._files[split] = self._paths[split].open("wb")
+            with disk_errors(self._paths[split]):
+                self._files[split].write(lines)
+
+    def close(self) -> None:
+        """Write out what is still held, and close the files."""
+        for split, file in self._files.items():
+            with disk_errors(self._paths[split]):
+                file.close()
+        self._files.clear()
+
+    def in_order(self) -> dict[str, Path]:
+        """Split -> file, in the order train, validation, test."""
+        return {split: self._paths[split] for split in ("", "train", "validation", "test") if split in self._paths}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tailorlm.core.config import validate
 from tailorlm.data.prep.census import Census
-from tailorlm.data.prep.wire import items_of, json_line, line_of
+from tailorlm.data.prep.wire import items_of, json_line, lines_of
 from tailorlm.data.steps import steps
 from tailorlm.data.steps.base import Context, Dropped, Item, Step, Tally
 
@@ -21,7 +21,8 @@ SHOWN_CHARACTERS = 400
 class Outcome:
     """What became of a chunk: the rows as lines, the dropped ones, one tally a step, counts before and after.
 
-    by_split: only where the stage gives out rows as JSON Lines: split -> lines.
+    by_split: only where the stage gives out rows as JSON Lines: split -> lines. told: what the step of the next pass wanted to
+    know of these rows.
     """
 
     kept: bytes = b""
@@ -30,6 +31,7 @@ class Outcome:
     before: Census | None = None
     after: Census | None = None
     by_split: dict[str, bytes] = field(default_factory=dict)
+    told: Any = field(default=None, repr=False)
 
     def pack(self) -> bytes:
         """For another process: a line of JSON, then the bytes it gives the sizes of."""
@@ -39,6 +41,7 @@ class Outcome:
             "tallies": [tally.plain() for tally in self.tallies],
             "before": self.before.plain() if self.before else None,
             "after": self.after.plain() if self.after else None,
+            "told": self.told,
         }
         return b"".join([json.dumps(head).encode("ascii"), b"\n", *parts.values()])
 
@@ -58,6 +61,7 @@ class Outcome:
             Census.of(head["before"]) if head["before"] else None,
             Census.of(head["after"]) if head["after"] else None,
             {name.removeprefix("split:"): lines for name, lines in parts.items()},
+            head["told"],
         )
 
 
@@ -66,16 +70,19 @@ class StagePlan:
     """What a stage is, in JSON's own types, so that it can be sent.
 
     steps: (name, settings) each. learned: what each step's `learn` gave. covers: the settings of all steps of the whole
-    preparation that hide private values. count_before, count_after: take a census. emit: give out JSON Lines by split. every: which rows
-    a census asks for their language.
+    preparation that hide private values. scout: the step that the next pass begins with, which looks at the rows while they are at
+    hand. count_before, count_after: take a census. keep: give the rows on. emit: give out JSON Lines by split. every: which
+    rows a census asks for their language.
     """
 
     context: dict[str, Any] = field(repr=False)
     steps: tuple[tuple[str, dict[str, Any]], ...]
     learned: tuple[Any, ...] = field(default=(), repr=False)
     covers: tuple[tuple[str, dict[str, Any]], ...] = ()
+    scout: tuple[str, dict[str, Any]] | None = None
     count_before: bool = False
     count_after: bool = False
+    keep: bool = True
     emit: bool = False
     every: int = 1
 
@@ -88,7 +95,8 @@ class StagePlan:
         """The plan that `dump` wrote."""
         plain = json.loads(data)
         pairs = {name: tuple((part, settings) for part, settings in plain[name]) for name in ("steps", "covers")}
-        return cls(**{**plain, **pairs, "learned": tuple(plain["learned"])})
+        scout = tuple(plain["scout"]) if plain["scout"] else None
+        return cls(**{**plain, **pairs, "learned": tuple(plain["learned"]), "scout": scout})
 
 
 class Stage:
@@ -99,12 +107,13 @@ class Stage:
         self.context = Context.of(plan.context)
         self.steps = [make_step(name, settings, self.context) for name, settings in plan.steps]
         self.covers = [make_step(name, settings, self.context) for name, settings in plan.covers]
+        self.scout = make_step(*plan.scout, self.context) if plan.scout else None
         for step, learned in zip(self.steps, plan.learned, strict=False):
             step.begin(learned)
 
-    def look(self, chunk: bytes, first: int) -> Any:
+    def look(self, chunk: bytes) -> Any:
         """What the first step wants to know of a chunk before it is asked for rows."""
-        return self.steps[0].look(list(items_of(chunk, first)))
+        return self.steps[0].look(list(items_of(chunk, 0)))
 
     def run(self, chunk: bytes, first: int) -> Outcome:
         """All steps over one chunk; `first` is the number of its first row."""
@@ -123,10 +132,12 @@ class Stage:
             outcome.after = Census()
             outcome.after.count(items, self.context.fields, self.plan.every)
         outcome.dropped = b"".join(dropped)
+        if self.scout is not None:
+            outcome.told = self.scout.look(items)
         if self.plan.emit:
             outcome.by_split = emit(items)
-        else:
-            outcome.kept = b"".join(map(line_of, items))
+        if self.plan.keep:
+            outcome.kept = lines_of(items)
         return outcome
 
     def cover(self, text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tailorlm.data.rows import WrittenFloat
@@ -22,16 +22,29 @@ def loads(text: str | bytes) -> Any:
     return _DECODER.decode(text.decode("ascii") if isinstance(text, bytes) else text)
 
 
-def line_of(item: Item) -> bytes:
-    """One row as an ASCII line (`number` is its place in the file, and not written)."""
-    return dumps([item.source, item.line, item.split, item.made, item.values]).encode("ascii") + b"\n"
+def lines_of(items: Iterable[Item]) -> bytes:
+    """Rows as ASCII lines (`number` is the place in the file, and not written)."""
+    return "".join([f"{_row(item, dumps(item.values))}\n" for item in items]).encode("ascii")
+
+
+def line_of(item: Item, values: str) -> bytes:
+    """The line of one row whose values are written already (`dumps`)."""
+    return f"{_row(item, values)}\n".encode("ascii")
 
 
 def items_of(chunk: bytes, first: int) -> Iterator[Item]:
-    """The rows of whole lines; `first` is the number of the first one."""
-    for number, line in enumerate(chunk.split(b"\n")[:-1], first):
-        source, at, split, made, values = loads(line)
+    """The rows of whole lines, as `lines_of` wrote them; `first` is the number of the first one."""
+    text = chunk.decode("ascii")
+    # "-0" alone (as a number; most are dates) needs the slower way.
+    scan = (_DECODER if "-0" in text else _SIMPLE).raw_decode
+    for number, line in enumerate(text.split("\n")[:-1], first):
+        source, at, split, made, values = scan(line)[0]
         yield Item(number, values, source, at, split, made)
+
+
+def _row(item: Item, values: str) -> str:
+    made = _ASCII(item.made) if item.made else '""'
+    return f'[{_ASCII(item.source)}, {item.line}, "{item.split}", {made}, {values}]'
 
 
 def json_line(values: Any) -> bytes:
@@ -57,6 +70,7 @@ def _int(text: str) -> int | float:
 
 _ASCII, _UNICODE = json.JSONEncoder().encode, json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_SIMPLE = json.JSONDecoder(parse_float=_float)
 _DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int)
 
 
@@ -68,6 +82,8 @@ def _has_written(value: Any) -> bool:
         value = value.values()
     elif kind is not list:
         return kind is WrittenFloat
+    if _PLAIN.issuperset(map(type, value)):
+        return False
     return any(type(item) not in _PLAIN and _has_written(item) for item in value)
 
 

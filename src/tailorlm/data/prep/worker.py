@@ -12,27 +12,38 @@ from pathlib import Path
 from typing import IO, Any
 
 from tailorlm.core.errors import TailorError
+from tailorlm.core.machine import version
 from tailorlm.data.prep.stage import Stage, StagePlan
 
 _HEAD = struct.Struct("<cQQ")  # kind, size, number of the first row
 PLAN, LOOK, RUN, ANSWER, FAULT = b"P", b"L", b"R", b"A", b"F"
 
 
-def serve(source: IO[bytes], target: IO[bytes]) -> None:
-    """What a worker does until its input ends: take a plan, then chunks."""
-    stage: Stage | None = None
-    while (got := receive(source)) is not None:
-        kind, first, data = got
+class Hand:
+    """What a worker does with each message, in whatever process: takes a plan, then chunks."""
+
+    def __init__(self) -> None:
+        self._stage: Stage | None = None
+
+    def answer(self, kind: bytes, first: int, data: bytes) -> tuple[bytes, bytes]:
+        """The kind of the answer (`ANSWER` or `FAULT`) and its bytes. Nothing is raised."""
         try:
             if kind == PLAN:
-                stage = Stage(StagePlan.load(data))
-                answer = b""
-            else:
-                assert stage is not None
-                answer = stage.run(data, first).pack() if kind == RUN else json.dumps(stage.look(data, first)).encode()
-            send(target, ANSWER, answer, 0)
+                self._stage = Stage(StagePlan.load(data))
+                return ANSWER, (version("tailorlm") or "").encode()
+            assert self._stage is not None
+            if kind == RUN:
+                return ANSWER, self._stage.run(data, first).pack()
+            return ANSWER, json.dumps(self._stage.look(data)).encode()
         except Exception as fault:  # told to the parent, which raises it where the user is
-            send(target, FAULT, json.dumps(_told(fault)).encode(), 0)
+            return FAULT, json.dumps(_told(fault)).encode()
+
+
+def serve(source: IO[bytes], target: IO[bytes]) -> None:
+    """What a worker process does until its input ends."""
+    hand = Hand()
+    while (got := receive(source)) is not None:
+        send(target, *hand.answer(*got), 0)
 
 
 def _told(fault: Exception) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Chunks of rows through the steps of a stage on all cores, in order.
+"""Chunks of rows through the steps of a stage on all cores, or on the machines of a Ray cluster, in order.
 
 Workers are plain child processes that speak over their standard input and output. They are started anew (no fork), so
-threads of other libraries cannot lock them, a script needs no `__main__` guard, and nothing is pickled.
+threads of other libraries cannot lock them, a script needs no `__main__` guard, and nothing is pickled. On a cluster they
+are actors that get the same messages (`on_ray`). Where a chunk is worked on changes nothing of what comes out.
 """
 
 from __future__ import annotations
@@ -16,19 +17,35 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data.prep.stage import Outcome, Stage, StagePlan
 from tailorlm.data.prep.worker import FAULT, LOOK, PLAN, RUN, receive, send
 
 
-class Workers:
-    """Runs a stage over chunks in `count` processes (1: in this one). Use as a context manager; stages may follow."""
+class Worker(Protocol):
+    """Somebody who does chunks elsewhere."""
 
-    def __init__(self, count: int):
-        self._count = count
-        self._children: deque[_Child] = deque()
+    def ask(self, kind: bytes, data: bytes, first: int) -> bytes:
+        """Send one task and wait for its answer; a fault over there is raised here."""
+        ...
+
+    def end(self, *, at_once: bool) -> None:
+        """Let go of the worker, when it is done or at once."""
+        ...
+
+
+class Workers:
+    """Runs a stage over chunks in `count` processes (1: in this one). Use as a context manager; stages may follow.
+
+    hire: makes a worker elsewhere, in place of a child process; then no chunk is worked on here.
+    """
+
+    def __init__(self, count: int, hire: Callable[[], Worker] | None = None):
+        self._count, self._away = count, hire is not None
+        self._hire: Callable[[], Worker] = hire or Child
+        self._children: deque[Worker] = deque()
         self._threads: ThreadPoolExecutor | None = None
         self._stage: Stage | None = None
 
@@ -45,10 +62,10 @@ class Workers:
 
     def begin(self, plan: StagePlan, *, alone: bool = False) -> None:
         """From now on chunks go through this stage. alone: in this process, where there is too little for several."""
-        self._stage = Stage(plan) if alone or self._count == 1 else None
+        self._stage = Stage(plan) if not self._away and (alone or self._count == 1) else None
         if self._stage is None:
             if self._threads is None:
-                self._children = deque(_Child() for _ in range(self._count))
+                self._children = deque(self._hire() for _ in range(self._count))
                 self._threads = ThreadPoolExecutor(self._count)
             data = plan.dump()
             for child in self._children:
@@ -57,8 +74,8 @@ class Workers:
     def look(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Any]:
         """`Stage.look` of each chunk, in order."""
         if self._stage is not None:
-            for first, chunk in chunks:
-                yield self._stage.look(chunk, first)
+            for _, chunk in chunks:
+                yield self._stage.look(chunk)
             return
         for answer in self._in_order(LOOK, chunks):
             yield json.loads(answer)
@@ -95,7 +112,7 @@ class Workers:
             self._children.append(child)
 
 
-class _Child:
+class Child:
     """One worker process."""
 
     def __init__(self) -> None:
@@ -128,9 +145,7 @@ class _Child:
                 hint="--workers 1 takes one process and least memory",
             )
         answer, _, payload = got
-        if answer == FAULT:
-            raise _fault_of(json.loads(payload))
-        return payload
+        return checked(answer, payload)
 
     def end(self, *, at_once: bool) -> None:
         """Close the pipe, which ends the child; or end it now."""
@@ -141,6 +156,13 @@ class _Child:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         self._process.wait()
+
+
+def checked(answer: bytes, payload: bytes) -> bytes:
+    """The payload of an answer; a fault is raised as what it was over there."""
+    if answer == FAULT:
+        raise _fault_of(json.loads(payload))
+    return payload
 
 
 def _fault_of(told: dict[str, Any]) -> Exception:

@@ -28,7 +28,7 @@ def find(text: str, kinds: Iterable[str | Kind] | None = None) -> list[Found]:
     has the kind that a word beside it names, else the one that stands first in the table.
     Offsets are in characters of `text`. Takes time in proportion to its length.
     """
-    return settled(claims(View(text), kinds_named(kinds)))
+    return settled(claims(View(text), ranked(kinds_named(kinds))))
 
 
 def kinds_named(kinds: Iterable[str | Kind] | None = None) -> tuple[Kind, ...]:
@@ -53,12 +53,23 @@ def kinds_named(kinds: Iterable[str | Kind] | None = None) -> tuple[Kind, ...]:
     return tuple(sorted(chosen.values(), key=lambda k: order.get(k.name, len(order))))
 
 
-def claims(view: View, kinds: Sequence[Kind]) -> list[Claim]:
+Ranked = tuple[tuple[tuple[int, Kind], ...], ...]
+"""For a text of 0, 1, 2, ... digits (the last entry: and more) the kinds that look at it, with their places in the table."""
+
+
+def ranked(kinds: Sequence[Kind]) -> Ranked:
+    """Kinds made ready for `claims`: most texts hold few digits, and are looked at by few."""
+    most = max((kind.least_digits for kind in kinds), default=0)
+    return tuple(
+        tuple((place, kind) for place, kind in enumerate(kinds) if kind.least_digits <= digits)
+        for digits in range(most + 1)
+    )
+
+
+def claims(view: View, kinds: Ranked) -> list[Claim]:
     """All finds of all kinds in a text, in offsets of the text as given."""
     found = []
-    for place, kind in enumerate(kinds):
-        if view.digits < kind.least_digits:
-            continue
+    for place, kind in kinds[min(view.digits, len(kinds) - 1)]:
         for start, end, named in kind.find(view):
             found.append(Claim(*view.original(start, end), (not named, place), kind.name))
     return found
@@ -75,6 +86,12 @@ def settled(found: list[Claim]) -> list[Found]:
         else:
             result.append(claim)
     return [Found(claim.kind, claim.start, claim.end) for claim in result]
+
+
+@cache
+def all_ranked() -> Ranked:
+    """All kinds, ready."""
+    return ranked(_all_kinds())
 
 
 @cache

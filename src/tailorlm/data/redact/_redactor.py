@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from tailorlm.core.errors import UsageError
 from tailorlm.data.redact._draw import Draw
-from tailorlm.data.redact._find import Claim, claims, kinds_named, settled
+from tailorlm.data.redact._find import Claim, all_ranked, claims, kinds_named, ranked, settled
 from tailorlm.data.redact._names import NamesByModel, is_name_pseudonym, name_pseudonym
 from tailorlm.data.redact._view import View
 from tailorlm.data.redact.base import Found, Kind
@@ -46,6 +46,7 @@ class Redactor:
         if mode not in get_args(Mode):
             raise UsageError("there is no such way to redact", got=repr(mode), allowed=", ".join(get_args(Mode)))
         self.kinds = kinds_named(kinds)
+        self._ranked = ranked(self.kinds)
         self.mode = mode
         self.names = names
         self._key = _checked(key) if mode == "pseudonym" else b""
@@ -56,7 +57,7 @@ class Redactor:
 
     def apply(self, text: str) -> tuple[str, Counter[str]]:
         """The text redacted, and how many finds of each kind it had."""
-        return self.apply_all([text])[0]
+        return self.apply_all([text])[0] if self.names else self._redacted(text, [])
 
     def apply_all(self, texts: Sequence[str]) -> list[tuple[str, Counter[str]]]:
         """The same for many texts, which go to the model for names together."""
@@ -73,15 +74,15 @@ class Redactor:
         return _mask(kind) if torn or self.mode != "pseudonym" else self._pseudonym(kind, token)
 
     def _redacted(self, text: str, named: Sequence[Found]) -> tuple[str, Counter[str]]:
-        counts: Counter[str] = Counter()
         own = [claim for claim in map(_as_claim, named) if not self._is_ours(text, claim)]
-        found = settled(claims(View(text), self.kinds) + own)
+        found = settled(claims(View(text), self._ranked) + own)
+        counts: Counter[str] = Counter()
         for round_ in range(1, len(text) + 2):
             if not found:
                 break
             counts.update(each.kind for each in found)
             text = self._replaced(text, found, self.mode if round_ <= _LAST_FREE_ROUND else "mask", round_)
-            found = settled(claims(View(text), self.kinds))
+            found = settled(claims(View(text), self._ranked))
         return text, counts
 
     def _replaced(self, text: str, found: list[Found], mode: Mode, round_: int) -> str:
@@ -110,7 +111,7 @@ class Redactor:
         for attempt in range(_ATTEMPTS):
             other = kind.pseudonym(plain, Draw(self._key, name, same, str(attempt)))
             # Not even with a fitting word beside it may any kind take the stand-in for a real value.
-            if other != plain and not claims(View(other, named_all=True), kinds_named()):
+            if other != plain and not claims(View(other, named_all=True), all_ranked()):
                 return other
         return _mask(name)
 

@@ -14,6 +14,7 @@ _NUMBER = re.compile(r"(?<![0-9])[0-9](?:(?:[ .,/()+\-]{0,2}| / )[0-9]){6,}+")
 # Four digits or more with a little between them, and as much on both sides as any code of letters and digits needs.
 _CODE = re.compile(r"(?<![0-9])[0-9](?:[^0-9]{0,12}[0-9]){3,}+")
 _CODE_SIDES = 18
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63"
 
@@ -69,6 +70,8 @@ class View:
     @cached_property
     def digits(self) -> int:
         """How many digits there are: too few, and most kinds need not look."""
+        if self.text.isascii():
+            return len(self.text) - len(self.text.translate(_NO_DIGITS))
         return sum(map(self.text.count, "0123456789"))
 
     @cached_property

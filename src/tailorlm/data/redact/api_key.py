@@ -49,6 +49,8 @@ _BOT = r"[0-9]{8,10}:AA[A-Za-z0-9_\-]{33}"
 _ANY = "|".join(f"{begin}{rest}" for begin, rest in _FORMS)
 _KEY = re.compile(rf"(?<![A-Za-z0-9_\-])(?:{_ANY}|{_BOT})(?![A-Za-z0-9_])")
 _BEGINS = re.compile(rf"(?:{'|'.join(begin for begin, _ in sorted(_FORMS, key=lambda f: -len(f[0])))})")
+_SHORTEST = 15
+"""Characters of the shortest key (`xoxb-` and ten more), which holds no blank: most texts have no word that long."""
 _PEM = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----")
 _PEM_LONGEST = 32_768
 _OURS = re.compile("redacted", re.IGNORECASE)
@@ -68,7 +70,7 @@ class ApiKey:
     def find(self, view: View) -> Iterator[Span]:
         """Keys from their first character to their last."""
         text = view.text
-        for found in _KEY.finditer(text):
+        for found in _KEY.finditer(text) if max(map(len, text.split()), default=0) >= _SHORTEST else ():
             if not _OURS.search(found[0]) and _is_random(found[0]):
                 yield Span(*found.span(), True)
         if "PRIVATE KEY" in text:

@@ -26,6 +26,7 @@ _BRACKETED = re.compile(
     r"(?:[A-Za-z0-9\-]{1,63}(?: ?[\[({<] ?(?:dot|\.|punkt|point|punto) ?[\])}>] ?|\.)){1,6}[A-Za-z]{2,24}(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_BRACKETED_AT = re.compile(r"[\[({<] ?(?:at|@|arobase|arroba) ?[\])}>]", re.IGNORECASE)
 _SHOUTED = re.compile(
     r"(?<![\w.+\-])[A-Za-z0-9][\w.+\-]{0,63} (?:AT|At) (?:[A-Za-z0-9\-]{1,63} DOT ){1,4}[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
@@ -57,7 +58,7 @@ class Email:
                 if span is not None:
                     yield span
                 at = text.find(sign, at + 1)
-        if any(b in text for b in "[({<") and any(w in view.lower for w in ("at", "arobase", "arroba", "@")):
+        if _BRACKETED_AT.search(text):
             for found in _BRACKETED.finditer(text):
                 if not _is_invalid(found[0]):
                     yield Span(*found.span(), True)

@@ -19,6 +19,7 @@ _KEY = (
 )
 _STEMS = ("pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord", "hasło", "парол", "密码", "パスワード", "key", "token", "secret",
           "bearer", "authorization", "credential", "sig")  # fmt: skip
+_ANY_STEM = re.compile("|".join(_STEMS))
 _BESIDE = re.compile(
     rf"(?<![^\W_])(?:(?P<password>{_PASSWORD})|(?:{_KEY}))(?:[_\-.][A-Za-z0-9]{{1,20}}){{0,2}}[\"'`\]]{{0,2}}"
     r"(?:(?P<sign> ?(?:=>|:=|==?|:|：)[ \t]{0,4}| (?:is|was|ist|lautet|es|est)[: ] ?)| )[\"'`(]{0,2}(?:Bearer |Basic )?"
@@ -56,7 +57,7 @@ class Secret:
 
     def find(self, view: View) -> Iterator[Span]:
         """The values, without the words and signs around them."""
-        if not any(stem in view.lower for stem in _STEMS):
+        if not _ANY_STEM.search(view.lower):
             return
         for found in _BESIDE.finditer(view.text):
             value = found["value"].rstrip(".:?")

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
-from tailorlm.data.near import Cluster, Near
+from tailorlm.data.near import Cluster, Near, Sketch, shingle_by
+from tailorlm.data.near.keep import batches
+from tailorlm.data.near.sketches import stream
 from tailorlm.data.near.verify import jaccard
 from tailorlm.data.steps.base import Context, Item, RowsOnDisk
 
 _PAIRS = 20_000
 
 
+def sketched(items: Sequence[Item], context: Context) -> list[str]:
+    """What `alike` needs of some rows: the sketches of their texts, as base64. For a step's `look`."""
+    texts = (context.fields.text(item.values) for item in items)
+    return [b64encode(part.pack()).decode("ascii") for part in stream(texts, _index(context).signatures, 1)]
+
+
 def alike(
-    rows: RowsOnDisk, context: Context, threshold: float, shingle: int | None = None
+    looks: Iterable[list[str]], rows: RowsOnDisk, context: Context, threshold: float
 ) -> tuple[list[Cluster], Near]:
     """The clusters of rows whose texts are alike, and the index that found them.
 
-    Memory: `Near.bytes_per_row` for each row; texts of candidates are fetched from the disk. Rows without any text are
-    like no other.
+    looks: the answers of `sketched` over all rows, in order. Memory: `Near.bytes_per_row` for each row; texts of
+    candidates are fetched from the disk. Rows without any text are like no other.
     """
-    near = Near(threshold=threshold, shingle=shingle, seed=0, workers=max(1, context.workers))
-    text = context.fields.text
-
-    def texts() -> Iterator[str]:
-        for item in rows:
-            yield text(item.values)
+    near = _index(context, threshold)
+    for told in looks:
+        for packed in told:
+            near.take(Sketch.unpack(b64decode(packed)))
 
     def fetch(numbers: Sequence[int]) -> Sequence[str]:
-        return [text(item.values) for item in rows.fetch(numbers)]
+        return [context.fields.text(item.values) for item in rows.fetch(numbers)]
 
-    near.add(texts())
     return near.clusters(fetch), near
+
+
+def _index(context: Context, threshold: float = 1.0) -> Near:
+    return Near(threshold=threshold, shingle=shingle_by(context.typical), seed=0, workers=max(1, context.workers))
+
+
+def fetched(clusters: Iterable[Cluster], rows: RowsOnDisk) -> Iterator[list[tuple[Cluster, list[Item]]]]:
+    """Clusters with their rows, some thousand rows at a time."""
+    for batch in batches(clusters):
+        items = iter(rows.fetch([number for cluster in batch for number in cluster.indices]))
+        yield [(cluster, list(islice(items, len(cluster.indices)))) for cluster in batch]
 
 
 def nearest(

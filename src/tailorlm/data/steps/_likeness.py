@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,8 +26,8 @@ class Likeness(Protocol):
     def nearest(self, rows: Sequence[Item], others: Sequence[Item]) -> Iterator[tuple[int, Item, float]]:
         """For each of `rows` that is alike one of `others`: its number, the most alike of them and how alike."""
 
-    def given(self, group: Sequence[Item], rule: Rule, when: Time) -> list[Given]:
-        """The rows of a group to give up, by their numbers, each for one that stays."""
+    def given(self, groups: Sequence[Sequence[Item]], rule: Rule, when: Time) -> list[Given]:
+        """The rows of each group to give up, by their numbers, each for one that stays."""
 
     def said(self, text: str, stays: str, similarity: float) -> tuple[str, str]:
         """What kind of copy a text is, and how alike, in words."""
@@ -42,11 +43,11 @@ class ByLetters:
         """By Jaccard similarity."""
         return nearest(rows, others, self.context, self.near)
 
-    def given(self, group: Sequence[Item], rule: Rule, when: Time) -> list[Given]:
+    def given(self, groups: Sequence[Sequence[Item]], rule: Rule, when: Time) -> list[Given]:
         """The best by the rule stays; the others go if they are like one that stays."""
-        texts = {item.number: self.context.fields.text(item.values) for item in group}
+        texts = {item.number: self.context.fields.text(item.values) for group in groups for item in group}
         return choose(
-            [Cluster(tuple(texts), ())],
+            [Cluster(tuple(item.number for item in group), ()) for group in groups],
             lambda numbers: [texts[number] for number in numbers],
             rule=rule,
             threshold=self.near.threshold,
@@ -58,7 +59,8 @@ class ByLetters:
         """Exact, equal when normalised, or near."""
         if text == stays:
             return "exact", ""
-        if normalised(text) == normalised(stays):
+        # Texts that are equal when folded have equal sets of shingles; the other way round that need not be.
+        if similarity == 1.0 and normalised(text) == normalised(stays):
             return "normalised", ""
         return "near", f", Jaccard {similarity:.2f}"
 
@@ -116,13 +118,16 @@ class ByMeaning:
             if similar[best] >= self.threshold:
                 yield item.number, others[best], similar[best]
 
-    def given(self, group: Sequence[Item], rule: Rule, when: Time) -> list[Given]:
+    def given(self, groups: Sequence[Sequence[Item]], rule: Rule, when: Time) -> list[Given]:
         """The best by the rule stays; the others go if their vectors are like one that stays."""
-        numbers = [item.number for item in group]
-        texts = [self.context.fields.text(item.values) for item in group]
+        numbers = [item.number for group in groups for item in group]
+        if not numbers:
+            return []
+        texts = [self.context.fields.text(item.values) for group in groups for item in group]
         vectors = np.stack([self._vectors[self._places[number]] for number in numbers])
+        places = iter(range(len(numbers)))
         found = choose(
-            [Cluster(tuple(range(len(group))), ())],
+            [Cluster(tuple(islice(places, len(group))), ()) for group in groups],
             lambda places: [texts[place] for place in places],
             rule=rule,
             threshold=self.threshold,

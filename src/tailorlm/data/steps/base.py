@@ -3,7 +3,8 @@
 The pipeline keeps the rows on disk and reads them in chunks, so memory does not grow with their number. A step is asked
 in this order:
 
-1. `look(items)` for each chunk, if the step `surveys`: a short answer in JSON's own types. Chunks go to several processes.
+1. `look(items)` for each chunk, if the step `surveys`: a short answer in JSON's own types. Chunks go to several processes,
+   mostly while the pass before has their rows at hand, so `number` says nothing here: count the rows of the chunks.
 2. `learn(looks, rows)` once, with all answers in order and the rows on disk: what `apply` needs to know of the whole set,
    again in JSON's own types. It travels to every process (and, on several machines, over the wire).
 3. `begin(learned)` in every process, then `ahead(items)` for each chunk and `apply(item, tally)` for each row, in order.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from tailorlm.core.config import Settings as BaseSettings
@@ -51,7 +52,7 @@ class Item:
 
     def with_values(self, values: dict[str, Any]) -> Item:
         """The same row with other values."""
-        return replace(self, values=values)
+        return Item(self.number, values, self.source, self.line, self.split, self.made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ class Context:
     """What all steps of one preparation share; in JSON's own types but for `fields`.
 
     fields: where a row's texts and label stand. secret: the key of pseudonyms (hex); it is never written with the rows.
-    workers: processes that may be used. models: the name of the class that brings language models (see `_models`).
+    workers: processes that may be used. models: the name of the class that brings language models (see `_models`). typical:
+    characters of a middling text, by a sample of the rows as they were read.
     """
 
     fields: Fields
@@ -148,15 +150,17 @@ class Context:
     secret: str = field(default="", repr=False)
     workers: int = 1
     models: str = ""
+    typical: float = 0.0
 
     def plain(self) -> dict[str, Any]:
         """For another process."""
-        return {"fields": self.fields.plain(), "seed": self.seed, "secret": self.secret, "models": self.models}
+        own = {name: getattr(self, name) for name in ("seed", "secret", "models", "typical")}
+        return {"fields": self.fields.plain(), **own}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Context:
         """The context that `plain` wrote."""
-        return cls(Fields.of(plain["fields"]), plain["seed"], plain["secret"], models=plain["models"])
+        return cls(**{**plain, "fields": Fields.of(plain["fields"])})
 
 
 class RowsOnDisk(Protocol):
@@ -195,7 +199,7 @@ class Step:
         """Raise UsageError where the settings cannot work on these columns; called before any row is read twice."""
 
     def look(self, items: Sequence[Item]) -> Any:
-        """What `learn` needs of this chunk, in JSON's own types."""
+        """What `learn` needs of this chunk, in JSON's own types; the answers are kept on disk until `learn` reads them."""
         return None
 
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:

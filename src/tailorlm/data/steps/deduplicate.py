@@ -11,7 +11,7 @@ from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError, unknown_name
 from tailorlm.data.near import Cluster, Rule
-from tailorlm.data.steps._alike import alike
+from tailorlm.data.steps._alike import alike, fetched, sketched
 from tailorlm.data.steps._likeness import ByLetters, ByMeaning, Likeness
 from tailorlm.data.steps._models import Models, models_of, same_model
 from tailorlm.data.steps._time import told_time
@@ -78,10 +78,14 @@ class Deduplicate(Step):
         if self.settings.semantic:
             same_model(self._models(), self.settings.encoder, self.settings.encoder_sha256)
 
+    def look(self, items: Sequence[Item]) -> Any:
+        """Sketches of the texts."""
+        return sketched(items, self.context)
+
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
         """The rows to drop, with reason and detail, and how large the groups are."""
         own = self.settings
-        clusters, near = alike(rows, self.context, own.near or 1.0)
+        clusters, near = alike(looks, rows, self.context, own.near or 1.0)
         work = _Work(own, self.context, rows, ByLetters(near, self.context))
         learned = {
             "sizes": work.weigh(clusters),
@@ -149,8 +153,8 @@ class _Work:
 
     def weigh(self, clusters: Sequence[Cluster]) -> dict[str, int]:
         """Settle clusters; how many there are of each size."""
-        for cluster in clusters:
-            self._weigh(cluster)
+        for batch in fetched(clusters, self._rows):
+            self._weigh([items for _, items in batch])
         largest = sorted(self._largest + [(-len(c.indices), c.indices[:_LISTED]) for c in clusters])
         self._largest = largest[:_GROUPS]
         return {str(size): count for size, count in Counter(len(c.indices) for c in clusters).items()}
@@ -174,24 +178,34 @@ class _Work:
             for size, numbers in self._largest
         ]
 
-    def _weigh(self, cluster: Cluster) -> None:
-        items = {item.number: item for item in self._rows.fetch(cluster.indices)}
-        held = [item for item in items.values() if item.split in HELD]
-        free = [item for item in items.values() if item.split not in HELD]
-        if held and self._settings.across:
-            for number, other, similarity in self.likeness.nearest(free, held):
-                self._give_up(items[number], other, similarity)
-            free = [item for item in free if item.number not in self.gone]
-        labels = {item.number: self._context.fields.label_of(item.values) for item in items.values()}
-        self.conflicts += len(set(labels.values())) > 1
-        groups: dict[str | None, list[Item]] = {}
-        for item in free:
-            groups.setdefault(labels[item.number] if self._settings.labels == "same" else None, []).append(item)
+    def _weigh(self, clusters: Sequence[Sequence[Item]]) -> None:
+        items = {item.number: item for cluster in clusters for item in cluster}
+        groups: list[list[Item]] = []
+        for cluster in clusters:
+            labels = {self._context.fields.label_of(item.values) for item in cluster}
+            self.conflicts += len(labels) > 1
+            groups += self._groups(self._without_held(cluster))
         when = (lambda number: self._time(items[number])) if self._settings.keep == "recent" else None
-        for group in groups.values():
-            if len(group) > 1:
-                for given in self.likeness.given(group, self._settings.keep, when):
-                    self._give_up(items[given.index], items[given.kept], given.similarity)
+        for given in self.likeness.given(groups, self._settings.keep, when):
+            self._give_up(items[given.index], items[given.kept], given.similarity)
+
+    def _without_held(self, cluster: Sequence[Item]) -> list[Item]:
+        """The rows of a cluster that may go for one another; those that copy a held-out row go now."""
+        held = [item for item in cluster if item.split in HELD]
+        free = [item for item in cluster if item.split not in HELD]
+        if held and self._settings.across:
+            places = {item.number: item for item in free}
+            for number, other, similarity in self.likeness.nearest(free, held):
+                self._give_up(places[number], other, similarity)
+        return [item for item in free if item.number not in self.gone]
+
+    def _groups(self, free: Sequence[Item]) -> list[list[Item]]:
+        """Rows that may be copies of each other: those of one label, unless any will do."""
+        groups: dict[str | None, list[Item]] = {}
+        same = self._settings.labels == "same"
+        for item in free:
+            groups.setdefault(self._context.fields.label_of(item.values) if same else None, []).append(item)
+        return [group for group in groups.values() if len(group) > 1]
 
     def _give_up(self, item: Item, other: Item, similarity: float) -> None:
         text, stays = (self._context.fields.text(each.values) for each in (item, other))

@@ -17,6 +17,16 @@ _FENCE = 3.0
 _FINE = 16
 _PARTS = 1000
 PROPOSED = "would drop: "
+_WORDS = {
+    "min_characters": "too short",
+    "max_characters": "too long",
+    "min_words": "too few words",
+    "max_words": "too many words",
+    "max_symbols": "too many symbols",
+    "max_repetition": "too repetitive",
+    "max_broken": "broken characters",
+    "max_placeholders": "template left unfilled",
+}
 
 
 class Filter(Step):
@@ -68,21 +78,17 @@ class Filter(Step):
 
     def look(self, items: Sequence[Item]) -> Any:
         """Histograms of the measures, and the template of each row."""
+        texts = [self.context.fields.text(item.values) for item in items]
         bins: dict[str, Counter[str]] = {name: Counter() for name in MEASURES}
-        templates: Counter[str] = Counter()
-        keys: list[tuple[int, str]] = []
-        for item in items:
-            text = self.context.fields.text(item.values)
-            for name, measure in MEASURES.items():
-                bins[name][str(_bin(measure.of(text), log=measure.log))] += 1
-            if (key := template_key(text)) is not None:
-                templates[key] += 1
-                keys.append((item.number, key))
-        surplus = keys if self.settings.max_of_template is not None else []
+        for name, measure in MEASURES.items():
+            for value, count in Counter(map(measure.of, texts)).items():
+                bins[name][str(_bin(value, log=measure.log))] += count
+        keys = [(place, key) for place, text in enumerate(texts) if (key := template_key(text)) is not None]
         return {
             "bins": {name: dict(found) for name, found in bins.items()},
-            "templates": dict(templates),
-            "keys": surplus,
+            "templates": dict(Counter(key for _, key in keys)),
+            "keys": keys if self.settings.max_of_template is not None else [],
+            "rows": len(items),
         }
 
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
@@ -92,6 +98,7 @@ class Filter(Step):
         seen: Counter[str] = Counter()
         surplus: list[int] = []
         limit = self.settings.max_of_template
+        before = 0
         for look in looks:
             for name, found in look["bins"].items():
                 bins[name].update(found)
@@ -99,7 +106,8 @@ class Filter(Step):
             for number, key in look["keys"]:
                 seen[key] += 1
                 if limit is not None and seen[key] > limit:
-                    surplus.append(number)
+                    surplus.append(before + number)
+            before += look["rows"]
         proposed = _proposals(bins) if self.settings.learn != "no" else {}
         many = frequent.at_least(max(20, len(rows) // 100))
         return {"proposed": proposed, "templates": dict(list(many.items())[:20]), "surplus": surplus}
@@ -124,8 +132,8 @@ class Filter(Step):
             return Dropped("empty")
         values: dict[str, float] = {}
         for key, bound in self._bounds.items():
-            if (why := _fault(key, bound, text, values)) is not None:
-                return Dropped(*why)
+            if _is_beyond(key, bound, text, values):
+                return Dropped(*_fault(key, values))
         if self.settings.languages:
             guess = identify(text)
             if guess is not None and guess.code not in self.settings.languages:
@@ -133,8 +141,9 @@ class Filter(Step):
         if item.number in self._surplus:
             return Dropped("one of many rows from one template")
         for key, bound in self._proposed.items():
-            if (why := _fault(key, bound, text, values)) is not None:
-                self._propose(tally, f"{why[0]} ({key}: {bound:g})", item, text, why[1])
+            if _is_beyond(key, bound, text, values):
+                why, detail = _fault(key, values)
+                self._propose(tally, f"{why} ({key}: {bound:g})", item, text, detail)
         if self._templates and template_key(text) in self._templates:
             self._propose(tally, "one of many rows from one template (max_of_template)", item, text, "")
         return item
@@ -167,24 +176,18 @@ def _bounds(settings: Filter.Settings) -> dict[str, float]:
     return {key: float(found[key]) for key in found if key.split("_", 1)[-1] in MEASURES}
 
 
-def _fault(key: str, bound: float, text: str, known: dict[str, float]) -> tuple[str, str] | None:
-    side, name = key.split("_", 1)
-    if name not in known:
-        known[name] = MEASURES[name].of(text)
-    value = known[name]
-    if not (value < bound if side == "min" else value > bound):
-        return None
-    words = {
-        "min_characters": "too short",
-        "max_characters": "too long",
-        "min_words": "too few words",
-        "max_words": "too many words",
-        "max_symbols": "too many symbols",
-        "max_repetition": "too repetitive",
-        "max_broken": "broken characters",
-        "max_placeholders": "template left unfilled",
-    }
-    return words[key], f"{value:.3g} {MEASURES[name].unit}"
+def _is_beyond(key: str, bound: float, text: str, known: dict[str, float]) -> bool:
+    """Whether a text is beyond a bound. known: its measures so far."""
+    name = key[4:]
+    value = known.get(name)
+    if value is None:
+        value = known[name] = MEASURES[name].of(text)
+    return value < bound if key.startswith("min") else value > bound
+
+
+def _fault(key: str, known: dict[str, float]) -> tuple[str, str]:
+    name = key[4:]
+    return _WORDS[key], f"{known[name]:.3g} {MEASURES[name].unit}"
 
 
 def _as_setting(key: str, value: float) -> float | int:

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, UsageError
-from tailorlm.data.near import Cluster, Near
+from tailorlm.data.near import Near
 from tailorlm.data.quality import normalised
 from tailorlm.data.rows import as_text
 from tailorlm.data.split import stratified
-from tailorlm.data.steps._alike import alike, nearest
+from tailorlm.data.steps._alike import alike, fetched, nearest, sketched
 from tailorlm.data.steps._time import cell, is_number, time_of, told_time
 from tailorlm.data.steps.base import SHOWN, Context, Dropped, Item, RowsOnDisk, Step, Tally
 
@@ -73,15 +73,18 @@ class Split(Step):
         if own.by == "label" and self.context.fields.label is None:
             raise UsageError("a split by label needs a label, and no column holds one", hint="name it with --label")
 
+    def look(self, items: Sequence[Item]) -> Any:
+        """Sketches of the texts, where near copies matter."""
+        return sketched(items, self.context) if self.settings.near else []
+
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
         """Sides of all rows where shares are met exactly, else only of rows that near copies move."""
-        list(looks)
-        clusters, near = alike(rows, self.context, self.settings.near) if self.settings.near else ([], None)
+        clusters, near = alike(looks, rows, self.context, self.settings.near or 1.0)
         if self.settings.by in ("content", "group"):
             leaks: dict[int, list[Any]] = {}
-            for cluster in clusters:
-                assert near is not None
-                leaks |= self._copies_of_held_out(cluster, rows, near)
+            for batch in fetched(clusters, rows):
+                for _, items in batch:
+                    leaks |= self._copies_of_held_out(items, near)
             return {"leaks": leaks}
         units = _units(len(rows), [cluster.indices for cluster in clusters])
         if self.settings.by == "time":
@@ -131,10 +134,9 @@ class Split(Step):
             return TEST
         return VALIDATION if place < self.settings.test + self.settings.validation else TRAIN
 
-    def _copies_of_held_out(self, cluster: Cluster, rows: RowsOnDisk, near: Near) -> dict[int, list[Any]]:
+    def _copies_of_held_out(self, items: Sequence[Item], near: Near) -> dict[int, list[Any]]:
         """Rows of a cluster that are near copies of rows held out for more: train of validation, both of test."""
         gone: dict[int, list[Any]] = {}
-        items = rows.fetch(cluster.indices)
         sides = [item.split if item.split in (VALIDATION, TEST) else self._hashed(item) for item in items]
         for held, lower in ((TEST, (TRAIN, VALIDATION)), (VALIDATION, (TRAIN,))):
             kept = [item for item, side in zip(items, sides, strict=True) if side == held and item.number not in gone]
