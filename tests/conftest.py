@@ -38,16 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`base(architecture, pooling)` gives the folder of a tiny model, made when it is first asked for."""
-    from tiny import ARCHITECTURES
+    from tiny import ARCHITECTURES, MORE
 
-    root, made = tmp_path_factory.mktemp("models"), {}
+    root, made, known = tmp_path_factory.mktemp("models"), {}, ARCHITECTURES | MORE
 
     def folder(architecture: str = "bert", pooling: str | None = "mean", **changes: object) -> Path:
         key = "-".join([architecture, str(pooling), *(f"{k}={v}" for k, v in sorted(changes.items()))])
         if key not in made:
-            made[key] = ARCHITECTURES[architecture](
-                root / key, pooling=None if pooling == "native" else pooling, **changes
-            )
+            made[key] = known[architecture](root / key, pooling=None if pooling == "native" else pooling, **changes)
         return made[key]
 
     return folder

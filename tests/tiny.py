@@ -39,7 +39,7 @@ def text_of(label: str, number: int) -> str:
 
 
 def tokenizer(kind: str) -> Any:
-    """A word-level tokenizer with the special tokens of an architecture: `bert`, `roberta`, `gpt` or `llama`.
+    """A word-level tokenizer with the special tokens of an architecture: `bert`, `roberta`, `gpt`, `llama` or `t5`.
 
     `qwen` is Qwen's own class, which transformers puts in place of any other: bytes, with no merges.
     """
@@ -65,6 +65,7 @@ def tokenizer(kind: str) -> Any:
             "unk_token": "<unk>",
             "mask_token": "<mask>",
         },
+        "t5": {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"},
         "gpt": {"eos_token": "<|endoftext|>", "unk_token": "<unk>"},
         "llama": {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"},
     }[kind]
@@ -73,7 +74,7 @@ def tokenizer(kind: str) -> Any:
     made = Tokenizer(models.WordLevel(vocab, unk_token=named["unk_token"]))
     made.normalizer = normalizers.Lowercase()
     made.pre_tokenizer = pre_tokenizers.Whitespace()
-    frame = {"bert": ("[CLS]", "[SEP]"), "roberta": ("<s>", "</s>"), "llama": ("<s>", "")}.get(kind)
+    frame = {"bert": ("[CLS]", "[SEP]"), "roberta": ("<s>", "</s>"), "llama": ("<s>", ""), "t5": ("", "</s>")}.get(kind)
     if frame:
         marks = [(mark, vocab[mark]) for mark in frame if mark]
         made.post_processor = processors.TemplateProcessing(
@@ -158,6 +159,24 @@ def tiny_qwen2(folder: Path, *, pooling: str | None = None, seed: int = 0, **cha
     return _save(folder, Qwen2Model, Qwen2Config, "qwen", pooling, seed, _encoder() | own | changes)
 
 
+def tiny_gptj(folder: Path, *, pooling: str | None = None, seed: int = 0, **changes: Any) -> Path:
+    """A GPT-J: attention and MLP side by side behind one norm, rotary positions, biases in the MLP alone."""
+    from transformers import GPTJConfig, GPTJModel
+
+    own = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": POSITIONS, "rotary_dim": 4}
+    own |= {"bos_token_id": 0, "eos_token_id": 0}
+    return _save(folder, GPTJModel, GPTJConfig, "gpt", pooling, seed, own | changes)
+
+
+def tiny_t5(folder: Path, *, pooling: str | None = None, seed: int = 0, **changes: Any) -> Path:
+    """A T5: encoder and decoder, no bias at all, positions as a bias of attention that the first block hands on."""
+    from transformers import T5Config, T5Model
+
+    own = {"d_model": WIDTH, "d_kv": WIDTH // HEADS, "d_ff": INNER, "num_layers": LAYERS, "num_heads": HEADS}
+    own |= {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    return _save(folder, T5Model, T5Config, "t5", pooling, seed, own | changes)
+
+
 ARCHITECTURES: dict[str, Callable[..., Path]] = {
     "bert": tiny_bert,
     "roberta": tiny_roberta,
@@ -168,6 +187,8 @@ ARCHITECTURES: dict[str, Callable[..., Path]] = {
     "qwen2": tiny_qwen2,
 }
 CAUSAL = ("gpt2", "llama", "qwen2")
+# Shapes that weights parts must know besides: blocks side by side, encoder and decoder.
+MORE: dict[str, Callable[..., Path]] = {"gptj": tiny_gptj, "t5": tiny_t5}
 
 
 def _encoder() -> dict[str, Any]:

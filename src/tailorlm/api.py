@@ -72,7 +72,7 @@ def compare(
 ) -> Comparison:
     """Compare ways of adapting a model on labelled rows; writes report and runs below `folder`.
 
-    rows, test: files (csv, tsv, jsonl, json; gzip too). methods: names of `methods()` or recipes; all nine without it.
+    rows, test: files (csv, tsv, jsonl, json; gzip too). methods: names of `methods()` or recipes; the nine standard ones without it.
     settings: fields of `CompareSettings` (seeds, metric, search_rows, leaks, ...). An interrupted comparison called again goes on where
     it was. Raises TailorError for anything wrong with rows, names or settings, before anything slow begins.
     """

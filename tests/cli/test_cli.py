@@ -23,7 +23,7 @@ from tailorlm.cli.app import VERBS
 from tailorlm.core.config import load
 from tailorlm.core.runs import find_runs, read_run
 from tailorlm.evaluation import Predictions
-from tailorlm.recipes.presets import PRESETS
+from tailorlm.recipes.presets import PRESETS, STANDARD
 from tailorlm.recipes.schema import Recipe
 
 Base = Callable[..., Path]
@@ -79,7 +79,7 @@ def test_plan_runs_nothing(tailor: Tailor, rows: str, base: Base) -> None:
     as_json = tailor("compare", rows, "--model", base(), "--plan", "--json")
     assert as_json.code == 0
     plan = json.loads(as_json.out)
-    assert set(plan["plan"]) == set(PRESETS)
+    assert set(plan["plan"]) == set(STANDARD)
     assert plan["total_seconds"] == pytest.approx(sum(plan["plan"].values()))
     assert plan["finished"] == []
     assert not Path("tailor-runs").exists()
@@ -413,7 +413,7 @@ for folder in sys.argv[1:]:
 def test_a_fresh_process_predicts_the_same_to_the_bit_with_every_method(tailor: Tailor, put: Put, base: Base) -> None:
     train, test = put("train.csv", pairs(24)), put("test.csv", pairs(11, start=60))
     words: list[Any] = []
-    for method in PRESETS:
+    for method in STANDARD:
         short = [] if method in {"zero-shot", "nearest"} else ["--set", "stages.0.train.epochs=1"]
         shown = tailor("fit", "--method", method, "--no-search", "--show-recipe", "--model", base(), *short)
         Path(f"{method}.yaml").write_text(shown.out, encoding="utf-8")

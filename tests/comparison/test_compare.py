@@ -19,7 +19,7 @@ from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.core.runs import find_runs, read_run
 from tailorlm.evaluation import Predictions
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.presets import PRESETS
+from tailorlm.recipes.presets import STANDARD
 from tailorlm.recipes.schema import Recipe
 
 Base = Callable[..., Path]
@@ -32,7 +32,7 @@ def rows(tmp_path: Path) -> Path:
 
 def test_all_nine_take_part_with_scores_costs_and_verdicts(nine: Nine) -> None:
     ways = {way["name"]: way for way in nine.comparison.result["ways"]}
-    assert set(ways) == set(PRESETS)
+    assert set(ways) == set(STANDARD)
     assert len(ways) == 9
     for name, way in ways.items():
         assert way["status"] == "ok", (name, way["error"])

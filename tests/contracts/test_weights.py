@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,33 +31,49 @@ from tailorlm.training.loop import train
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource
 from tailorlm.weights import weights
-from tiny import ARCHITECTURES, labelled
+from tiny import ARCHITECTURES, MORE, labelled
 
 Base = Callable[..., Path]
 TRAINED = [name for name in weights if weights.get(name).trains]
 CLASSICAL = [name for name in weights if not weights.get(name).trains]
-POOLINGS = [(name, pooling) for name in ARCHITECTURES for pooling in ("mean", "native")] + [
+POOLINGS = [(name, pooling) for name in (*ARCHITECTURES, *MORE) for pooling in ("mean", "native")] + [
     ("bert", "cls"),
     ("gpt2", "last"),
 ]
-WITHOUT_BIASES = ("llama", "modernbert")
+WITHOUT_BIASES = ("llama", "modernbert", "t5")
+# What cannot be: part, architecture, pooling, and the words of its refusal. Everything else must work.
+REFUSED = [("bias", name, pooling, "no bias vectors") for name in WITHOUT_BIASES for pooling in ("mean", "native")]
+REFUSED += [
+    ("prefix", name, pooling, "takes keys and values from outside")
+    for name in ("distilbert", "modernbert", "t5")
+    for pooling in ("mean", "native")
+]
+REFUSED += [("prompt", "t5", "native", "prompt tuning does not work with this model's own head")]
 CASES = [
     (part, name, pooling)
     for part in TRAINED
     for name, pooling in POOLINGS
-    if not (part == "bias" and name in WITHOUT_BIASES)
+    if (part, name, pooling) not in {refused[:3] for refused in REFUSED}
 ]
 ROWS = labelled(12, 3)
 # One setting that is not the default, so that what a part saves of its settings counts.
-SETTINGS = {"lora": {"r": 3, "alpha": 7.0, "targets": "all"}, "top_layers": {"layers": 1}}
+SETTINGS = {
+    "lora": {"r": 3, "alpha": 7.0, "targets": "all"},
+    "top_layers": {"layers": 1},
+    "adapter": {"placement": "houlsby", "size": 5},
+    "prefix": {"tokens": 3},
+    "prompt": {"tokens": 3},
+}
+THROUGH_PEFT = {"lora": ".lora_", "prefix": "prompt_encoder", "prompt": "prompt_encoder", "ia3": ".ia3_l"}
 
 
 def test_the_suite_found_every_part() -> None:
     assert sorted(TRAINED + CLASSICAL) == sorted(weights)
-    assert TRAINED == ["head", "top_layers", "bias", "lora", "full"]
+    assert TRAINED == ["head", "top_layers", "bias", "adapter", "lora", "prefix", "prompt", "ia3", "full"]
     assert CLASSICAL == ["features"]
-    assert len(ARCHITECTURES) == 7
-    assert len(CASES) == 5 * (7 * 2 + 2) - 2 * 2
+    assert len(ARCHITECTURES | MORE) == 9
+    assert len(REFUSED) == 6 + 6 + 1
+    assert len(CASES) == 9 * (9 * 2 + 2) - len(REFUSED)
 
 
 def model_of(folder: Path, pooling: str, *, seed: int = 0) -> TextModel:
@@ -79,11 +96,15 @@ def bare_answers(model: TextModel) -> torch.Tensor:
 def tensors(model: TextModel) -> dict[str, torch.Tensor]:
     """Copies of all parameters and buffers, under names that a wrapper around the body does not change."""
     found = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {plain_name(name): value.detach().clone() for name, value in found.items()}
+    return {plain_name(name, found): value.detach().clone() for name, value in found.items()}
 
 
-def plain_name(name: str) -> str:
-    return name.replace("base_model.model.", "").replace(".base_layer", "").replace(".original_module", "")
+def plain_name(name: str, among: Iterable[str] = ()) -> str:
+    """A name without what PEFT's wrapper puts into it, which is less where it only stands in front. among: all names there are."""
+    in_front = any("prompt_encoder" in other for other in (*among, name))
+    for inserted in ("body.base_model." if in_front else "body.base_model.model.", ".base_layer", ".original_module"):
+        name = name.replace(inserted, "body." if inserted.startswith("body") else "")
+    return name
 
 
 @dataclass
@@ -155,7 +176,7 @@ def test_only_what_learns_changes(case: Case) -> None:
     assert all(case.name == "lora" and ".lora_A." in name for name in still), still
     assert all(p.grad is None for name, p in parameters.items() if name not in case.names)
 
-    after, learnt = tensors(case.model), {plain_name(name) for name in case.names}
+    after, learnt = tensors(case.model), {plain_name(name, case.names) for name in case.names}
     compared = [name for name in case.before if name in after and name not in learnt]
     for name in compared:
         assert torch.equal(after[name], case.before[name]), f"{name} was frozen and has changed"
@@ -163,26 +184,26 @@ def test_only_what_learns_changes(case: Case) -> None:
 
 
 def test_what_learns_is_what_the_part_says(case: Case) -> None:
-    body = [
-        name
-        for name in case.names
-        if not name.startswith("head.") and plain_name(name) not in case.model.head_parameters()
-    ]
-    inner = [name for name in body if name not in case.model.head_parameters()]
+    inner = [name for name in case.names if name not in case.model.head_parameters()]
     pooler = [name for name in case.names if ".pooler." in name]
     assert not pooler or case.pooling == "native", "a pooler whose output nobody reads cannot learn"
     if case.name == "head":
         assert inner == []
-    elif case.name == "lora":
+    elif case.name in THROUGH_PEFT:
         assert inner
-        assert all(".lora_" in name for name in inner)
+        assert all(THROUGH_PEFT[case.name] in name for name in inner)
+    elif case.name == "adapter":
+        blocks = {"t5": 3 if case.pooling == "mean" else 6}.get(case.folder.name.split("-")[0], 3)
+        assert len(inner) == (2 * blocks + (3 if blocks == 6 else 0)) * 4, "T5's decoder has two attentions in a block"
+        assert all(".adapter." in name for name in inner)
     elif case.name == "bias":
         assert inner
         assert all(name.endswith("bias") for name in inner)
     elif case.name == "top_layers":
         assert inner
-        assert not any(f".{n}." in name for name in inner for n in (0, 1)), "a lower block learns"
-        assert any(".2." in name for name in inner)
+        blocks = {int(found[1]) for name in inner if (found := re.search(r"\.(?:layer|layers|h|block)\.(\d)\.", name))}
+        assert blocks == {2}, "a lower block learns"
+        assert not any("transformer.encoder." in name for name in inner) or case.folder.name.startswith("distilbert")
         assert not any("emb" in name or "wte" in name or "wpe" in name for name in inner)
     else:
         every = {
@@ -206,7 +227,7 @@ def test_save_and_load_give_the_same_answers_to_the_bit(case: Case, tmp_path: Pa
 
 def test_merge_changes_no_answer(case: Case, tmp_path: Path) -> None:
     if not hasattr(case.part, "merge"):
-        assert case.name != "lora"
+        assert case.name not in {"lora", "ia3"}
         return
     expected = answers(case.model)
     case.part.save(case.model, tmp_path)
@@ -215,7 +236,7 @@ def test_merge_changes_no_answer(case: Case, tmp_path: Path) -> None:
     other = type(case.part)(case.part.settings)
     other.load(fresh, tmp_path)
     other.merge(fresh)
-    assert not [name for name, _ in fresh.named_parameters() if "lora" in name]
+    assert not [name for name, _ in fresh.named_parameters() if "lora" in name or "ia3" in name]
     assert [name for name, _ in fresh.named_parameters()] == case.structure
     assert (answers(fresh) - expected).abs().max() <= 1e-5
 
@@ -240,14 +261,20 @@ def clean(folder: Path, base: Path) -> None:
         assert b"\x80\x04\x95" not in content[:64], f"{path.name} looks like a pickle"
 
 
-@pytest.mark.parametrize("pooling", ["mean", "native"])
-@pytest.mark.parametrize("architecture", WITHOUT_BIASES)
-def test_bias_refuses_models_without_biases(architecture: str, pooling: str, base: Base) -> None:
-    part_class = weights.get("bias")
-    with pytest.raises(TailorError, match="this model has no bias vectors") as error:
-        part_class(part_class.Settings()).attach(model_of(base(architecture), pooling))
-    assert error.value.got == architecture
-    assert "lora" in str(error.value)
+@pytest.mark.parametrize(("name", "architecture", "pooling", "words"), REFUSED)
+def test_what_cannot_be_is_refused_and_leaves_the_model_as_it_was(
+    name: str, architecture: str, pooling: str, words: str, base: Base
+) -> None:
+    part_class = weights.get(name)
+    model = model_of(base(architecture), pooling)
+    before, structure, length = bare_answers(model), [n for n, _ in model.named_parameters()], model.max_length
+    with pytest.raises(TailorError, match=words) as error:
+        part_class(part_class.Settings(**SETTINGS.get(name, {}))).attach(model)
+    assert architecture in error.value.got
+    assert "lora" in error.value.hint, "it says what works"
+    assert torch.equal(bare_answers(model), before)
+    assert [n for n, _ in model.named_parameters()] == structure
+    assert (model.max_length, model.prompt_tokens) == (length, 0)
 
 
 def test_parts_refuse_files_of_another_model(base: Base, tmp_path: Path) -> None:
@@ -263,12 +290,14 @@ def test_parts_refuse_files_of_another_model(base: Base, tmp_path: Path) -> None
         other = model_of(base("distilbert"), "native")
         if name == "full":  # a whole model is read as it is: only a missing one can be at fault
             (folder / "model.safetensors").unlink()
+        if name == "prompt":  # one text of vectors fits every model of that width; a torn file fits none
+            (folder / "adapter_model.safetensors").write_bytes(b"torn")
         with pytest.raises(
             TailorError, match=r"does not fit the base model|cannot be loaded|holds no model.safetensors"
         ):
             part_class(part_class.Settings()).load(other, folder)
         tried += 1
-    assert tried == 5
+    assert tried == 9
 
 
 # ---- the same through fit, the folder and a process that knows nothing but the folder
@@ -296,7 +325,7 @@ def test_every_method_answers_the_same_in_a_fresh_process(base: Base, tmp_path: 
             folders.append(str(folder))
             scores.append(adaptation.scores(rows.texts))
             assert np.array_equal(Adaptation.load(folder).scores(rows.texts), scores[-1]), folder.name
-    assert len(folders) == 2 * 9
+    assert len(folders) == 2 * len(PRESETS)
     source = str(Path(tailorlm.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
     given = json.dumps([folders, rows.texts, str(tmp_path / "scores.npz")])

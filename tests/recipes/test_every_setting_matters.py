@@ -114,6 +114,8 @@ def grid(recipe: Recipe) -> Any:
 TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-features", "classifier"): ("linear_svm", scores),
     ("weights-features", "c"): (0.1, scores),
+    ("weights-features", "gamma"): (0.01, scores),
+    ("weights-features", "k"): (1, scores),
     ("weights-head", "lr"): (0.001, scores),
     ("weights-head", "head_start"): ("probe", scores),
     ("weights-top_layers", "lr"): (0.001, scores),
@@ -127,6 +129,36 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-lora", "alpha"): (64.0, scores),
     ("weights-lora", "dropout"): (0.5, scores),
     ("weights-lora", "targets"): ("query_value", learning),
+    ("weights-lora", "names"): (["query"], learning),
+    ("weights-lora", "rank_stabilised"): (True, scores),
+    ("weights-lora", "dora"): (True, learning),
+    ("weights-lora", "start"): ("gaussian", scores),
+    ("weights-lora", "bias"): ("all", learning),
+    ("weights-lora", "ranks"): ({"query": 2}, learning),
+    ("weights-lora", "alphas"): ({"query": 64.0}, scores),
+    ("weights-adapter", "lr"): (0.01, scores),
+    ("weights-adapter", "head_start"): ("random", scores),
+    ("weights-adapter", "placement"): ("houlsby", learning),
+    ("weights-adapter", "reduction"): (4, learning),
+    ("weights-adapter", "size"): (5, learning),
+    ("weights-adapter", "activation"): ("tanh", scores),
+    ("weights-adapter", "dropout"): (0.5, scores),
+    ("weights-adapter", "scale"): (4.0, scores),
+    ("weights-adapter", "over"): (["<adapter 1>"], scores),
+    ("weights-adapter", "join"): ("fuse", learning),
+    ("weights-prefix", "lr"): (0.1, scores),
+    ("weights-prefix", "head_start"): ("random", scores),
+    ("weights-prefix", "tokens"): (3, learning),
+    ("weights-prefix", "projection"): (True, learning),
+    ("weights-prefix", "projection_width"): (8, learning),
+    ("weights-prompt", "lr"): (0.1, scores),
+    ("weights-prompt", "head_start"): ("random", scores),
+    ("weights-prompt", "tokens"): (3, learning),
+    ("weights-prompt", "start"): ("random", scores),
+    ("weights-ia3", "lr"): (0.1, scores),
+    ("weights-ia3", "head_start"): ("random", scores),
+    ("weights-bias", "which"): ("query_mlp", learning),
+    ("weights-full", "dropout"): (0.5, scores),
     ("weights-full", "lr"): (0.001, scores),
     ("weights-full", "head_start"): ("random", scores),
     ("objective-labels", "smoothing"): (0.5, scores),
@@ -176,6 +208,15 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
 }
 
 
+# What a key needs beside it to be read at all.
+GIVEN: dict[tuple[str, str], dict[str, Any]] = {
+    ("weights-features", "gamma"): {"classifier": "rbf_svm"},
+    ("weights-features", "k"): {"classifier": "knn"},
+    ("weights-prefix", "projection_width"): {"projection": True},
+    ("weights-adapter", "join"): {"over": ["<adapter 1>", "<adapter 2>"]},
+}
+
+
 def all_keys() -> set[tuple[str, str]]:
     found = {("recipe", name) for name in Recipe.model_fields} | {("stage", name) for name in Stage.model_fields}
     found |= {("train", name) for name in TrainSettings.model_fields}
@@ -187,12 +228,30 @@ def all_keys() -> set[tuple[str, str]]:
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) == 61
+    assert len(TABLE) >= 93
+
+
+def with_adapters(value: Any, base: Base) -> Any:
+    """The value with folders of fitted adapters in the places marked for them."""
+    if isinstance(value, dict):
+        return {key: with_adapters(inner, base) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_adapters(inner, base) for inner in value]
+    if not str(value).startswith("<adapter "):
+        return value
+    folder = base("bert", "mean").parent / f"adapter-{value[9]}"
+    if not folder.exists():
+        stage = {"weights": {"part": "adapter", "lr": 0.01}, "train": QUICK}
+        plain = {"name": "x", "base": str(base("bert", "mean")), "stages": [stage]}
+        fit(validate(plain, Recipe), ROWS, seed=int(value[9])).adaptation.save(folder)
+    return str(folder)
 
 
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
-    part = {"part": name} if name else None
+    part = {"part": name, **GIVEN.get((where, key), {})} if name else None
+    if name == "adapter":
+        part, value = with_adapters(part, base), with_adapters(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
     if kind == "optimiser":

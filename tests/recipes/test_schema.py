@@ -11,7 +11,7 @@ import pytest
 from tailorlm.core.config import load, set_key, validate
 from tailorlm.core.errors import UsageError
 from tailorlm.core.yaml import dump_yaml
-from tailorlm.recipes.presets import PRESETS, preset
+from tailorlm.recipes.presets import PRESETS, STANDARD, preset
 from tailorlm.recipes.schema import Recipe
 from tailorlm.weights import weights
 
@@ -25,8 +25,10 @@ def recipe(**changes: Any) -> Recipe:
 # ---- presets
 
 
-def test_all_nine_presets_build() -> None:
-    assert len(PRESETS) == 9
+def test_all_presets_build() -> None:
+    assert len(PRESETS) == 16
+    assert len(STANDARD) == 9
+    assert set(STANDARD) < set(PRESETS)
     for name, made in PRESETS.items():
         built = made.recipe(name, "some/base", TASK)
         assert (built.name, built.method, built.base) == (name, name, "some/base")
@@ -185,7 +187,7 @@ HEAD = "name: x\nstages:\n"
         (HEAD + "  - weights: {part: lora, lr: .nan}\n", "line 3: stages.0.weights.lr: input should be a valid number"),
         (
             HEAD + "  - weights: lorra\n",
-            "line 3: stages.0.weights: there is no weights part called 'lorra'; expected: bias, features, full, head, lora, top_layers; "
+            "line 3: stages.0.weights: there is no weights part called 'lorra'; expected: adapter, bias, features, full, head, ia3, lora, prefix, prompt, top_layers; "
             "try:      did you mean 'lora'?",
         ),
         (HEAD + "  - objective: labels\n", "line 3: the key 'stages.0.weights' is missing"),

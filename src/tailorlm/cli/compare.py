@@ -32,7 +32,9 @@ def compare(
     ] = None,
     methods: Annotated[
         str | None,
-        typer.Option("--methods", help="Methods with commas between. [default: all nine]", show_default=False),
+        typer.Option(
+            "--methods", help="Methods with commas between. [default: the nine standard ones]", show_default=False
+        ),
     ] = None,
     recipe: Annotated[
         list[Path] | None,

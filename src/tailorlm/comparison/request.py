@@ -22,7 +22,7 @@ from tailorlm.core.yaml import dump_yaml
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
 from tailorlm.evaluation.metrics import metric_of
-from tailorlm.recipes.presets import PRESETS, preset
+from tailorlm.recipes.presets import STANDARD, preset
 from tailorlm.recipes.schema import Recipe, TaskPart
 from tailorlm.tasks.classify import Classify
 
@@ -60,7 +60,7 @@ class CompareRequest(Settings):
     base: str = setting("starter", help="the base model: `starter`, a folder, or a hub id")
     task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
     ways: tuple[Annotated[Any, BeforeValidator(_way)], ...] = setting(
-        tuple(PRESETS), help="methods by name, or whole recipes", min_length=1
+        STANDARD, help="methods by name, or whole recipes", min_length=1
     )
     read: ReadSettings = setting(ReadSettings(), help="how the files are read")
     settings: CompareSettings = setting(CompareSettings(), help="the same for every way")
@@ -176,7 +176,7 @@ def _flags(request: CompareRequest) -> list[str]:
         ("--model", request.base, "starter"),
     ):
         words += [flag, str(value)] if value != default else []
-    words += ["--methods", ",".join(request.ways)] if request.ways != tuple(PRESETS) else []
+    words += ["--methods", ",".join(request.ways)] if request.ways != STANDARD else []
     for settings in (request.read, request.settings):
         for name, field in type(settings).model_fields.items():
             value, flag = getattr(settings, name), f"--{name.replace('_', '-')}"

@@ -33,6 +33,10 @@ class Settings(BaseModel):
         """A copy with some fields changed, validated like a new one."""
         return type(self).model_validate(self.model_dump() | changes)
 
+    def search_space(self) -> dict[str, list[Any]]:
+        """What the search tries: the fields with a grid, which a part may narrow to those that its other settings leave alive."""
+        return search_grid(type(self))
+
 
 def setting(
     default: Any = ...,

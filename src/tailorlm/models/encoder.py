@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
-from tailorlm.models.heads import Linear, Nearest
+from tailorlm.models.heads import Head
+from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ class TextModel(nn.Module):
         super().__init__()
         self.base, self.body, self.tokenizer = base, body, tokenizer
         self.pooling, self.max_length = pooling, max_length
-        self.head: Linear | Nearest | None = None
+        self.head: Head | None = None
+        # Vectors that a weights part shows as tokens in front of every text; states and positions of texts begin behind them.
+        self.prompt_tokens = 0
 
     @property
     def width(self) -> int:
@@ -83,8 +87,7 @@ class TextModel(nn.Module):
 
     def pool(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The pooled vector of each text, (batch, width), in float32. `native` models are pooled by mean or last token."""
-        body = self.body if self.pooling != "native" else self._inner()
-        hidden: Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = self._hidden(ids, mask)[:, -ids.shape[1] :]
         pooling = self.pooling
         if pooling == "native":
             pooling = "last" if is_causal(self.config) else "mean"
@@ -100,6 +103,9 @@ class TextModel(nn.Module):
         if self.head is not None:
             scores: Tensor = self.head(self.pool(ids, mask))
             return scores
+        if self.pooling == "native" and self.prompt_tokens and is_causal(self.config):
+            # Given vectors in place of ids, transformers takes the last position for the last token, padding or not.
+            return self._score()(self.pool(ids, mask))  # type: ignore[no-any-return]
         if self.pooling == "native":
             logits: Tensor = self.body(input_ids=ids, attention_mask=mask).logits
             return logits
@@ -112,18 +118,56 @@ class TextModel(nn.Module):
         if self.pooling != "native":
             return [f"head.{name}" for name, _ in self.head.named_parameters()] if self.head is not None else []
         inner = {id(p) for p in self._inner().parameters()}
-        return [name for name, p in self.named_parameters() if name.startswith("body.") and id(p) not in inner]
+        own = {id(p) for p in self._plain().parameters()} - inner
+        return [name for name, p in self.named_parameters() if id(p) in own]
+
+    def _hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """The last hidden states, (batch, prompt tokens + longest, width)."""
+        if self.pooling != "native":
+            states: Tensor = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+            return states
+        # Asked through the whole model: what stands around the inner one (a prompt, a decoder's inputs) belongs to the answer.
+        caught: list[Tensor] = []
+
+        def stop(module: nn.Module, inputs: Any, output: Any) -> None:
+            caught.append(output[0])
+            raise _Reached
+
+        hook = self._inner().register_forward_hook(stop)
+        try:
+            with suppress(_Reached):
+                self.body(input_ids=ids, attention_mask=mask)
+        finally:
+            hook.remove()
+        return caught[0]
+
+    def _plain(self) -> Any:
+        # PEFT's wrapper has attributes of its own under the names that many bodies go by.
+        return self.body.get_base_model() if hasattr(self.body, "get_base_model") else self.body  # type: ignore[operator]
 
     def _inner(self) -> nn.Module:
-        body = self.body
-        # PEFT's wrapper has attributes of its own under the names that many bodies go by.
-        if hasattr(body, "get_base_model"):
-            body = body.get_base_model()  # type: ignore[operator]
-        return getattr(body, str(body.base_model_prefix), body)
+        body = self._plain()
+        inner: nn.Module = getattr(body, str(body.base_model_prefix), body)
+        return inner
+
+    def _score(self) -> nn.Module:
+        """The native head of a model that reads left to right."""
+        score = getattr(self._plain(), "score", None)
+        if not isinstance(score, nn.Module):
+            raise TailorError(
+                "this architecture's own classification head cannot answer behind a prompt",
+                got=type(self._plain()).__name__,
+                hint="--pooling last, or --method prefix",
+            )
+        return score
+
+
+class _Reached(Exception):  # no error: the states that were asked for are there
+    """The inner model has answered."""
 
 
 def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto", max_length: int = 256) -> TextModel:
-    """Load a base model for label scores, in float32 on the CPU or the first GPU.
+    """Load a base model for label scores, in float32 (projections as `base.quantise` says) on the CPU or the first GPU.
 
     labels: label names in order; native models carry them in their configuration. Raises TailorError when the folder cannot
     be read as a text model.
@@ -140,6 +184,8 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     body.config.pad_token_id = tokenizer.pad_token_id
+    if base.quantise != "none":
+        quantise(body, base.quantise)
     model = TextModel(base, body, tokenizer, pooling, min(max_length, int(tokenizer.model_max_length), positions(body)))
     model.eval()
     return model.to("cuda") if torch.cuda.is_available() else model
@@ -147,11 +193,20 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
 
 def _body(folder: Path, labels: Sequence[str] | None) -> Any:
     """The bare transformer, or with labels its sequence-classification model, whose weights are all in the folder."""
-    from transformers import AutoModel, AutoModelForSequenceClassification
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTextEncoding
+    from transformers.models.auto import modeling_auto as known_models
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     auto = AutoModel if labels is None else AutoModelForSequenceClassification
+    architecture = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    translators = known_models.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    if (
+        labels is None
+        and architecture in translators
+        and architecture in known_models.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
+    ):
+        auto = AutoModelForTextEncoding  # the decoder reads no texts
     names = dict(enumerate(labels or ()))
     known = {"id2label": names, "label2id": {v: k for k, v in names.items()}} if names else {}
     level = logging.get_verbosity()

@@ -1,7 +1,7 @@
 """Heads: from a pooled vector to a score for each label.
 
 Every way ends in one of these, so that predicting is one path: a trained head, logistic regression, a linear
-SVM and label names are all `Linear`; nearest examples are `Nearest`.
+SVM and label names are all `Linear`; nearest examples are `Nearest`; a machine with an RBF kernel is `Kernel`.
 """
 
 from __future__ import annotations
@@ -83,14 +83,60 @@ class Nearest(nn.Module):
         }
 
 
-def save_head(head: Linear | Nearest, folder: Path) -> None:
+class Kernel(nn.Module):
+    """A support vector machine with an RBF kernel, one against one, as scikit-learn's `SVC` answers.
+
+    vectors: (support, width), those of each label together, in the order of `classes`. dual: (classes - 1, support); intercepts: one a
+    pair of classes; counts: support vectors of each class. Vectors are scaled to length one first. Returns (batch, labels): the pairs
+    that a label won, and to settle ties its margins (a third of a vote at most); -1 for labels without rows.
+    """
+
+    kind = "kernel"
+
+    def __init__(self, tensors: dict[str, Tensor], *, gamma: float, labels: int):
+        super().__init__()
+        for name in ("vectors", "dual", "intercepts", "counts", "classes"):
+            self.register_buffer(name, tensors[name])
+        self.gamma, self.labels = gamma, labels
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """pooled: (batch, width). Returns scores (batch, labels)."""
+        # In double precision, as it was fitted: a machine's margins are small differences of large sums.
+        vectors, dual = self.get_buffer("vectors").double(), self.get_buffer("dual")
+        distances = torch.cdist(nn.functional.normalize(pooled, dim=-1).double(), vectors)
+        kernel = torch.exp(-self.gamma * distances**2)
+        counts = self.get_buffer("counts").tolist()
+        # What the support vectors of each class say in the machines of its pairs: (batch, classes - 1, classes).
+        said = torch.stack(
+            [k @ d.T for k, d in zip(torch.split(kernel, counts, 1), torch.split(dual, counts, 1), strict=True)], dim=-1
+        )
+        first, second = torch.triu_indices(len(counts), len(counts), 1, device=pooled.device)
+        margins = said[:, second - 1, first] + said[:, first, second] + self.get_buffer("intercepts")
+        votes = said.new_zeros(len(pooled), len(counts))
+        confidence = said.new_zeros(len(pooled), len(counts))
+        for place, won, margin in ((first, margins >= 0, margins), (second, margins < 0, -margins)):
+            votes.index_add_(1, place, won.to(votes.dtype))
+            confidence.index_add_(1, place, margin)
+        scores = said.new_full((len(pooled), self.labels), -1.0)
+        scores[:, self.get_buffer("classes")] = votes + confidence / (3 * (confidence.abs() + 1))
+        return scores.float()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and settings that `load_head` makes the same head from."""
+        return dict(self.named_buffers()), {"gamma": self.gamma, "labels": self.labels}
+
+
+Head = Linear | Nearest | Kernel
+
+
+def save_head(head: Head, folder: Path) -> None:
     """Write `head.safetensors` and `head.json` into a folder."""
     tensors, settings = head.state()
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / "head.safetensors")
     (folder / "head.json").write_text(json.dumps({"kind": head.kind, **settings}, indent=2) + "\n", encoding="utf-8")
 
 
-def load_head(folder: Path) -> Linear | Nearest:
+def load_head(folder: Path) -> Head:
     """Read the head that `save_head` wrote. Raises TailorError when the folder holds something else."""
     try:
         settings = json.loads((folder / "head.json").read_text(encoding="utf-8"))
@@ -99,6 +145,8 @@ def load_head(folder: Path) -> Linear | Nearest:
             return Linear(
                 tensors["weight"], tensors["bias"], normalise=settings["normalise"], dropout=settings["dropout"]
             )
+        if settings["kind"] == "kernel":
+            return Kernel(tensors, gamma=settings["gamma"], labels=settings["labels"])
         head = Nearest(tensors["examples"], tensors["codes"], labels=settings["labels"], k=settings["k"])
         # Scaling twice would move the last bit; the stored vectors are scaled already.
         head.register_buffer("examples", tensors["examples"])

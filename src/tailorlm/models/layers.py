@@ -7,6 +7,7 @@ Qwen, GPT-2, GPT-J and T5.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tailorlm.core.errors import TailorError
@@ -14,42 +15,56 @@ from tailorlm.core.errors import TailorError
 if TYPE_CHECKING:
     from torch import nn
 
-QUERY_VALUE = {"query", "q_proj", "q_lin", "q", "value", "v_proj", "v_lin", "v"}
+QUERY = {"query", "q_proj", "q_lin", "q"}
+KEY = {"key", "k_proj", "k_lin", "k"}
+VALUE = {"value", "v_proj", "v_lin", "v"}
 FUSED = {"c_attn", "query_key_value", "qkv_proj", "wqkv", "qkv"}
+ATTENTION = {"attention", "attn", "self_attn", "self", "selfattention", "encdecattention", "crossattention"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """The places of one block by module name: what leaves each attention, what enters the MLP, what leaves it."""
+
+    attention_out: tuple[str, ...]
+    mlp_in: str
+    mlp_out: str
 
 
 def blocks(body: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The transformer blocks of a model in order, as (name, module).
+    """The transformer blocks of a model in forward order, as (name, module).
 
-    The stack is the ModuleList with the most parameters. Raises TailorError when the model has none.
+    The stack is the ModuleList with the most parameters; where it is the decoder's, the encoder's blocks come before it. Raises
+    TailorError when the model has none.
     """
     from torch import nn
 
-    stacks = [
-        (name, module) for name, module in body.named_modules() if isinstance(module, nn.ModuleList) and len(module)
-    ]
+    stacks = {
+        name: module for name, module in body.named_modules() if isinstance(module, nn.ModuleList) and len(module)
+    }
     if not stacks:
         raise TailorError("this model has no stack of transformer blocks", got=type(body).__name__)
-    name, stack = max(stacks, key=lambda item: sum(p.numel() for p in item[1].parameters()))
-    return [(f"{name}.{i}", block) for i, block in enumerate(stack)]
+    largest = max(stacks, key=lambda name: sum(p.numel() for p in stacks[name].parameters()))
+    encoder = _encoder_of(largest)
+    names = [encoder, largest] if encoder != largest and encoder in stacks else [largest]
+    return [(f"{name}.{i}", block) for name in names for i, block in enumerate(stacks[name])]
 
 
 def projections(body: nn.Module, which: str) -> list[str]:
     """Names of the linear projections inside the blocks.
 
-    which: `query_value` (as in the LoRA paper), `attention`, `mlp` or `all`. GPT-2's transposed Conv1D counts as linear.
+    which: `query_value` (as in the LoRA paper), `key_value`, `attention`, `mlp`, `mlp_out` or `all`. GPT-2's transposed Conv1D counts
+    as linear. A fused projection of query, key and value stands for each of them.
     """
-    linear = [
-        f"{name}.{inner}"
-        for name, block in blocks(body)
-        for inner, module in block.named_modules()
-        if inner and type(module).__name__ in {"Linear", "Conv1D", "NonDynamicallyQuantizableLinear"}
-    ]
+    linear = [f"{name}.{inner}" for name, block in blocks(body) for inner in _linear(block)]
+    outs = {block.mlp_out for block in places(body)} if which == "mlp_out" else set()
     chosen = {
         "all": linear,
         "attention": [n for n in linear if _in_attention(n)],
         "mlp": [n for n in linear if not _in_attention(n)],
-        "query_value": [n for n in linear if _in_attention(n) and n.rsplit(".", 1)[1].lower() in QUERY_VALUE | FUSED],
+        "mlp_out": [n for n in linear if n in outs],
+        "query_value": [n for n in linear if _in_attention(n) and last_word(n) in QUERY | VALUE | FUSED],
+        "key_value": [n for n in linear if _in_attention(n) and last_word(n) in KEY | VALUE | FUSED],
     }[which]
     if not chosen:
         raise TailorError(
@@ -58,9 +73,44 @@ def projections(body: nn.Module, which: str) -> list[str]:
     return chosen
 
 
+def places(body: nn.Module) -> list[Block]:
+    """For each block where the attention ends, where the MLP begins and ends; what ends there is as wide as the hidden states.
+
+    Raises TailorError for a block without attention or without an MLP made of linear layers (some mixtures of experts).
+    """
+    found = []
+    for name, block in blocks(body):
+        linear = _linear(block)
+        attention = [inner for inner in linear if _in_attention(f"{name}.{inner}")]
+        mlp = [inner for inner in linear if inner not in attention]
+        # Each attention (T5's decoder has two in a block) ends with the last layer under its name.
+        ends = {_attention_of(f"{name}.{inner}"): inner for inner in attention}
+        outs = [*ends.values(), *mlp[-1:]]
+        if not attention or len(mlp) < 2 or len({_out_width(block.get_submodule(inner)) for inner in outs}) != 1:
+            raise TailorError(
+                f"the block '{name}' has no attention followed by an MLP of linear layers",
+                got=type(block).__name__,
+                hint="--method lora, which needs no such places",
+            )
+        found.append(
+            Block(tuple(f"{name}.{inner}" for inner in ends.values()), f"{name}.{mlp[0]}", f"{name}.{mlp[-1]}")
+        )
+    return found
+
+
 def biases(body: nn.Module) -> list[str]:
     """Names of all bias parameters of a model, embeddings' norms included (BitFit's set)."""
     return [name for name, _ in body.named_parameters() if name.endswith("bias")]
+
+
+def norms(body: nn.Module) -> list[str]:
+    """Names of all weights and biases of normalisation layers: vectors whose layer is called a norm (`norm`, `ln_1`, `LayerNorm`)."""
+
+    def is_norm(path: str) -> bool:
+        layer = path.rpartition(".")[0].rpartition(".")[2].lower()
+        return "norm" in layer or layer.startswith("ln_")
+
+    return [name for name, p in body.named_parameters() if p.ndim == 1 and is_norm(name)]
 
 
 def below_top(body: nn.Module) -> dict[str, int]:
@@ -68,17 +118,51 @@ def below_top(body: nn.Module) -> dict[str, int]:
     from torch import nn
 
     stack = [name for name, _ in blocks(body)]
+    encoder = _encoder_of(stack[-1].rpartition(".")[0]).rpartition(".")[0] + "."
+    after_encoder = sum(not name.startswith(encoder) for name in stack)
     embeddings = [name for name, m in body.named_modules() if isinstance(m, nn.Embedding) or "embed" in name.lower()]
     found = {}
     for name, _ in body.named_parameters():
         at = next((i for i, block in enumerate(stack) if name.startswith(f"{block}.")), None)
-        first = any(name.startswith(f"{path}.") for path in embeddings)
-        found[name] = len(stack) - 1 - at if at is not None else len(stack) if first else 0
+        if at is not None:
+            found[name] = len(stack) - 1 - at
+        elif any(name.startswith(f"{path}.") for path in embeddings):
+            found[name] = len(stack)
+        else:
+            found[name] = after_encoder if after_encoder < len(stack) and name.startswith(encoder) else 0
     return found
 
 
+def last_word(name: str) -> str:
+    """The last part of a module's name, in small letters."""
+    return name.rsplit(".", 1)[-1].lower()
+
+
+def _linear(block: nn.Module) -> list[str]:
+    from torch import nn
+
+    return [
+        inner
+        for inner, module in block.named_modules()
+        if inner and (isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D")
+    ]
+
+
+def _out_width(layer: nn.Module) -> int:
+    from torch import nn
+
+    return layer.out_features if isinstance(layer, nn.Linear) else int(layer.nf)  # type: ignore[arg-type]
+
+
+def _encoder_of(name: str) -> str:
+    return ".".join("encoder" if part == "decoder" else part for part in name.split("."))
+
+
 def _in_attention(name: str) -> bool:
-    return any(
-        part in {"attention", "attn", "self_attn", "self", "selfattention", "encdecattention"}
-        for part in name.lower().split(".")
-    )
+    return any(part in ATTENTION for part in name.lower().split("."))
+
+
+def _attention_of(name: str) -> str:
+    """The path of the attention that a layer belongs to."""
+    parts = name.split(".")
+    return ".".join(parts[: next(i for i, part in enumerate(parts) if part.lower() in ATTENTION) + 1])

@@ -41,18 +41,21 @@ class BaseModel:
 
     name: as the user typed it. folder: where its files lie. origin: the public id that others can load it by
     (a hub id, or the name itself). fingerprint: sha256 over weights, config, pooling and tokenizer, so that an
-    adaptation notices when it is put on another base.
+    adaptation notices when it is put on another base. quantise: how its projections are kept in memory (`models/quantise.py`), which
+    makes it another base.
     """
 
     name: str
     folder: Path
     origin: str
+    quantise: str = "none"
 
     @property
     def fingerprint(self) -> str:
         """sha256 (hex) over the weight files and whatever else changes an answer: config, pooling, tokenizer, template."""
         files = [*sorted(self.folder.glob("*.safetensors")), *(self.folder / name for name in ANSWERING)]
-        return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()))
+        files = [f for f in files if f.is_file()]
+        return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files), self.quantise)
 
     @property
     def bytes(self) -> int:
@@ -60,18 +63,18 @@ class BaseModel:
         return sum(f.stat().st_size for f in self.folder.glob("*.safetensors"))
 
 
-def resolve(name: str) -> BaseModel:
-    """Find the base model called `name`.
+def resolve(name: str, quantise: str = "none") -> BaseModel:
+    """Find the base model called `name`. quantise: how its projections are to be kept in memory.
 
     `starter` is the encoder of the extra `starter` (the all-MiniLM-L6-v2 weights, 22M parameters). A folder is taken as
     it is. Anything else is a hub id: the local cache first, then the network unless HF_HUB_OFFLINE is set.
     Raises TailorError with what to type when the model cannot be had.
     """
     if name == "starter":
-        return BaseModel(name, _starter_folder(), STARTER_ORIGIN)
+        return BaseModel(name, _starter_folder(), STARTER_ORIGIN, quantise)
     path = Path(name).expanduser()
     if name and path.is_dir():
-        return BaseModel(name, _checked(path), Path(os.path.abspath(path)).name)
+        return BaseModel(name, _checked(path), Path(os.path.abspath(path)).name, quantise)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         near = near_misses(name, ["starter"])
         raise TailorError(
@@ -79,7 +82,7 @@ def resolve(name: str) -> BaseModel:
             allowed="'starter', a folder with config.json and *.safetensors, or a hub id such as org/name",
             hint="--model starter" if near else "check the path, or use --model starter",
         )
-    return BaseModel(name, _checked(_from_hub(name)), name)
+    return BaseModel(name, _checked(_from_hub(name)), name, quantise)
 
 
 def _starter_folder() -> Path:
@@ -123,8 +126,8 @@ def _from_hub(name: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _hash_files(files: tuple[tuple[str, int, int], ...]) -> str:
-    digest = hashlib.sha256()
+def _hash_files(files: tuple[tuple[str, int, int], ...], quantise: str) -> str:
+    digest = hashlib.sha256(b"" if quantise == "none" else quantise.encode())
     for name, size, _ in files:
         digest.update(json.dumps([Path(name).name, size]).encode())
         with open(name, "rb") as handle:

@@ -50,6 +50,11 @@ PRESETS: dict[str, Preset] = {
         "a classical classifier on the frozen model's vectors",
         weights={"part": "features", "classifier": "linear_svm"},
     ),
+    "features-rbf": Preset(
+        "Features + RBF SVM",
+        "a classifier with curved borders on the frozen model's vectors",
+        weights={"part": "features", "classifier": "rbf_svm"},
+    ),
     "head": Preset(
         "Head only",
         "a linear head learns by gradient descent, the body is frozen",
@@ -60,9 +65,28 @@ PRESETS: dict[str, Preset] = {
         "Top layers", "the last two blocks and the head learn (partial fine-tuning)", weights="top_layers"
     ),
     "bitfit": Preset("BitFit", "only the bias vectors and the head learn", weights="bias"),
+    "adapter": Preset(
+        "Adapter",
+        "small bottlenecks between frozen layers, and the head, learn (Pfeiffer's placement)",
+        weights="adapter",
+    ),
+    "houlsby": Preset(
+        "Adapters, two a block",
+        "bottlenecks behind attention and MLP, and the head, learn",
+        weights={"part": "adapter", "placement": "houlsby"},
+    ),
     "lora": Preset("LoRA", "low-rank matrices beside frozen projections, and the head, learn", weights="lora"),
+    "dora": Preset(
+        "DoRA", "low-rank matrices for directions, lengths apart, and the head", weights={"part": "lora", "dora": True}
+    ),
+    "prefix": Preset("Prefix tuning", "keys and values in front of every block's own, and the head", weights="prefix"),
+    "prompt-tuning": Preset("Prompt tuning", "vectors in front of every text, and the head, learn", weights="prompt"),
+    "ia3": Preset("IA3", "factors on keys, values and the MLP's inside, and the head, learn", weights="ia3"),
     "full": Preset("Full fine-tuning", "every parameter learns", weights="full"),
 }
+
+# What a comparison tries unless told: one way of each kind, each of which works with every base model.
+STANDARD = ("zero-shot", "nearest", "features-lr", "features-svm", "head", "top-layers", "bitfit", "lora", "full")
 
 
 def preset(name: str) -> Preset:

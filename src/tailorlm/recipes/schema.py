@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from tailorlm.context import contexts
-from tailorlm.core.config import Settings, search_grid, setting
+from tailorlm.core.config import Settings, setting
 from tailorlm.core.parts import Part, part_of
 from tailorlm.objectives import objectives
 from tailorlm.tasks import tasks
@@ -75,7 +75,7 @@ class Recipe(Settings):
             return {key: list(values) for key, values in self.search.items()}
         part = self.context if self.context is not None else self.stages[-1].weights
         at = "context" if self.context is not None else f"stages.{len(self.stages) - 1}.weights"
-        return {f"{at}.{name}": values for name, values in search_grid(type(part.settings)).items()}
+        return {f"{at}.{name}": values for name, values in part.settings.search_space().items()}
 
     def plain(self) -> dict[str, Any]:
         """Every key with its value, defaults written out."""

@@ -92,7 +92,8 @@ class Job:
     """One training run: what is learnt from, which parameters learn, how.
 
     trainable: names in `lesson.module.named_parameters()`. ids: row names for messages. rates: factors on the learning rate by
-    parameter, where they are not 1. penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC).
+    parameter, where they are not 1. begins: the pass (0 is the first) in which a parameter begins to learn, where it is a later one.
+    penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC).
     base: a fingerprint of the weights it starts from, for checkpoints.
     """
 
@@ -104,6 +105,7 @@ class Job:
     seed: int
     order: Order | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    begins: Mapping[str, int] = field(default_factory=dict)
     penalties: Sequence[Callable[[], Tensor]] = ()
     base: str = ""
 
@@ -127,4 +129,5 @@ class Job:
             "parameters that learn": sorted(self.trainable),
             "rate factors": dict(sorted(self.rates.items())),
             "computed in": self.computed_in,
+            "passes of beginning": dict(sorted(self.begins.items())),
         } | {f"train.{name}": v for name, v in self.settings.model_dump(mode="json").items() if name not in PLACE}

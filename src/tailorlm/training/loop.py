@@ -131,6 +131,8 @@ class Run:
         while self.epoch < last and not self._patience_ended():
             steps = self.order.steps(self.epoch)
             self.job.lesson.begin(self.epoch)
+            for name, first in self.job.begins.items():
+                self.learning[name].requires_grad_(first <= self.epoch)
             module.train()
             while self.place < len(steps):
                 due = checkpoints is not None and checkpoints.due

@@ -7,7 +7,11 @@ TABLE = {
     "head": "tailorlm.weights.head:Head",
     "top_layers": "tailorlm.weights.top_layers:TopLayers",
     "bias": "tailorlm.weights.bias:Bias",
+    "adapter": "tailorlm.weights.adapter:Adapter",
     "lora": "tailorlm.weights.lora:LoRA",
+    "prefix": "tailorlm.weights.prefix:Prefix",
+    "prompt": "tailorlm.weights.prompt:Prompt",
+    "ia3": "tailorlm.weights.ia3:IA3",
     "full": "tailorlm.weights.full:Full",
 }
 

@@ -3,11 +3,12 @@
 The contract (one suite in `tests/contracts` runs over every registered part): `attach` makes exactly the declared
 tensors trainable and returns their names; after training they have moved and all others are bit-equal; `detach` gives the
 base back; `save` then `load` on a fresh base gives the same answers to the bit; `merge`, where there is one, changes
-no answer.
+no answer. A fit calls, in this order: `attach`, `rates` and `begins`, the loop, `settle`, `release`; then `save`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -42,6 +43,8 @@ class TrainedPart:
     probabilities: ClassVar[bool] = True
     # Whether anything below the head learns; where not, vectors are computed once and a pass costs nothing.
     body_learns: ClassVar[bool] = True
+    # Whether the saved folder is a whole model, which is read without the base.
+    whole: ClassVar[bool] = False
 
     def __init__(self, settings: WeightsSettings):
         self.settings = settings
@@ -52,9 +55,16 @@ class TrainedPart:
         raise TailorError(f"{type(self).__name__} does not say which parameters learn")
 
     def attach(self, model: TextModel) -> list[str]:
-        """Make exactly the declared parameters and the head trainable; returns their names, sorted."""
+        """Make exactly the declared parameters and the head trainable; returns their names, sorted.
+
+        Raises TailorError where one of them is kept in whole numbers, as a quantised base keeps its projections.
+        """
         wanted = {*self.trainable(model), *model.head_parameters()}
         for name, parameter in model.named_parameters():
+            if name in wanted and not parameter.is_floating_point():
+                raise TailorError(
+                    "quantised weights cannot learn", got=name, hint="take lora, adapter or prefix, or `quantise: none`"
+                )
             parameter.requires_grad_(name in wanted)
             if name in wanted and not name.startswith("head."):
                 self._before[name] = parameter.detach().clone()
@@ -70,6 +80,17 @@ class TrainedPart:
                     parameter.copy_(self._before[name])  # type: ignore[arg-type]
                 parameter.requires_grad_(False)
         self._before = {}
+
+    def rates(self, names: Sequence[str]) -> dict[str, float]:
+        """Factors on the learning rate by name, where they are not 1."""
+        return {}
+
+    def begins(self, model: TextModel, names: Sequence[str]) -> dict[str, int]:
+        """The pass (0 is the first) in which a tensor begins to learn, where it is not the first."""
+        return {}
+
+    def settle(self, model: TextModel) -> None:
+        """Bring what was trained into the form in which it is kept; done once, before the last answers are given."""
 
     def release(self) -> None:
         """Forget the base's own values, which `detach` would have needed; frees their memory."""

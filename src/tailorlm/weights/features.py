@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -11,30 +11,44 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 
 if TYPE_CHECKING:
-    from tailorlm.models.heads import Linear
+    from tailorlm.models.heads import Kernel, Linear
 
 
 class Features:
-    """Fit logistic regression or a linear SVM on pooled vectors of the frozen model (scikit-learn).
+    """Fit a classical classifier (scikit-learn) on pooled vectors of the frozen model.
 
-    Seconds instead of minutes, a few kilobytes to store, the same base for any number of tasks, nothing forgotten. On
+    Logistic regression, a support vector machine or nearest neighbours. Seconds instead of minutes, a few kilobytes to store, the same base for any number of tasks, nothing forgotten. On
     topics and intents a good sentence encoder makes it level with tuning; on negation, irony and style it falls behind.
-    Choose `lora` or `full` when the comparison shows a gap. The fitted classifier is kept as arrays, never as a pickle.
+    Logistic regression first; the RBF kernel bends the borders and stores the vectors it needs; nearest neighbours store all of them and
+    learn nothing. Choose `lora` or `full` when the comparison shows a gap. What is fitted is kept as arrays, never as a pickle.
     """
 
     class Settings(config.Settings):
         """Settings of `features`."""
 
-        classifier: Literal["logistic", "linear_svm"] = setting(
-            "logistic", help="`logistic` gives probabilities, `linear_svm` (one against the rest) margins"
+        classifier: Literal["logistic", "linear_svm", "rbf_svm", "knn"] = setting(
+            "logistic",
+            help="`logistic` gives probabilities; `linear_svm` and `rbf_svm` margins; `knn` votes, weighted by cosine",
         )
         c: float = setting(
             10.0,
             gt=0,
             le=1e6,
-            help="inverse strength of L2 regularisation; smaller for fewer rows",
+            help="inverse strength of L2 regularisation (not for `knn`); smaller for fewer rows",
             search=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
         )
+        gamma: float = setting(
+            1.0,
+            gt=0,
+            le=1e6,
+            help="`rbf_svm`: how fast likeness falls with squared distance; larger bends borders more",
+        )
+        k: int = setting(5, ge=1, le=1000, help="`knn`: how many neighbours vote", unit="rows", search=(1, 3, 5, 10))
+
+        def search_space(self) -> dict[str, list[Any]]:
+            """Neighbours for `knn`, the regularisation for the others."""
+            alive = "k" if self.classifier == "knn" else "c"
+            return {alive: super().search_space()[alive]}
 
     trains: ClassVar[bool] = False
 
@@ -43,29 +57,52 @@ class Features:
 
     @property
     def probabilities(self) -> bool:
-        """Whether scores, through a softmax, are probabilities: logistic regression's are, a machine's margins are not."""
+        """Whether scores, through a softmax, are probabilities: logistic regression's are, margins and votes are not."""
         return self.settings.classifier == "logistic"
 
-    def fit(self, vectors: np.ndarray, codes: np.ndarray, labels: int, seed: int) -> Linear:
-        """Fit on (rows, width) vectors of length one and their label codes; returns the head that answers with it."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.svm import LinearSVC
+    def fit(self, vectors: np.ndarray, codes: np.ndarray, labels: int, seed: int) -> Any:
+        """Fit on (rows, width) vectors and their label codes; returns the head that answers with it. Vectors are scaled to length one."""
+        import torch
+        from sklearn.svm import SVC, LinearSVC
 
-        scaled = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        c = self.settings.c
-        if self.settings.classifier == "logistic":
-            model = LogisticRegression(C=c, max_iter=2000)
-        else:
-            model = LinearSVC(C=c, random_state=seed, max_iter=20_000)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            try:
-                model.fit(scaled, codes)
-            except ConvergenceWarning:
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.set_params(max_iter=200_000).fit(scaled, codes)
+        from tailorlm.models.heads import Nearest
+
+        c, classifier = self.settings.c, self.settings.classifier
+        if classifier == "knn":
+            return Nearest(torch.from_numpy(vectors), torch.from_numpy(codes), labels=labels, k=self.settings.k)
+        scaled = unit(vectors)
+        if classifier == "rbf_svm":
+            return kernel_head(SVC(C=c, gamma=self.settings.gamma, cache_size=500).fit(scaled, codes), labels)
+        if classifier == "logistic":
+            return logistic_head(scaled, codes, labels, c)
+        model = _converged(LinearSVC(C=c, random_state=seed, max_iter=20_000), scaled, codes)
         return linear_head(model.coef_, model.intercept_, model.classes_, labels)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(rows, width) vectors scaled to length one; zeros stay zeros."""
+    scaled: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return scaled
+
+
+def logistic_head(vectors: np.ndarray, codes: np.ndarray, labels: int, c: float) -> Linear:
+    """A head of logistic regression on (rows, width) vectors of length one. c: inverse strength of L2 regularisation."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = _converged(LogisticRegression(C=c, max_iter=2000), vectors, codes)
+    return linear_head(model.coef_, model.intercept_, model.classes_, labels)
+
+
+def _converged(model: Any, vectors: np.ndarray, codes: np.ndarray) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            return model.fit(vectors, codes)
+        except ConvergenceWarning:
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.set_params(max_iter=200_000).fit(vectors, codes)
 
 
 def linear_head(coefficients: np.ndarray, intercepts: np.ndarray, classes: np.ndarray, labels: int) -> Linear:
@@ -84,3 +121,21 @@ def linear_head(coefficients: np.ndarray, intercepts: np.ndarray, classes: np.nd
         intercepts = np.array([0.0, intercepts[0]])
     weight[classes], bias[classes] = coefficients, intercepts
     return Linear(torch.from_numpy(weight), torch.from_numpy(bias), normalise=True)
+
+
+def kernel_head(machine: Any, labels: int) -> Kernel:
+    """A head from a fitted scikit-learn `SVC` with an RBF kernel, which has classes that are label codes."""
+    import torch
+
+    from tailorlm.models.heads import Kernel
+
+    # With two classes scikit-learn turns the signs of what libsvm found, so that the second class is the positive one.
+    sign = -1.0 if len(machine.classes_) == 2 else 1.0
+    tensors = {
+        "vectors": torch.from_numpy(machine.support_vectors_).float(),
+        "dual": torch.from_numpy(sign * machine.dual_coef_).double(),
+        "intercepts": torch.from_numpy(sign * machine.intercept_).double(),
+        "counts": torch.from_numpy(machine.n_support_).long(),
+        "classes": torch.from_numpy(machine.classes_).long(),
+    }
+    return Kernel(tensors, gamma=float(machine.gamma), labels=labels)

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tailorlm.models.encoder import TextModel
+
+
+def _dropouts(body: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:
+    """Every dropout of a body, as (module, attribute, share): layers, and the shares that attention keeps as plain numbers."""
+    from torch import nn
+
+    for module in body.modules():
+        if isinstance(module, nn.Dropout):
+            yield module, "p", module.p
+        share = getattr(module, "attention_dropout", None)
+        if isinstance(share, float):
+            yield module, "attention_dropout", share
 
 
 class Full(TrainedPart):
@@ -19,16 +34,44 @@ class Full(TrainedPart):
 
     The strongest way with thousands of rows or a far domain, and the dearest: gradients and two optimiser moments for every
     parameter, a whole model to store, the most forgetting. Choose `lora` when memory or storage is short, `features` when the
-    comparison cannot tell them apart. Saved in transformers' own layout. Source: Devlin et al. 2018 (arXiv:1810.04805).
+    comparison cannot tell them apart. Weight decay and rates by block
+    are the loop's (`train.weight_decay`, `train.layer_decay`). Saved in transformers' own layout. Source: Devlin et al. 2018 (arXiv:1810.04805).
     """
 
     class Settings(WeightsSettings):
         """Settings of `full`."""
 
         lr: float = setting(5e-5, gt=0, le=1, help="learning rate", search=(2e-5, 5e-5, 1.5e-4))
+        dropout: float | None = setting(
+            None, ge=0, lt=1, help="dropout everywhere in the body while it learns, in place of the model's own shares"
+        )
 
-    # The saved folder is a whole model: it is read without the base.
+    settings: Settings
     whole: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        self._dropouts: list[tuple[Any, str, float]] = []  # what `dropout` set, and what it was
+
+    def attach(self, model: TextModel) -> list[str]:
+        """Every parameter learns; dropout is set where it is asked for."""
+        if self.settings.dropout is not None:
+            self._dropouts = list(_dropouts(model.body))
+            for module, name, _ in self._dropouts:
+                setattr(module, name, self.settings.dropout)
+        return super().attach(model)
+
+    def release(self) -> None:
+        """Give the model its own dropout back, and forget the base's own values."""
+        super().release()
+        for module, name, share in self._dropouts:
+            setattr(module, name, share)
+        self._dropouts = []
+
+    def detach(self, model: TextModel) -> None:
+        """Put the base's own values and dropout back and freeze everything."""
+        super().detach(model)
+        self.release()
 
     def trainable(self, model: TextModel) -> list[str]:
         """All of the body, but a pooler whose output nobody reads."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import warnings
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import model_validator
+
 from tailorlm.core.config import setting
-from tailorlm.core.errors import TailorError
+from tailorlm.core.errors import UsageError
 from tailorlm.models.layers import projections
+from tailorlm.weights import through_peft
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
     from tailorlm.models.encoder import TextModel
+
+# Starts that take their matrices out of the base weights, which are changed while the part learns.
+FROM_BASE = ("pissa", "olora")
 
 
 class LoRA(TrainedPart):
@@ -23,7 +29,9 @@ class LoRA(TrainedPart):
     into the base. Not much faster than `full` per step on a small model. Its best learning rate is about ten times
     that of full tuning, and all projections beat attention alone. Choose it when several adaptations share a base or memory is
     short; `full` when storage does not matter and rows are many. Saved in PEFT's layout: loads with plain
-    `PeftModel.from_pretrained`. Source: Hu et al. 2021 (arXiv:2106.09685), peft 0.21 `tuners/lora`.
+    `PeftModel.from_pretrained`. Sources: Hu et al. 2021 (arXiv:2106.09685), peft 0.21 `tuners/lora`; `rank_stabilised`: Kalajdzievski 2023
+    (arXiv:2312.03732); `dora`: Liu et al. 2024 (2402.09353); `pissa`: Meng et al. 2024
+    (2404.02948); `olora`: Büyükakyüz 2024 (2406.01775).
     """
 
     class Settings(WeightsSettings):
@@ -40,77 +48,159 @@ class LoRA(TrainedPart):
         targets: Literal["all", "attention", "query_value", "mlp"] = setting(
             "all", help="the projections that get matrices"
         )
+        names: tuple[str, ...] = setting(
+            (), help="projections by the end of their names (`query`, `mlp.c_fc`) in place of `targets`"
+        )
+        rank_stabilised: bool = setting(
+            False, help="scale alpha / sqrt(r) in place of alpha / r, so that higher ranks learn as fast (rsLoRA)"
+        )
+        dora: bool = setting(
+            False, help="direction and length of each column learn apart (DoRA): often better at low rank, slower"
+        )
+        start: Literal["zero", "gaussian", "orthogonal", "pissa", "olora"] = setting(
+            "zero", help="what the matrices begin as; `pissa` and `olora` take them out of the base weights"
+        )
+        bias: Literal["none", "all", "lora_only"] = setting(
+            "none", help="biases that learn besides: none, all, or those of the chosen projections"
+        )
+        ranks: dict[str, int] = setting({}, help="other ranks by the end of a projection's name")
+        alphas: dict[str, float] = setting({}, help="other alphas by the end of a projection's name")
+
+        @model_validator(mode="after")
+        def _fits(self) -> LoRA.Settings:
+            if self.start == "orthogonal" and any(rank % 2 for rank in (self.r, *self.ranks.values())):
+                raise ValueError("start: orthogonal needs even ranks")
+            if self.start in FROM_BASE and (self.dora or self.bias != "none"):
+                raise ValueError(f"start: {self.start} goes with neither dora nor biases that learn")
+            if any(rank < 1 for rank in self.ranks.values()) or any(not alpha > 0 for alpha in self.alphas.values()):
+                raise ValueError("ranks and alphas are above zero")
+            return self
 
     settings: Settings
 
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        # While a start takes matrices out of the base: the base's own weights, and the matrices as they began.
+        self._taken: dict[str, tuple[Any, Any, Any]] = {}
+
     def attach(self, model: TextModel) -> list[str]:
         """Wrap the body with PEFT; the low-rank matrices and the head learn."""
+        targets = self._targets(model)
+        if self.settings.start in FROM_BASE and model.base.quantise != "none":
+            raise UsageError(
+                f"start: {self.settings.start} takes matrices out of base weights, which quantised ones do not allow",
+                got=f"quantise: {model.base.quantise}",
+                allowed="zero, gaussian, orthogonal",
+            )
+        if self.settings.start in FROM_BASE:
+            parameters = dict(model.body.named_parameters())
+            own = {name: parameters[f"{name}.weight"].detach().clone() for name in targets}
+        if self.settings.bias != "none":
+            self._before = {n: p.detach().clone() for n, p in model.named_parameters() if n.endswith("bias")}
+        names = through_peft.wrap(model, self._config(model, targets))
+        if self.settings.start in FROM_BASE:
+            self._taken = {
+                name: (
+                    own[name],
+                    layer.lora_A["default"].weight.detach().clone(),
+                    layer.lora_B["default"].weight.detach().clone(),
+                )
+                for name, layer in _layers(model, targets)
+            }
+        return names
+
+    def _targets(self, model: TextModel) -> list[str]:
+        if not self.settings.names:
+            return projections(model.body, self.settings.targets)
+        known = projections(model.body, "all")
+        for wanted in self.settings.names:
+            if not any(_ends(name, wanted) for name in known):
+                raise UsageError(
+                    f"lora: no projection is called '{wanted}'",
+                    allowed=", ".join(sorted({name.split(".", 3)[-1] for name in known})[:20]),
+                )
+        return [name for name in known if any(_ends(name, wanted) for wanted in self.settings.names)]
+
+    def _config(self, model: TextModel, targets: list[str]) -> Any:
         import peft
 
-        native = model.pooling == "native"
-        heads = sorted({n.split(".")[1] for n in model.head_parameters()}) if native else None
-        config = peft.LoraConfig(
-            task_type="SEQ_CLS" if native else "FEATURE_EXTRACTION",
-            r=self.settings.r,
-            lora_alpha=self.settings.alpha,
-            lora_dropout=self.settings.dropout,
-            target_modules=projections(model.body, self.settings.targets),
+        s = self.settings
+        return peft.LoraConfig(
+            task_type=through_peft.task_type(model),
+            r=s.r,
+            lora_alpha=s.alpha,
+            lora_dropout=s.dropout,
+            target_modules=targets,
             fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.body.modules()),
-            modules_to_save=heads,
+            modules_to_save=through_peft.native_heads(model),
+            use_rslora=s.rank_stabilised,
+            use_dora=s.dora,
+            init_lora_weights=True if s.start == "zero" else s.start,
+            bias=s.bias,
+            # PEFT reads the keys as ends of patterns; ours are plain ends of names.
+            rank_pattern={name: rank for end, rank in s.ranks.items() for name in targets if _ends(name, end)},
+            alpha_pattern={name: alpha for end, alpha in s.alphas.items() for name in targets if _ends(name, end)},
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # transformers' own names, met inside PEFT
-            model.body = peft.get_peft_model(model.body, config)
-        if model.head is not None:
-            model.head.requires_grad_(True)
-        return sorted(name for name, p in model.named_parameters() if p.requires_grad)
+
+    def settle(self, model: TextModel) -> None:
+        """Put back what a start took out of the base, and keep the difference as matrices of twice the rank."""
+        import torch
+
+        config = through_peft.wrapper_of(model).peft_config["default"]
+        for name, layer in _layers(model, list(self._taken)):
+            own, a, b = self._taken[name]
+            rank = 2 * layer.r["default"]
+            narrow = (layer.lora_A["default"].weight, layer.lora_B["default"].weight)
+            wide = torch.cat([narrow[0].detach(), a]), torch.cat([narrow[1].detach(), -b], dim=1)
+            for matrices, weight in ((layer.lora_A, wide[0]), (layer.lora_B, wide[1])):
+                matrices["default"] = torch.nn.Linear(
+                    weight.shape[1], weight.shape[0], bias=False, device=weight.device
+                )
+                matrices["default"].weight.data.copy_(weight)
+            with torch.no_grad():
+                layer.get_base_layer().weight.copy_(own)
+            layer.r["default"] = rank
+            grown = math.sqrt(2) if self.settings.rank_stabilised else 2
+            layer.lora_alpha["default"] *= grown
+            config.rank_pattern[name], config.alpha_pattern[name] = rank, layer.lora_alpha["default"]
+        if self._taken:
+            config.init_lora_weights = True
+            model.requires_grad_(False)
+        self._taken = {}
 
     def detach(self, model: TextModel) -> None:
         """Take the matrices off again; the base is as it was, a native head included."""
-        from peft.utils import ModulesToSaveWrapper
+        import torch
 
-        for module in model.body.modules():
-            if isinstance(module, ModulesToSaveWrapper):  # PEFT would leave the trained copy in place
-                module.modules_to_save[module.active_adapters[0]].load_state_dict(module.original_module.state_dict())
-        model.body = _peft(model).unload()
-        model.requires_grad_(False)
+        self.settle(model)
+        through_peft.unwrap(model)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in self._before:
+                    parameter.copy_(self._before[name])  # type: ignore[arg-type]
+        self._before = {}
 
     def merge(self, model: TextModel) -> None:
         """Add the low-rank change into the base weights; answers stay the same, to rounding."""
-        model.body = _peft(model).merge_and_unload()
+        self.settle(model)
+        through_peft.merge(model)
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
-        # No embedding is ever resized here; looking for that, PEFT would ask the hub for the base's configuration.
-        _peft(model).save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
-        path = folder / "adapter_config.json"
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        # PEFT notes the folder the base was read from, which means nothing on another machine.
-        config["base_model_name_or_path"] = model.base.origin
-        for name in ("target_modules", "modules_to_save"):
-            config[name] = sorted(config[name]) if config.get(name) else config.get(name)
-        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's is an empty form
+        self.settle(model)
+        through_peft.save(model, folder)
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved matrices; a key that does not fit is an error, not a warning."""
-        import peft
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            model.body = peft.PeftModel.from_pretrained(model.body, folder)
-            with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
-                saved = set(file.keys())
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise TailorError(
-                f"{folder} cannot be loaded as a LoRA adaptation", got=str(error).splitlines()[0]
-            ) from None
-        known = set(peft.get_peft_model_state_dict(model.body, save_embedding_layers=False))
-        if saved != known:
-            raise TailorError(
-                f"{folder} does not fit the base model", got=f"{len(saved ^ known)} keys differ", hint="fit it again"
-            )
+        through_peft.load(model, folder, "a LoRA adaptation")
 
 
-def _peft(model: TextModel) -> Any:
-    return model.body  # PEFT's wrapper, which has more methods than a module
+def _layers(model: TextModel, targets: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """PEFT's layers over these projections of the base."""
+    base = through_peft.wrapper_of(model).get_base_model()
+    for name in targets:
+        yield name, base.get_submodule(name)
+
+
+def _ends(name: str, end: str) -> bool:
+    return name == end or name.endswith(f".{end}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError
-from tailorlm.models.layers import blocks
+from tailorlm.models.layers import below_top, blocks
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ class TopLayers(TrainedPart):
 
     Backward stops at the lowest trained block, so a step costs about (L + 2k) / 3L of full tuning for k of L blocks.
     Choose it when full tuning is too slow or forgets too much, and the domain is not far from what the body knows; choose
-    `full` or `lora` when vocabulary and style are new. Source: Howard & Ruder 2018 (arXiv:1801.06146) for the idea, Lee et al.
-    2019 (arXiv:1911.03090): the top quarter of BERT's layers reaches 90% of the gain of full tuning.
+    `full` or `lora` when vocabulary and style are new. Rates by block are `train.layer_decay`. Source: Howard & Ruder 2018
+    (arXiv:1801.06146) for the idea, Lee et al. 2019 (arXiv:1911.03090): the top quarter of BERT's layers reaches 90% of the gain of full tuning.
     """
 
     class Settings(WeightsSettings):
@@ -32,20 +32,11 @@ class TopLayers(TrainedPart):
 
     def trainable(self, model: TextModel) -> list[str]:
         """The top blocks and everything that comes after the stack in the forward order (norms, pooler)."""
-        stack = blocks(model.body)
-        if self.settings.layers > len(stack):
+        layers = self.settings.layers
+        if layers > len(stack := blocks(model.body)):
             raise UsageError(
-                f"top_layers: {self.settings.layers} layers asked for",
-                allowed=f"1 to {len(stack)} (the model has {len(stack)})",
+                f"top_layers: {layers} layers asked for", allowed=f"1 to {len(stack)} (the model has {len(stack)})"
             )
-        top = tuple(f"body.{name}." for name, _ in stack[-self.settings.layers :])
-        stem = f"body.{stack[0][0].rsplit('.', 1)[0]}."
-        after, seen = [], False
-        for name, _ in model.named_parameters():
-            seen = seen or name.startswith(stem)
-            if name.startswith(top) or (
-                seen and not name.startswith(stem) and name.startswith("body.") and "embed" not in name
-            ):
-                after.append(name)
+        names = [f"body.{name}" for name, above in below_top(model.body).items() if above < layers]
         # The pooler of a bare encoder feeds nothing when we pool ourselves: it has no gradient, so it does not learn.
-        return [n for n in after if model.pooling == "native" or ".pooler." not in f".{n}"]
+        return [n for n in names if model.pooling == "native" or ".pooler." not in f".{n}"]

@@ -1,0 +1,91 @@
+"""`prefix`: keys and values in front of every block's own, and the head, learn. Stands on PEFT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailorlm.core.config import setting
+from tailorlm.core.errors import TailorError
+from tailorlm.models.layers import blocks
+from tailorlm.weights import through_peft
+from tailorlm.weights.base import TrainedPart, WeightsSettings
+from tailorlm.weights.virtual import answers_behind, make_room, probe
+
+if TYPE_CHECKING:
+    from tailorlm.models.encoder import TextModel
+
+
+class Prefix(TrainedPart):
+    """Train keys and values that every block attends to before the text's own, and the head (prefix tuning).
+
+    Speaks to every block without touching a weight, and requests of many tasks can share a batch. Texts lose as many positions as there are
+    tokens. Between `bias` and `lora` in size; `lora` usually learns more from the same rows and costs nothing at prediction once merged.
+    Needs a model that takes keys and values from outside: BERT, RoBERTa and models that write; not DistilBERT, ModernBERT or T5,
+    which are refused. Saved in PEFT's layout. Source: Li and Liang 2021 (arXiv:2101.00190), peft 0.21 `tuners/prefix_tuning`.
+    """
+
+    class Settings(WeightsSettings):
+        """Settings of `prefix`."""
+
+        lr: float = setting(1e-2, gt=0, le=1, help="learning rate", search=(3e-3, 1e-2, 3e-2))
+        tokens: int = setting(16, ge=1, le=1000, help="keys and values in front of each block's own", unit="tokens")
+        projection: bool = setting(
+            False,
+            help="learn through a two-layer network that is dropped afterwards: slower, steadier for large models",
+        )
+        projection_width: int = setting(512, ge=1, le=65_536, help="width of that network", unit="columns")
+
+    settings: Settings
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        self._max_length = 0  # the model's own, while the part is on it
+
+    def attach(self, model: TextModel) -> list[str]:
+        """Wrap the body with PEFT; the prefix and the head learn. TailorError where the model takes no keys from outside."""
+        import peft
+
+        self._max_length = make_room(model, self.settings.tokens)
+        bare = probe(model)
+        config = peft.PrefixTuningConfig(
+            task_type=through_peft.task_type(model),
+            num_virtual_tokens=self.settings.tokens,
+            token_dim=model.width,
+            num_layers=len(blocks(model.body)),
+            num_attention_heads=model.config.num_attention_heads,
+            num_transformer_submodules=1,
+            prefix_projection=self.settings.projection,
+            encoder_hidden_size=self.settings.projection_width if self.settings.projection else None,
+            modules_to_save=through_peft.native_heads(model),
+        )
+        try:
+            names = through_peft.wrap(model, config)
+        except ValueError:  # PEFT looks at some models itself
+            model.max_length = self._max_length
+            raise self._refused(model) from None
+        if not answers_behind(model, bare):
+            self.detach(model)
+            raise self._refused(model)
+        return names
+
+    def _refused(self, model: TextModel) -> TailorError:
+        return TailorError(
+            "prefix tuning needs a model that takes keys and values from outside, and this one does not",
+            got=str(model.config.model_type),
+            hint="--method prompt, or --method lora",
+        )
+
+    def detach(self, model: TextModel) -> None:
+        """Take the prefix off again; the base is as it was."""
+        through_peft.unwrap(model)
+        model.prompt_tokens, model.max_length = 0, self._max_length
+
+    def save(self, model: TextModel, folder: Path) -> None:
+        """Write PEFT's own files, free of absolute paths."""
+        through_peft.save(model, folder)
+
+    def load(self, model: TextModel, folder: Path) -> None:
+        """Wrap a fresh base with the saved prefix."""
+        self._max_length = make_room(model, self.settings.tokens)
+        through_peft.load(model, folder, "a prefix")

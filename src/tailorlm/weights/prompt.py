@@ -1,0 +1,84 @@
+"""`prompt`: vectors shown as tokens in front of every text, and the head, learn. Stands on PEFT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tailorlm.core.config import setting
+from tailorlm.core.errors import TailorError
+from tailorlm.weights import through_peft
+from tailorlm.weights.base import TrainedPart, WeightsSettings
+from tailorlm.weights.virtual import answers_behind, make_room, probe
+
+if TYPE_CHECKING:
+    from tailorlm.models.encoder import TextModel
+
+
+class Prompt(TrainedPart):
+    """Train the vectors of a few tokens in front of every text, and the head (prompt tuning).
+
+    The smallest adaptation of all, one text of vectors a task, so that tasks can share a batch. Weak on models below billions of
+    parameters and slow to learn (Lester et al., figure 1): choose `prefix`, which speaks to every block, or `lora` there. Texts lose as many
+    positions as there are tokens. Our own poolings read the text's states and not the prompt's; native encoder heads read the first
+    position, which is the prompt's, as PEFT's do. Saved in PEFT's layout. Source: Lester et al. 2021 (arXiv:2104.08691), peft 0.21
+    `tuners/prompt_tuning`.
+    """
+
+    class Settings(WeightsSettings):
+        """Settings of `prompt`."""
+
+        lr: float = setting(1e-2, gt=0, le=10, help="learning rate", search=(3e-3, 1e-2, 5e-2))
+        tokens: int = setting(16, ge=1, le=1000, help="vectors in front of each text", unit="tokens")
+        start: Literal["vocabulary", "random"] = setting(
+            "vocabulary", help="what the vectors begin as: words drawn from the vocabulary, or numbers of size one"
+        )
+
+    settings: Settings
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        self._max_length = 0  # the model's own, while the part is on it
+
+    def attach(self, model: TextModel) -> list[str]:
+        """Wrap the body with PEFT; the prompt and the head learn. TailorError where the model takes no vectors for tokens."""
+        import peft
+
+        self._max_length = make_room(model, self.settings.tokens)
+        bare = probe(model)
+        drawn = self.settings.start == "vocabulary"
+        config = peft.PromptTuningConfig(
+            task_type=through_peft.task_type(model),
+            num_virtual_tokens=self.settings.tokens,
+            token_dim=model.width,
+            num_layers=1,  # not read, but asked for: architectures name theirs differently
+            num_attention_heads=1,
+            num_transformer_submodules=1,
+            prompt_tuning_init="SAMPLE_VOCAB" if drawn else "RANDOM",
+            modules_to_save=through_peft.native_heads(model),
+        )
+        names = through_peft.wrap(model, config)
+        model.prompt_tokens = self.settings.tokens
+        if not answers_behind(model, bare):
+            self.detach(model)
+            raise TailorError(
+                "prompt tuning does not work with this model's own head",
+                got=f"{model.config.model_type}, pooling: native",
+                hint="--pooling mean, or --method lora",
+            )
+        return names
+
+    def detach(self, model: TextModel) -> None:
+        """Take the prompt off again; the base is as it was."""
+        through_peft.unwrap(model)
+        model.prompt_tokens, model.max_length = 0, self._max_length
+
+    def save(self, model: TextModel, folder: Path) -> None:
+        """Write PEFT's own files, free of absolute paths."""
+        through_peft.save(model, folder)
+
+    def load(self, model: TextModel, folder: Path) -> None:
+        """Wrap a fresh base with the saved prompt."""
+        self._max_length = make_room(model, self.settings.tokens)
+        through_peft.load(model, folder, "a prompt")
+        model.prompt_tokens = self.settings.tokens
