@@ -187,8 +187,8 @@ HEAD = "name: x\nstages:\n"
         (HEAD + "  - weights: {part: lora, lr: .nan}\n", "line 3: stages.0.weights.lr: input should be a valid number"),
         (
             HEAD + "  - weights: lorra\n",
-            "line 3: stages.0.weights: there is no weights part called 'lorra'; expected: adapter, bias, features, full, head, ia3, lora, prefix, prompt, top_layers; "
-            "try:      did you mean 'lora'?",
+            "line 3: stages.0.weights: there is no weights part called 'lorra'; expected: adapter, bias, "
+            "features, full, head, ia3, lora, prefix, prompt, top_layers; try:      did you mean 'lora'?",
         ),
         (HEAD + "  - objective: labels\n", "line 3: the key 'stages.0.weights' is missing"),
         (HEAD + "  - lora\n", "line 3: stages.0: input should be lines of `key: value` (got 'lora')"),

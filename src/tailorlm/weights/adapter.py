@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tailorlm.models.encoder import TextModel
-    from tailorlm.weights.bottleneck import Mounted, Saved
+    from tailorlm.weights._bottleneck import Mounted, Saved
 
 
 class Adapter(TrainedPart):
@@ -71,7 +71,7 @@ class Adapter(TrainedPart):
 
     def attach(self, model: TextModel) -> list[str]:
         """Put the adapters in; those of `over` stay frozen. TailorError where the blocks have no places for them."""
-        from tailorlm.weights.bottleneck import Mounted, Shape
+        from tailorlm.weights._bottleneck import Mounted, Shape
 
         s = self.settings
         self._mounted = mounted = Mounted(model.body)
@@ -98,14 +98,14 @@ class Adapter(TrainedPart):
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write all adapters, those of `over` included, in a folder laid out as PEFT's."""
-        from tailorlm.weights import bottleneck
+        from tailorlm.weights import _bottleneck
 
         assert self._mounted is not None
-        bottleneck.save(self._mounted, folder, origin=model.base.origin, heads=_heads(model))
+        _bottleneck.save(self._mounted, folder, origin=model.base.origin, heads=_heads(model))
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Put saved adapters into a fresh base; a tensor that does not fit is a TailorError."""
-        from tailorlm.weights.bottleneck import Mounted, read
+        from tailorlm.weights._bottleneck import Mounted, read
 
         self._mounted = Mounted(model.body)
         _mount(self._mounted, read(folder), model, _heads(model))
@@ -118,7 +118,7 @@ def _heads(model: TextModel) -> dict[str, Tensor]:
 
 
 def _unfused(folder: Path) -> Saved:
-    from tailorlm.weights.bottleneck import read
+    from tailorlm.weights._bottleneck import read
 
     inner = folder / "adaptation"
     saved = read(inner if inner.is_dir() else folder)
@@ -129,7 +129,7 @@ def _unfused(folder: Path) -> Saved:
 
 def _mount(mounted: Mounted, saved: Saved, model: TextModel, heads: dict[str, Tensor]) -> None:
     """Put the adapters of a folder in, behind those that are mounted already. heads: where to put a native head; {} leaves it out."""
-    from tailorlm.weights.bottleneck import NAME, Saved, put
+    from tailorlm.weights._bottleneck import NAME, Saved, put
 
     names: dict[str, str] = {}
     for number, shape in enumerate(saved.shapes):

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 class Features:
     """Fit a classical classifier (scikit-learn) on pooled vectors of the frozen model.
 
-    Logistic regression, a support vector machine or nearest neighbours. Seconds instead of minutes, a few kilobytes to store, the same base for any number of tasks, nothing forgotten. On
-    topics and intents a good sentence encoder makes it level with tuning; on negation, irony and style it falls behind.
-    Logistic regression first; the RBF kernel bends the borders and stores the vectors it needs; nearest neighbours store all of them and
-    learn nothing. Choose `lora` or `full` when the comparison shows a gap. What is fitted is kept as arrays, never as a pickle.
+    Logistic regression, a support vector machine or nearest neighbours: seconds instead of minutes, a few kilobytes to store, the same
+    base for any number of tasks, nothing forgotten. On topics and intents a good sentence encoder makes it level with tuning; on
+    negation, irony and style it falls behind. Logistic regression first; the RBF kernel bends the borders and stores the vectors it
+    needs; nearest neighbours store all of them and learn nothing. Choose `lora` or `full` when the comparison shows a gap. What is
+    fitted is kept as arrays, never as a pickle.
     """
 
     class Settings(config.Settings):

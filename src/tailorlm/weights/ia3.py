@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tailorlm.core.config import setting
 from tailorlm.models.layers import projections
-from tailorlm.weights import through_peft
+from tailorlm.weights import _peft
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
@@ -34,26 +34,26 @@ class IA3(TrainedPart):
 
         inside = projections(model.body, "mlp_out")
         config = peft.IA3Config(
-            task_type=through_peft.task_type(model),
+            task_type=_peft.task_type(model),
             target_modules=[*projections(model.body, "key_value"), *inside],
             feedforward_modules=inside,
             fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.body.modules()),
-            modules_to_save=through_peft.native_heads(model),
+            modules_to_save=_peft.native_heads(model),
         )
-        return through_peft.wrap(model, config)
+        return _peft.wrap(model, config)
 
     def detach(self, model: TextModel) -> None:
         """Take the factors off again; the base is as it was."""
-        through_peft.unwrap(model)
+        _peft.unwrap(model)
 
     def merge(self, model: TextModel) -> None:
         """Multiply the factors into the base weights; answers stay the same, to rounding."""
-        through_peft.merge(model)
+        _peft.merge(model)
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
-        through_peft.save(model, folder)
+        _peft.save(model, folder)
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved factors."""
-        through_peft.load(model, folder, "an IA3 adaptation")
+        _peft.load(model, folder, "an IA3 adaptation")

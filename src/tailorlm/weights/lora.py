@@ -12,7 +12,7 @@ from pydantic import model_validator
 from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError
 from tailorlm.models.layers import projections
-from tailorlm.weights import through_peft
+from tailorlm.weights import _peft
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class LoRA(TrainedPart):
             own = {name: parameters[f"{name}.weight"].detach().clone() for name in targets}
         if self.settings.bias != "none":
             self._before = {n: p.detach().clone() for n, p in model.named_parameters() if n.endswith("bias")}
-        names = through_peft.wrap(model, self._config(model, targets))
+        names = _peft.wrap(model, self._config(model, targets))
         if self.settings.start in FROM_BASE:
             self._taken = {
                 name: (
@@ -126,13 +126,13 @@ class LoRA(TrainedPart):
 
         s = self.settings
         return peft.LoraConfig(
-            task_type=through_peft.task_type(model),
+            task_type=_peft.task_type(model),
             r=s.r,
             lora_alpha=s.alpha,
             lora_dropout=s.dropout,
             target_modules=targets,
             fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.body.modules()),
-            modules_to_save=through_peft.native_heads(model),
+            modules_to_save=_peft.native_heads(model),
             use_rslora=s.rank_stabilised,
             use_dora=s.dora,
             init_lora_weights=True if s.start == "zero" else s.start,
@@ -146,7 +146,7 @@ class LoRA(TrainedPart):
         """Put back what a start took out of the base, and keep the difference as matrices of twice the rank."""
         import torch
 
-        config = through_peft.wrapper_of(model).peft_config["default"]
+        config = _peft.wrapper_of(model).peft_config["default"]
         for name, layer in _layers(model, list(self._taken)):
             own, a, b = self._taken[name]
             rank = 2 * layer.r["default"]
@@ -173,7 +173,7 @@ class LoRA(TrainedPart):
         import torch
 
         self.settle(model)
-        through_peft.unwrap(model)
+        _peft.unwrap(model)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if name in self._before:
@@ -183,21 +183,21 @@ class LoRA(TrainedPart):
     def merge(self, model: TextModel) -> None:
         """Add the low-rank change into the base weights; answers stay the same, to rounding."""
         self.settle(model)
-        through_peft.merge(model)
+        _peft.merge(model)
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
         self.settle(model)
-        through_peft.save(model, folder)
+        _peft.save(model, folder)
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved matrices; a key that does not fit is an error, not a warning."""
-        through_peft.load(model, folder, "a LoRA adaptation")
+        _peft.load(model, folder, "a LoRA adaptation")
 
 
 def _layers(model: TextModel, targets: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """PEFT's layers over these projections of the base."""
-    base = through_peft.wrapper_of(model).get_base_model()
+    base = _peft.wrapper_of(model).get_base_model()
     for name in targets:
         yield name, base.get_submodule(name)
 

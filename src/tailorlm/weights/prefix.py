@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
 from tailorlm.models.layers import blocks
-from tailorlm.weights import through_peft
+from tailorlm.weights import _peft
+from tailorlm.weights._virtual import answers_behind, make_room, probe
 from tailorlm.weights.base import TrainedPart, WeightsSettings
-from tailorlm.weights.virtual import answers_behind, make_room, probe
 
 if TYPE_CHECKING:
     from tailorlm.models.encoder import TextModel
@@ -49,7 +49,7 @@ class Prefix(TrainedPart):
         self._max_length = make_room(model, self.settings.tokens)
         bare = probe(model)
         config = peft.PrefixTuningConfig(
-            task_type=through_peft.task_type(model),
+            task_type=_peft.task_type(model),
             num_virtual_tokens=self.settings.tokens,
             token_dim=model.width,
             num_layers=len(blocks(model.body)),
@@ -57,10 +57,10 @@ class Prefix(TrainedPart):
             num_transformer_submodules=1,
             prefix_projection=self.settings.projection,
             encoder_hidden_size=self.settings.projection_width if self.settings.projection else None,
-            modules_to_save=through_peft.native_heads(model),
+            modules_to_save=_peft.native_heads(model),
         )
         try:
-            names = through_peft.wrap(model, config)
+            names = _peft.wrap(model, config)
         except ValueError:  # PEFT looks at some models itself
             model.max_length = self._max_length
             raise self._refused(model) from None
@@ -78,14 +78,14 @@ class Prefix(TrainedPart):
 
     def detach(self, model: TextModel) -> None:
         """Take the prefix off again; the base is as it was."""
-        through_peft.unwrap(model)
+        _peft.unwrap(model)
         model.prompt_tokens, model.max_length = 0, self._max_length
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
-        through_peft.save(model, folder)
+        _peft.save(model, folder)
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved prefix."""
         self._max_length = make_room(model, self.settings.tokens)
-        through_peft.load(model, folder, "a prefix")
+        _peft.load(model, folder, "a prefix")

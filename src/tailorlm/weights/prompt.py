@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
-from tailorlm.weights import through_peft
+from tailorlm.weights import _peft
+from tailorlm.weights._virtual import answers_behind, make_room, probe
 from tailorlm.weights.base import TrainedPart, WeightsSettings
-from tailorlm.weights.virtual import answers_behind, make_room, probe
 
 if TYPE_CHECKING:
     from tailorlm.models.encoder import TextModel
@@ -48,16 +48,16 @@ class Prompt(TrainedPart):
         bare = probe(model)
         drawn = self.settings.start == "vocabulary"
         config = peft.PromptTuningConfig(
-            task_type=through_peft.task_type(model),
+            task_type=_peft.task_type(model),
             num_virtual_tokens=self.settings.tokens,
             token_dim=model.width,
             num_layers=1,  # not read, but asked for: architectures name theirs differently
             num_attention_heads=1,
             num_transformer_submodules=1,
             prompt_tuning_init="SAMPLE_VOCAB" if drawn else "RANDOM",
-            modules_to_save=through_peft.native_heads(model),
+            modules_to_save=_peft.native_heads(model),
         )
-        names = through_peft.wrap(model, config)
+        names = _peft.wrap(model, config)
         model.prompt_tokens = self.settings.tokens
         if not answers_behind(model, bare):
             self.detach(model)
@@ -70,15 +70,15 @@ class Prompt(TrainedPart):
 
     def detach(self, model: TextModel) -> None:
         """Take the prompt off again; the base is as it was."""
-        through_peft.unwrap(model)
+        _peft.unwrap(model)
         model.prompt_tokens, model.max_length = 0, self._max_length
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
-        through_peft.save(model, folder)
+        _peft.save(model, folder)
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved prompt."""
         self._max_length = make_room(model, self.settings.tokens)
-        through_peft.load(model, folder, "a prompt")
+        _peft.load(model, folder, "a prompt")
         model.prompt_tokens = self.settings.tokens
