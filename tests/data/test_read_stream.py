@@ -146,3 +146,26 @@ def test_prose_is_no_table(put: Put) -> None:
     Path("d").mkdir()
     put("d/x.txt", "a,b\n1,2\n")
     assert read("d").column("text") == ["a,b\n1,2\n"]
+
+
+def test_folders_that_tailorlm_wrote_are_not_rows(tmp_path):
+    from tailorlm.core.atomic import publish_folder
+    from tailorlm.data.inputs import find_inputs
+
+    def lay(folder, *names):
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text('{"text": "some words"}\n')
+
+    lay(tmp_path / "all", "a.jsonl")
+    lay(tmp_path / "all/pictures", "x.png")
+    lay(tmp_path / "all/.temp", "train.jsonl", "dropped.jsonl", "manifest.json")
+    publish_folder(tmp_path / "all/.temp", tmp_path / "all/made")
+    for meant in (tmp_path / "all", tmp_path / "all/*"):
+        assert [file.name for file in find_inputs(meant).files] == [str(tmp_path / "all/a.jsonl")]
+    assert "1 written by tailorlm" in find_inputs(tmp_path / "all").notes[0]
+    with pytest.raises(TailorError, match="a folder that tailorlm wrote"):
+        find_inputs(tmp_path / "all/made")
+    with pytest.raises(TailorError, match="without a file that can be read"):
+        find_inputs(tmp_path / "all/pictures")
+    assert len(find_inputs([tmp_path / "all/made/train.jsonl"]).files) == 1

@@ -25,7 +25,6 @@ MARKER = "COMPLETE"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # Some network and overlay file systems cannot flush a folder; the rename itself is still all or nothing there.
 _FOLDER_FLUSH_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-_HASH_BLOCK = 1 << 20
 
 
 class DiskFull(TailorError):
@@ -139,6 +138,12 @@ def check_space(folder: str | Path, needed_bytes: int) -> None:
         )
 
 
+def sha256_of(path: Path) -> str:
+    """The sha256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def readable_size(size: float) -> str:
     """A byte count for people, in decimal units: `1532` -> '1.5 kB'."""
     for unit in ("bytes", "kB", "MB", "GB"):
@@ -194,15 +199,7 @@ def _seal(path: Path) -> dict[str, Any]:
     """Flush one file to the disk; its hash and size for the marker."""
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
-    return {"sha256": _sha256(path), "size": path.stat().st_size}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(_HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return {"sha256": sha256_of(path), "size": path.stat().st_size}
 
 
 def _as_sealed(root: Path, name: str, facts: dict[str, Any], *, verify: bool) -> bool:
@@ -212,7 +209,7 @@ def _as_sealed(root: Path, name: str, facts: dict[str, Any], *, verify: bool) ->
     path = root / name
     if not path.is_file() or path.stat().st_size != facts["size"]:
         return False
-    return not verify or _sha256(path) == facts["sha256"]
+    return not verify or sha256_of(path) == facts["sha256"]
 
 
 def _free_bytes(folder: Path) -> int | None:

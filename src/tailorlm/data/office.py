@@ -41,6 +41,39 @@ class Handler(Protocol):
         ...
 
 
+class Quiet:
+    """A handler that does nothing yet."""
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def data(self, text: str) -> None:
+        """Text inside it."""
+
+
+class Title(Quiet):
+    """The title among the properties of a document."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._inside = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element of the properties."""
+        self._inside = name == "title"
+
+    def end(self, name: str) -> None:
+        """It ends."""
+        self._inside = False
+
+    def data(self, text: str) -> None:
+        """Its text."""
+        self.text += text if self._inside else ""
+
+
 class Office:
     """The XML files in one document."""
 

@@ -19,6 +19,7 @@ class Prose:
         self._collapse = collapse
         self._blocks: list[tuple[str, str]] = []
         self._kind, self._mark, self._pieces = "paragraph", "", list[str]()
+        self._written = False  # anything but blanks; to join the pieces each time would take quadratic time
         self._row_depth = 0
         self.first_heading: str | None = None
 
@@ -32,7 +33,7 @@ class Prose:
         if self.in_row:
             self.write(" ")
             return
-        if kind == "paragraph" and self._kind == "item" and not "".join(self._pieces).strip():
+        if kind == "paragraph" and self._kind == "item" and not self._written:
             return  # the first paragraph of an item is the item
         self._finish()
         self._kind, self._mark = kind, mark
@@ -50,6 +51,7 @@ class Prose:
                 text = text[1:]
         if text:
             self._pieces.append(text)
+            self._written = self._written or not text.isspace()
 
     def keep(self, text: str) -> None:
         """Add text whose white space is meant: blanks, tabs and line ends that the format writes as elements."""
@@ -63,7 +65,7 @@ class Prose:
 
     def cell(self) -> None:
         """A cell begins."""
-        if "".join(self._pieces).strip():
+        if self._written:
             self._pieces.append(" | ")
 
     def end_row(self) -> None:
@@ -87,7 +89,7 @@ class Prose:
 
     def _finish(self) -> None:
         text = "".join(self._pieces)
-        self._pieces = []
+        self._pieces, self._written = [], False
         if self._kind == "code":
             text = text.strip("\r\n")
         elif self._kind in ("row", "heading"):

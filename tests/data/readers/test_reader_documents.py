@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -252,3 +253,13 @@ def test_many_documents_of_which_some_cannot_be_read(put: Put) -> None:
     assert len(rows.bad) == 3
     with pytest.raises(TailorError, match=r"^docs/sub/c\.docx is no DOCX"):
         read("docs/sub/c.docx", max_bad=2)
+
+
+@pytest.mark.parametrize(
+    "page", ["<table><tr>" + "<td>x</td>" * 60_000 + "</tr></table>", "<ul><li>" + "<p>&nbsp;</p>" * 60_000 + "x</ul>"]
+)
+def test_a_row_of_very_many_cells_takes_linear_time(tmp_path, page):
+    (tmp_path / "a.html").write_text(page)
+    start = time.process_time()
+    assert read(tmp_path / "a.html")[0].values["text"].endswith("x")
+    assert time.process_time() - start < 8

@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from tailorlm.core.atomic import sha256_of
 from tailorlm.data.hub import read_hub
 from tailorlm.data.prep.settings import PrepColumns, PrepSettings
 from tailorlm.data.prep.spool import Spool
@@ -103,12 +103,6 @@ def _file(name: str, split: str) -> dict[str, Any]:
     if name == "-" or not path.is_file():
         return facts
     return facts | {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def bad_lines(bad: Iterable[BadRow], cover: Any) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ from typing import Any
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 from tailorlm.core.machine import version
-from tailorlm.data.prep.intake import sha256_of
 from tailorlm.data.prep.keys import check_place, read_key
 from tailorlm.data.prep.pipeline import DROPPED, UNREADABLE, Listener, Prepared, run
 from tailorlm.data.prep.settings import PrepSettings
@@ -97,7 +96,7 @@ def _table(prepared: Prepared, path: Path, folder: Path) -> dict[str, Any]:
         "split": split,
         "rows": count,
         "bytes": target.stat().st_size,
-        "sha256": sha256_of(target),
+        "sha256": atomic.sha256_of(target),
     }
 
 

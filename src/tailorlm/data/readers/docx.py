@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tailorlm.data.documents import document
-from tailorlm.data.office import Office, open_office
+from tailorlm.data.office import Office, Quiet, Title, open_office
 from tailorlm.data.prose import Prose
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.source import Source
@@ -31,10 +31,10 @@ def read_docx(source: Source) -> Iterator[Row | BadRow]:
             office.parse(beside, styles)
         body = _Body(styles.levels())
         office.parse(main, body)
-        properties = _Properties()
+        properties = Title()
         if "docProps/core.xml" in office:
             office.parse("docProps/core.xml", properties)
-    yield document(source, body.prose.text(), properties.title or body.title or body.prose.first_heading)
+    yield document(source, body.prose.text(), properties.text or body.title or body.prose.first_heading)
 
 
 def _main_part(office: Office) -> str:
@@ -44,20 +44,7 @@ def _main_part(office: Office) -> str:
     return links.main or "word/document.xml"
 
 
-class _Quiet:
-    """An XML handler that does nothing yet."""
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
-
-    def end(self, name: str) -> None:
-        """An element ends."""
-
-    def data(self, text: str) -> None:
-        """Text inside it."""
-
-
-class _Links(_Quiet):
+class _Links(Quiet):
     """Where the main part of the package stands."""
 
     main = ""
@@ -67,23 +54,7 @@ class _Links(_Quiet):
             self.main = attributes.get("Target", "").lstrip("/")
 
 
-class _Properties(_Quiet):
-    """The title among the properties of the document."""
-
-    title = ""
-    _inside = False
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        self._inside = name == "title"
-
-    def end(self, name: str) -> None:
-        self._inside = False
-
-    def data(self, text: str) -> None:
-        self.title += text if self._inside else ""
-
-
-class _Styles(_Quiet):
+class _Styles(Quiet):
     """Which paragraph styles are headings, by their outline level, their name, or the style they build on."""
 
     def __init__(self) -> None:
@@ -116,7 +87,7 @@ class _Styles(_Quiet):
         return found
 
 
-class _Body(_Quiet):
+class _Body(Quiet):
     """Follows the main part; what a reader of the printed page sees goes to `prose`."""
 
     def __init__(self, levels: dict[str, int]):

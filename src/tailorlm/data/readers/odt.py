@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tailorlm.core.errors import TailorError
 from tailorlm.data.documents import document
-from tailorlm.data.office import open_office
+from tailorlm.data.office import Quiet, Title, open_office
 from tailorlm.data.prose import Prose
 from tailorlm.data.rows import BadRow, Row
 from tailorlm.data.source import Source
@@ -26,14 +26,14 @@ def read_odt(source: Source) -> Iterator[Row | BadRow]:
             office.parse("META-INF/manifest.xml", protection)
         if protection.found:
             raise TailorError(f"{source.name} is protected by a password", hint="save it without one")
-        meta, body = _Meta(), _Body()
+        meta, body = Title(), _Body()
         if "meta.xml" in office:
             office.parse("meta.xml", meta)
         office.parse("content.xml", body)
-    yield document(source, body.prose.text(), meta.title or body.prose.first_heading)
+    yield document(source, body.prose.text(), meta.text or body.prose.first_heading)
 
 
-class _Protection:
+class _Protection(Quiet):
     """Whether a part of the package is encrypted."""
 
     found = False
@@ -42,34 +42,8 @@ class _Protection:
         """An element of the manifest."""
         self.found = self.found or name == "encryption-data"
 
-    def end(self, name: str) -> None:
-        """It ends."""
 
-    def data(self, text: str) -> None:
-        """Text between elements."""
-
-
-class _Meta:
-    """The title among the properties of the document."""
-
-    def __init__(self) -> None:
-        self.title = ""
-        self._inside = False
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element of the properties."""
-        self._inside = name == "title"
-
-    def end(self, name: str) -> None:
-        """It ends."""
-        self._inside = False
-
-    def data(self, text: str) -> None:
-        """Its text."""
-        self.title += text if self._inside else ""
-
-
-class _Body:
+class _Body(Quiet):
     """Follows the content; what a reader of the printed page sees goes to `prose`."""
 
     def __init__(self) -> None:
