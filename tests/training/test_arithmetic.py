@@ -17,7 +17,7 @@ from tailorlm.training.arithmetic import VARIABLE, fastest_exact, measure, route
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "tailorlm" / "arithmetic.json"
+    return tmp_path / "tailorlm" / f"arithmetic-{torch.get_num_threads()}.json"
 
 
 @pytest.mark.parametrize(

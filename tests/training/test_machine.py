@@ -17,11 +17,13 @@ from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.training import arithmetic, rehearsal
 from tailorlm.training.arithmetic import precision
 from tailorlm.training.frozen import in_bfloat16
+from tailorlm.training.job import Trained
 from tailorlm.training.loop import train
 from tailorlm.training.memory import micro_tokens
 from tailorlm.training.optimisers import optimisers
 from tailorlm.training.recompute import can_recompute, recomputing
 from tailorlm.training.rehearsal import Forecast, heaviest
+from tailorlm.training.speed import speed
 
 Base = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -88,6 +90,19 @@ def test_the_optimisers_rule_is_what_it_keeps(name: str, size: tuple[int, ...]) 
     made.step()
     kept = sum(v.numel() * v.element_size() for v in made.state[parameter].values() if isinstance(v, Tensor))
     assert part.state_bytes(size) == kept
+
+
+def test_speed_counts_tokens_and_what_the_machine_could(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailorlm.training.speed.facts", lambda: {"gflops": 2.0, "gflops_bfloat16": 8.0})
+    ran = Trained(tokens_seen=1000, busy=4.0)
+    assert speed(ran, CPU) == {"tokens_per_second": 250.0}
+    ran.forecast = Forecast(1, 1, 1, 1, operations=2e6)
+    assert speed(ran, CPU)["share_of_peak"] == 0.25
+    assert speed(ran, CPU, processes=2)["share_of_peak"] == 0.125
+    ran.computed_in = "bfloat16"
+    assert speed(ran, CPU)["share_of_peak"] == 0.0625
+    monkeypatch.setattr("tailorlm.training.speed.facts", dict)
+    assert "share_of_peak" not in speed(ran, CPU)
 
 
 # ---- memory that does not suffice

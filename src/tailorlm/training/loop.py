@@ -31,6 +31,7 @@ from tailorlm.training.recompute import can_recompute, recomputing, without_cach
 from tailorlm.training.rehearsal import Forecast, forecast_of, worth_a_forecast
 from tailorlm.training.schedule import rate
 from tailorlm.training.signals import Signals
+from tailorlm.training.speed import speed
 from tailorlm.training.watch import Watch, not_finite
 
 
@@ -311,6 +312,7 @@ class Run:
         module.eval()
         result.seconds += time.perf_counter() - self.start
         result.row_losses = self.watch.row_losses()
+        self.listen({"event": "trained", "steps": self.done} | speed(result, self.device, self.group.count))
         return result
 
     @torch.no_grad()
