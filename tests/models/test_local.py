@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -113,3 +115,43 @@ def test_contradictions(writers: Made) -> None:
     with pytest.raises(UsageError, match="no message"):
         local.answers([[]])
     assert local.answers([]) == []
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 8},
+        "age": {"type": "integer", "minimum": 0, "maximum": 150},
+        "kind": {"enum": ["cat", "dog"]},
+    },
+    "required": ["name", "age", "kind"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral", "gptj"])
+def test_json_of_a_schema(kind: str, writers: Made) -> None:
+    pytest.importorskip("llguidance")
+    local = Local(writers(kind))
+    for writing in (Writing(max_new_tokens=120), Writing(max_new_tokens=120, temperature=1.0)):
+        answers = local.answers([f"question {i}" for i in range(6)], writing, schema=SCHEMA)
+        done = [answer for answer in answers if answer.fault is None]
+        assert len(done) >= 2
+        for answer in done:
+            value = json.loads(answer.text)
+            assert list(value) == ["name", "age", "kind"]
+            assert len(value["name"]) <= 8
+            assert 0 <= value["age"] <= 150
+            assert value["kind"] in ("cat", "dog")
+            assert answer.finished
+    short = local.answers(["a"], Writing(max_new_tokens=3), schema=SCHEMA)[0]
+    assert (short.text, short.finished, short.fault) == ("", False, "JSON that was not finished")
+    with pytest.raises(UsageError, match="schema cannot be followed"):
+        local.answers(["a"], Writing(max_new_tokens=9), schema={"type": "nothing-like-it"})
+
+
+def test_without_the_extra_it_is_said(writers: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    with pytest.raises(TailorError, match="need llguidance") as caught:
+        Local(writers("llama")).answers(["a"], Writing(max_new_tokens=9), schema=SCHEMA)
+    assert "tailorlm[grammar]" in str(caught.value)

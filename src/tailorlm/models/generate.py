@@ -62,6 +62,18 @@ def shared_start(rows: Sequence[Sequence[int]]) -> int:
     return next((i for i in range(min(most, len(low), len(high))) if low[i] != high[i]), max(most, 0))
 
 
+def shared_prefix(writer: Writer, rows: Sequence[Sequence[int]]) -> Prefix:
+    """What all rows begin with, read once; empty where that is too little to be worth it, or there is one row."""
+    shared = shared_start(rows) if len(rows) > 1 else 0
+    return writer.prefix(rows[0][:shared]) if shared >= SHARED_LEAST else Prefix(writer.layers)
+
+
+def room_for(writer: Writer, capacity: int) -> int:
+    """How many rows of so many tokens are written at once."""
+    kind = "cuda" if writer.device.type == "cuda" else "cpu"
+    return max(1, min(ROWS[kind], HELD[kind] // capacity))
+
+
 @torch.inference_mode()
 def write(
     writer: Writer,
@@ -107,10 +119,7 @@ class _Run:
     def run(self) -> list[Written]:
         if not self.rows:
             return []
-        writer = self.writer
-        shared = shared_start([row.prompt for row in self.rows]) if len(self.rows) > 1 else 0
-        shared = shared if shared >= SHARED_LEAST else 0
-        prefix = writer.prefix(self.rows[0].prompt[:shared]) if shared else Prefix(writer.layers)
+        prefix = shared_prefix(self.writer, [row.prompt for row in self.rows])
         waiting = sorted(self.rows, key=lambda row: (-len(row.prompt), row.index))
         while waiting:
             self._wave(waiting, prefix)
@@ -119,9 +128,8 @@ class _Run:
     def _wave(self, waiting: list[Written], prefix: Prefix) -> None:
         """Write as many rows as there is room for at once, and let others follow where rows end early."""
         writer = self.writer
-        kind = "cuda" if writer.device.type == "cuda" else "cpu"
         capacity = min(len(waiting[0].prompt) + self.writing.max_new_tokens, writer.max_length)
-        room = max(1, min(ROWS[kind], HELD[kind] // capacity, len(waiting)))
+        room = min(room_for(writer, capacity), len(waiting))
         slots = Slots(prefix, room, capacity, writer.device)
         active: list[Written] = []
         while True:

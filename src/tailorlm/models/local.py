@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from tailorlm.models.answers import Answer, Prompt, Writing, check_writing, messages_of
+from tailorlm.models.beam import search
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
 from tailorlm.models.generate import Rule, Written, write
+from tailorlm.models.pick import Dice
+from tailorlm.models.rules import ChoiceRule, JsonRules
 from tailorlm.models.score import candidate_scores
 
 USUAL = Writing()
@@ -33,8 +36,9 @@ class Local:
     ) -> list[Answer]:
         """One answer a prompt, in order.
 
-        schema: answers are JSON of this schema (extra `grammar`). choices: answers are one of these texts. listen: is called with the
-        place of a prompt and its text so far, whenever a token of it came. Raises TailorError where a prompt has no room.
+        schema: answers are JSON of this schema (extra `grammar`); one that had no room to be finished has a `fault`. choices: answers
+        are one of these texts. listen: is called with the place of a prompt and its text so far, whenever a token of it came.
+        Raises TailorError where a prompt has no room.
         """
         check_writing(writing, schema=schema, choices=choices)
         chat = self.writer.chat
@@ -45,20 +49,13 @@ class Local:
             if listen is not None:
                 listen(row.index, chat.answer(row.prompt, row.ids) if row.text is None else row.text)
 
-        written = write(
-            self.writer, [p.ids for p in asked], writing, rules=rules, listen=heard if listen is not None else None
-        )
-        return [
-            Answer(
-                text=chat.answer(row.prompt, row.ids) if row.text is None else row.text,
-                finished=row.finished,
-                tokens_in=len(row.prompt),
-                tokens_out=len(row.ids),
-                logprob=row.logprob,
-                cut=prompt.cut,
-            )
-            for row, prompt in zip(written, asked, strict=True)
-        ]
+        rows = [p.ids for p in asked]
+        if writing.beams > 1:
+            written = [Written(i, ids, Dice(0, ids, 0)) for i, ids in enumerate(rows)]
+            search(self.writer, written, writing)
+        else:
+            written = write(self.writer, rows, writing, rules=rules, listen=heard if listen is not None else None)
+        return [self._answer(row, prompt, schema) for row, prompt in zip(written, asked, strict=True)]
 
     def score(
         self, prompts: Sequence[Prompt], candidates: Sequence[str], *, mean: bool = False, ends: bool = True
@@ -81,6 +78,19 @@ class Local:
             result[index] = scores / np.array([len(ids) for ids in follow]) if mean else scores
         return result
 
+    def _answer(self, row: Written, prompt: Rendered, schema: Mapping[str, Any] | None) -> Answer:
+        text = self.writer.chat.answer(row.prompt, row.ids) if row.text is None else row.text
+        fault = "JSON that was not finished" if schema is not None and not row.finished else None
+        return Answer(
+            text="" if fault else text,
+            finished=row.finished,
+            tokens_in=len(row.prompt),
+            tokens_out=len(row.ids),
+            logprob=row.logprob,
+            fault=fault,
+            cut=prompt.cut,
+        )
+
     def _prompts(self, prompts: Sequence[Prompt], room: int) -> list[Rendered]:
         limit = self.writer.max_length - room
         return [self.writer.chat.prompt(messages_of(prompt), max_length=limit) for prompt in prompts]
@@ -88,10 +98,9 @@ class Local:
     def _rules(
         self, asked: Sequence[Rendered], schema: Mapping[str, Any] | None, choices: Sequence[str] | None
     ) -> Callable[[int], Rule] | None:
+        size, chat = int(self.writer.config.vocab_size), self.writer.chat
+        if schema is not None:
+            return JsonRules(chat.tokens, chat.stop_ids, size, schema)
         if choices is not None:
-            from tailorlm.models.rules import ChoiceRule
-
-            size = int(self.writer.config.vocab_size)
-            chat = self.writer.chat
             return lambda i: ChoiceRule([chat.candidate(asked[i].ids, c, ends=True) for c in choices], size)
         return None

@@ -17,7 +17,7 @@ from torch import Tensor
 from tailorlm.core.errors import TailorError
 from tailorlm.models.cache import Behind, Prefix
 from tailorlm.models.decoder import Writer
-from tailorlm.models.generate import SHARED_LEAST, shared_start
+from tailorlm.models.generate import shared_prefix
 from tailorlm.models.run import batches
 
 # Logits held at once: positions times vocabulary. 128 MB in float32.
@@ -196,10 +196,8 @@ def _normal(scores: np.ndarray) -> np.ndarray:
 
 def _split(writer: Writer, prompts: Sequence[Sequence[int]]) -> tuple[Prefix, list[list[int]]]:
     """What all prompts share, read once, and the rest of each."""
-    shared = shared_start(prompts) if len(prompts) > 1 else 0
-    shared = shared if shared >= SHARED_LEAST else 0
-    prefix = writer.prefix(prompts[0][:shared]) if shared else Prefix(writer.layers)
-    return prefix, [list(prompt[shared:]) for prompt in prompts]
+    prefix = shared_prefix(writer, prompts)
+    return prefix, [list(prompt[prefix.length :]) for prompt in prompts]
 
 
 def _batches(writer: Writer, lengths: Sequence[int], logits_each: int) -> Iterator[list[int]]:
