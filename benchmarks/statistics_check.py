@@ -129,7 +129,7 @@ def interval_methods(world: World, *, times: int, resamples: int = 1000) -> tupl
         seeds = world.answers(rng, [0.85])["way 0"]
         rows = share_rows({"": seeds})
         drawn = bootstrap(metric, rows, resamples, 0)[0][0]
-        value = metric.score(rows.gold, rows.predicted[0][0], len(rows.labels))
+        value = rows.evidence(metric)[0][0].score()
         bias = resampled_bias(value, drawn)
         taken = interval(metric, seeds, resamples=resamples)
         limits = [

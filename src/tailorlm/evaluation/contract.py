@@ -1,14 +1,16 @@
-"""What every metric must hold to, ours and other people's: one suite over everything registered."""
+"""What every metric and every kind of answers must hold to, ours and other people's: one suite over everything registered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from dataclasses import replace
 
 import numpy as np
 
-from tailorlm.core.errors import CheckError, TailorError
+from tailorlm.core.errors import CheckError
+from tailorlm.evaluation.kinds import AnswerKind, kind_of, kinds
 from tailorlm.evaluation.metrics import Metric, metrics
-from tailorlm.evaluation.metrics._base import IntArray
+from tailorlm.evaluation.predictions import Predictions
 
 
 def check_metric(name: str) -> None:
@@ -19,11 +21,40 @@ def check_metric(name: str) -> None:
     """
     metric = metrics.get(name)()
     _describes_itself(name, metric)
-    for gold, predicted, n_labels in _cases():
-        _is_a_set_function(metric, gold, predicted, n_labels)
-        _resamples_alike(metric, gold, predicted, n_labels)
-    _knows_right_from_wrong(metric)
-    _refuses_nothing(metric)
+    values = []
+    for predictions in kind_of(metric.reads).cases():
+        values.append((_quality(predictions), _is_a_set_function(metric, predictions)))
+        _resamples_alike(metric, predictions)
+        if predictions.kind == "label":
+            _knows_no_names(metric, predictions)
+    _knows_right_from_wrong(metric, values)
+
+
+def check_kind(name: str) -> None:
+    """Hold the registered kind of answers `name` to the contract of `kinds.AnswerKind`; a CheckError says what it breaks."""
+    kind = kinds.get(name)()
+    if not isinstance(kind, AnswerKind) or kind.name != name:
+        raise CheckError(f"the kind of answers '{name}' lacks a part of AnswerKind, or its name", got=f"{kind!r}")
+    found = list(kind.cases())
+    qualities = {_quality(predictions) for predictions in found}
+    for holds, what in (
+        (all(predictions.kind == name for predictions in found), "a case is of another kind"),
+        ({0.0, 1.0} <= qualities, "no case is all right, or none is all wrong"),
+        (any(len(predictions) == 1 for predictions in found), "no case has one row"),
+    ):
+        if not holds:
+            raise CheckError(f"the kind of answers '{name}' breaks its contract: {what}")
+    for predictions in found:
+        json.dumps([predictions.gold, predictions.predicted, kind.tables(predictions)], allow_nan=False)
+        for value in predictions.predicted:
+            if "\n" in kind.shown(value):
+                raise CheckError(f"the kind of answers '{name}' shows an answer on two lines")
+
+
+def _quality(predictions: Predictions) -> float:
+    kind = kind_of(predictions.kind)
+    right = [kind.right(gold, answer) for gold, answer in zip(predictions.gold, predictions.predicted, strict=True)]
+    return sum(right) / len(right)
 
 
 def _demand(holds: bool, metric: Metric, what: str, got: object = None) -> None:
@@ -40,62 +71,71 @@ def _describes_itself(name: str, metric: Metric) -> None:
     _demand(isinstance(metric.version, int) and metric.version >= 1, metric, "`version` is a number from 1")
     _demand(isinstance(metric.higher_is_better, bool), metric, "`higher_is_better` is True or False")
     _demand(isinstance(metric.unit, str) and bool(metric.unit), metric, "`unit` is a word")
-    _demand(metric.averages_over in ("rows", "labels"), metric, "`averages_over` is 'rows' or 'labels'")
+    _demand(metric.reads in kinds, metric, "`reads` is a registered kind of answers", metric.reads)
+    allowed = ("rows", "labels", "parts")
+    _demand(metric.averages_over in allowed, metric, f"`averages_over` is one of {', '.join(allowed)}")
 
 
-def _cases() -> Iterator[tuple[IntArray, IntArray, int]]:
-    """Rows of every awkward kind: one row, one label, absent labels, many labels, all wrong."""
-    rng = np.random.default_rng(0)
-    yield np.array([1]), np.array([1]), 2
-    yield np.array([0]), np.array([1]), 2
-    yield np.zeros(5, dtype=np.int64), np.zeros(5, dtype=np.int64), 4
-    yield np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0]), 3
-    for n, n_labels in ((12, 3), (40, 2), (60, 30), (200, 7)):
-        gold = rng.integers(0, n_labels, n)
-        yield gold, np.where(rng.random(n) < 0.6, gold, rng.integers(0, n_labels, n)), n_labels
-
-
-def _is_a_set_function(metric: Metric, gold: IntArray, predicted: IntArray, n_labels: int) -> None:
-    rng = np.random.default_rng(1)
-    value = metric.score(gold, predicted, n_labels)
+def _is_a_set_function(metric: Metric, predictions: Predictions) -> float:
+    value = metric.evidence(predictions).score()
     _demand(isinstance(value, float) and bool(np.isfinite(value)), metric, "a score is a finite float", value)
     if metric.unit == "fraction":
         _demand(0.0 <= value <= 1.0, metric, "a fraction lies in [0, 1]", value)
-    order, renamed = rng.permutation(len(gold)), rng.permutation(n_labels)
-    moved = metric.score(gold[order], predicted[order], n_labels)
-    _demand(abs(moved - value) < 1e-12, metric, "the order of rows changes the score", f"{value} and {moved}")
-    other = metric.score(renamed[gold], renamed[predicted], n_labels)
-    _demand(abs(other - value) < 1e-12, metric, "renaming labels changes the score", f"{value} and {other}")
-    wider = metric.score(gold, predicted, n_labels + 3)
-    _demand(abs(wider - value) < 1e-12, metric, "labels that do not occur change the score", f"{value} and {wider}")
+    order = np.random.default_rng(1).permutation(len(predictions))
+    moved = metric.evidence(_rows(predictions, order.tolist())).score()
+    _demand(_close(moved, value), metric, "the order of rows changes the score", f"{value} and {moved}")
+    return value
 
 
-def _resamples_alike(metric: Metric, gold: IntArray, predicted: IntArray, n_labels: int) -> None:
-    rng = np.random.default_rng(2)
-    before = gold.copy(), predicted.copy()
-    for width in {len(gold), max(1, len(gold) - 1)}:
-        index = rng.integers(0, len(gold), (25, width))
-        quick = metric.resampled(gold, predicted, n_labels, index)
+def _knows_no_names(metric: Metric, predictions: Predictions) -> None:
+    value, labels = metric.evidence(predictions).score(), predictions.labels
+    order = np.random.default_rng(1).permutation(len(labels))
+    renamed = dict(zip(labels, (labels[i] for i in order), strict=True))
+    gold, predicted = ([renamed[label] for label in side] for side in (predictions.gold, predictions.predicted))
+    other = metric.evidence(replace(predictions, gold=tuple(gold), predicted=tuple(predicted), scores=None)).score()
+    _demand(_close(other, value), metric, "renaming labels changes the score", f"{value} and {other}")
+    wider = metric.evidence(replace(predictions, labels=(*labels, "\U0010ffff 1", "\U0010ffff 2"), scores=None)).score()
+    _demand(_close(wider, value), metric, "labels that do not occur change the score", f"{value} and {wider}")
+
+
+def _resamples_alike(metric: Metric, predictions: Predictions) -> None:
+    rng, n = np.random.default_rng(2), len(predictions)
+    evidence = metric.evidence(predictions)
+    for width in {n, max(1, n - 1)}:
+        index = rng.integers(0, n, (25, width))
+        quick = evidence.resampled(index)
         _demand(quick.shape == (25,), metric, "`resampled` gives one value for each resample", quick.shape)
-        plain = [metric.score(gold[rows], predicted[rows], n_labels) for rows in index]
-        _demand(bool(np.allclose(quick, plain, rtol=0, atol=1e-12)), metric, "`resampled` differs from `score`")
-    none = metric.resampled(gold, predicted, n_labels, np.zeros((0, len(gold)), dtype=np.int64))
+        plain = [metric.evidence(_rows(predictions, rows)).score() for rows in index.tolist()]
+        _demand(_all_close(quick, plain), metric, "`resampled` differs from `score`")
+    none = evidence.resampled(np.zeros((0, n), dtype=np.int64))
     _demand(none.shape == (0,), metric, "no resamples give no values", none.shape)
-    same = bool((gold == before[0]).all() and (predicted == before[1]).all())
-    _demand(same, metric, "scoring changes the rows it was given")
+    if n > 1:
+        rows = np.unique(rng.integers(0, n, 6))
+        left = evidence.left_out(rows)
+        plain = [metric.evidence(_rows(predictions, [i for i in range(n) if i != out])).score() for out in rows]
+        _demand(_all_close(left, plain), metric, "`left_out` differs from `score`")
+    again = metric.evidence(predictions).score()
+    _demand(again == evidence.score(), metric, "scoring changes the rows it was given")
 
 
-def _knows_right_from_wrong(metric: Metric) -> None:
-    gold = np.array([0, 0, 1, 1, 2, 2])
-    right, wrong = metric.score(gold, gold, 3), metric.score(gold, (gold + 1) % 3, 3)
-    better = right > wrong if metric.higher_is_better else right < wrong
+def _knows_right_from_wrong(metric: Metric, values: list[tuple[float, float]]) -> None:
+    right, wrong = ([value for quality, value in values if quality == wanted] for wanted in (1.0, 0.0))
+    sign = 1 if metric.higher_is_better else -1
+    better = min(sign * value for value in right) > max(sign * value for value in wrong)
     _demand(better, metric, "all right is not better than all wrong", f"{right} and {wrong}")
 
 
-def _refuses_nothing(metric: Metric) -> None:
-    nothing = np.zeros(0, dtype=np.int64)
-    try:
-        metric.score(nothing, nothing, 2)
-    except TailorError:
-        return
-    _demand(False, metric, "no rows at all must be a TailorError")
+def _rows(predictions: Predictions, index: list[int]) -> Predictions:
+    """These rows, each under a name of its own."""
+    scores = predictions.scores[index] if predictions.scores is not None else None
+    gold, predicted = (tuple(side[i] for i in index) for side in (predictions.gold, predictions.predicted))
+    ids = tuple(f"{place}" for place in range(len(index)))
+    return replace(predictions, ids=ids, gold=gold, predicted=predicted, scores=scores)
+
+
+def _close(first: float, second: float) -> bool:
+    return bool(np.isclose(first, second, rtol=1e-12, atol=1e-12))
+
+
+def _all_close(first: np.ndarray, second: list[float]) -> bool:
+    return bool(np.allclose(first, second, rtol=1e-12, atol=1e-12))

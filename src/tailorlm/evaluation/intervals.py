@@ -118,7 +118,7 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
 
 
 def _effective_rows(metric: Metric, rows: SharedRows) -> float:
-    if metric.averages_over == "rows":
+    if metric.averages_over != "labels":
         return float(len(rows))
     sizes = np.bincount(rows.gold)
     sizes = sizes[sizes > 0]
@@ -168,12 +168,5 @@ def leave_one_out(metric: Metric, rows: SharedRows, way: int) -> tuple[FloatArra
         return np.zeros(1), np.ones(1, dtype=np.int64)
     answers = rows.predicted[way]
     _, first, times = np.unique(np.vstack([rows.gold, answers]), axis=1, return_index=True, return_counts=True)
-    values = np.empty(len(first))
-    everyone = np.arange(len(rows) - 1)
-    step = max(1, (1 << 20) // len(rows))
-    for start in range(0, len(first), step):
-        out = first[start : start + step, None]
-        index = everyone + (everyone >= out)
-        each = [metric.resampled(rows.gold, codes, len(rows.labels), index) for codes in answers]
-        values[start : start + step] = np.mean(each, axis=0)
-    return values, times
+    each = [said.left_out(first) for said in rows.evidence(metric)[way]]
+    return np.mean(each, axis=0), times

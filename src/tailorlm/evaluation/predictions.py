@@ -12,6 +12,7 @@ import numpy as np
 
 from tailorlm.core.atomic import write_text
 from tailorlm.core.errors import TailorError
+from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.metrics._base import FloatArray, IntArray
 
 
@@ -19,8 +20,9 @@ from tailorlm.evaluation.metrics._base import FloatArray, IntArray
 class Predictions:
     """The answers of one trained way on n test rows, with the right ones beside them.
 
-    `ids`, `gold`, `predicted`: n strings each; ids name the rows and are unique. `labels`: the label set, sorted; gold
-    and predicted stand in it, and it may hold labels that neither has (and gold labels that training never saw).
+    `ids`: n unique strings that name the rows. `gold`, `predicted`: n answers each, plain JSON values of the kind `kind`
+    (`evaluation/kinds`; a `label` is a string). `labels`: the label set, sorted, where the kind has one; gold and predicted stand in it,
+    and it may hold labels that neither has (and gold labels that training never saw).
     `scores`: (n, len(labels)) finite probabilities or margins, columns in the order of `labels`, or None.
 
     Sequences of other types are turned into tuples and float64; the scores array is then read-only. Errors: a
@@ -28,21 +30,24 @@ class Predictions:
     """
 
     ids: tuple[str, ...]
-    gold: tuple[str, ...]
-    predicted: tuple[str, ...]
-    labels: tuple[str, ...]
+    gold: tuple[Any, ...]
+    predicted: tuple[Any, ...]
+    labels: tuple[str, ...] = ()
     scores: FloatArray | None = None
+    kind: str = "label"
 
     def __post_init__(self) -> None:
+        strings = {"ids", "labels", "gold", "predicted"} if self.kind == "label" else {"ids", "labels"}
         for name in ("ids", "gold", "predicted", "labels"):
             values = tuple(getattr(self, name))
-            _all_strings(name, values)
+            if name in strings:
+                _all_strings(name, values)
             object.__setattr__(self, name, values)
         if not self.ids:
             raise TailorError("there are no predictions", got="0 rows", allowed="at least one row")
         if not len(self.ids) == len(self.gold) == len(self.predicted):
             raise TailorError(
-                "predictions need one id, one gold and one predicted label a row",
+                "predictions need one id, one gold and one predicted answer a row",
                 got=f"{len(self.ids)} ids, {len(self.gold)} gold, {len(self.predicted)} predicted",
             )
         if len(set(self.ids)) != len(self.ids):
@@ -57,7 +62,7 @@ class Predictions:
                 got=", ".join(self.labels[:8]),
                 hint="labels=tuple(sorted(set(labels)))",
             )
-        self._labels_known()
+        self._well_formed()
         if self.scores is not None:
             object.__setattr__(self, "scores", _checked_scores(self.scores, (len(self), len(self.labels))))
 
@@ -69,13 +74,13 @@ class Predictions:
             return NotImplemented
         mine, theirs = self.scores, other.scores
         same_scores = mine is theirs if mine is None or theirs is None else bool(np.array_equal(mine, theirs))
-        return same_scores and self._strings() == other._strings()
+        return same_scores and self._content() == other._content()
 
     def __hash__(self) -> int:
-        return hash(self._strings())
+        return hash((self.ids, self.labels, self.kind))
 
     def codes(self, labels: Sequence[str] | None = None) -> tuple[IntArray, IntArray]:
-        """Gold and predicted labels as positions in `labels` (default: the own label set), (n,) integers each."""
+        """Gold and predicted labels (kind `label` alone) as positions in `labels` (default: the own label set), (n,) integers each."""
         place = {label: code for code, label in enumerate(self.labels if labels is None else labels)}
         gold = np.array([place[label] for label in self.gold], dtype=np.int64)
         predicted = np.array([place[label] for label in self.predicted], dtype=np.int64)
@@ -84,8 +89,8 @@ class Predictions:
     def to_jsonl(self, path: Path | str) -> None:
         """Write one JSON object a row: id, gold, predicted and, with scores, the predicted label's `score` and all.
 
-        The first row also carries `labels`, the label set and the order of every row's `scores`. Numbers are written
-        so that `from_jsonl` reads back the very same ones.
+        The first row also carries `labels`, the label set and the order of every row's `scores`, and the `kind` of the answers where it is
+        not `label`. Numbers are written so that `from_jsonl` reads back the very same ones.
         """
         lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in self._rows())
         write_text(path, "".join(lines))
@@ -105,26 +110,31 @@ class Predictions:
             raise TailorError(
                 f"{path} has scores but lacks {missing}", allowed="`labels` on row 1, scores on every row"
             )
+        kind = str(rows[0].get("kind", "label")) if rows else "label"
         gold, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
-        label_set = sorted({*gold, *predicted}) if known is None else known
+        if known is None:
+            known = sorted({*gold, *predicted}) if kind == "label" else ()
         scores = _score_array(path, with_scores) if with_scores else None
-        return cls(tuple(row["id"] for row in rows), tuple(gold), tuple(predicted), tuple(label_set), scores)
+        return cls(tuple(row["id"] for row in rows), tuple(gold), tuple(predicted), tuple(known), scores, kind)
 
-    def _strings(self) -> tuple[tuple[str, ...], ...]:
-        return self.ids, self.gold, self.predicted, self.labels
+    def _content(self) -> tuple[Any, ...]:
+        return self.ids, self.gold, self.predicted, self.labels, self.kind
 
-    def _labels_known(self) -> None:
-        known = set(self.labels)
-        for kind, values in (("gold", self.gold), ("predicted", self.predicted)):
-            if known.issuperset(values):
+    def _well_formed(self) -> None:
+        kind, known = kind_of(self.kind), set(self.labels)
+        for which, values in (("gold", self.gold), ("predicted", self.predicted)):
+            if self.kind == "label" and known.issuperset(values):
                 continue
-            for row, label in enumerate(values):
-                if label not in known:
+            for row, answer in enumerate(values):
+                fault = kind.fault(answer, self.labels)
+                if fault:
                     raise TailorError(
-                        f"the {kind} label of row {row} (id {self.ids[row]!r}) is not in the label set",
-                        got=repr(label),
-                        allowed=", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else ""),
-                        hint="put every label that gold or a prediction can have into `labels`",
+                        f"the {which} {self.kind} of row {row} (id {self.ids[row]!r}) is {fault}",
+                        got=repr(answer),
+                        allowed=", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else "") or None,
+                        hint="put every label that gold or a prediction can have into `labels`"
+                        if self.kind == "label"
+                        else None,
                     )
 
     def _rows(self) -> Iterator[dict[str, Any]]:
@@ -133,8 +143,9 @@ class Predictions:
             row: dict[str, Any] = {"id": row_id, "gold": gold, "predicted": predicted}
             if self.scores is not None:
                 scores = self.scores[i].tolist()
-                row |= {"score": scores[place[predicted]], "scores": scores}
-            yield row | {"labels": list(self.labels)} if i == 0 else row
+                row |= ({"score": scores[place[predicted]]} if self.kind == "label" else {}) | {"scores": scores}
+            first = {"labels": list(self.labels)} | ({"kind": self.kind} if self.kind != "label" else {})
+            yield row | first if i == 0 else row
 
 
 def _all_strings(name: str, values: tuple[object, ...]) -> None:
@@ -183,6 +194,7 @@ def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TailorError(f"the predictions {path} cannot be read", got=str(error)) from error
+    kind = None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -197,7 +209,9 @@ def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
             raise TailorError(
                 f"{path}:{number} lacks {', '.join(missing)}", allowed="id, gold and predicted on each row"
             )
-        wrong = [key for key in ("id", "gold", "predicted") if not isinstance(row[key], str)]
+        kind = kind or row.get("kind", "label")
+        strings = ("id",) if kind != "label" else ("id", "gold", "predicted")
+        wrong = [key for key in strings if not isinstance(row[key], str)]
         if wrong:
             raise TailorError(f"{path}:{number}: {', '.join(wrong)} must be a string", got=repr(row[wrong[0]]))
         yield row

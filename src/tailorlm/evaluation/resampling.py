@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.metrics import Metric
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
+from tailorlm.evaluation.metrics._base import Evidence, FloatArray, IntArray
 from tailorlm.evaluation.predictions import Predictions
 
 _BLOCK = 1 << 20
@@ -19,16 +22,17 @@ _ROWS, _SEEDS = 0, 1
 
 @dataclass(frozen=True)
 class SharedRows:
-    """The answers of K ways on the same n rows, as codes in one common label set.
+    """The answers of K ways on the same n rows. Equal answers have equal codes, whatever their kind.
 
-    `names`: K names, sorted. `labels`: the union of the ways' label sets, sorted. `gold`: (n,) codes.
-    `predicted`: for each way (seeds, n) codes.
+    `names`: K names, sorted. `answers`: for each way the predictions of its seeds. `gold`: (n,) codes. `predicted`: for each way
+    (seeds, n) codes. `hits`: for each way (n,), how many of its seeds answer each row rightly.
     """
 
     names: tuple[str, ...]
-    labels: tuple[str, ...]
+    answers: tuple[tuple[Predictions, ...], ...]
     gold: IntArray
     predicted: tuple[IntArray, ...]
+    hits: tuple[IntArray, ...]
 
     def __len__(self) -> int:
         return len(self.gold)
@@ -40,7 +44,17 @@ class SharedRows:
 
     def right(self, way: int) -> IntArray:
         """How many seeds of way number `way` answer each row rightly, (n,)."""
-        return np.asarray(np.count_nonzero(self.predicted[way] == self.gold, axis=0), dtype=np.int64)
+        return self.hits[way]
+
+    def evidence(self, metric: Metric) -> list[list[Evidence]]:
+        """What every seed of every way says to a metric; a UsageError where the metric is for another kind of answers."""
+        kind = self.answers[0][0].kind
+        if metric.reads != kind:
+            raise UsageError(
+                f"the metric '{metric.name}' scores answers of the kind '{metric.reads}'",
+                got=f"answers of the kind '{kind}'",
+            )
+        return [[metric.evidence(predictions) for predictions in seeds] for seeds in self.answers]
 
     def rows_that_differ(self, first: int, second: int) -> int:
         """The number of rows on which not all seeds of both ways give one and the same answer."""
@@ -60,9 +74,26 @@ def share_rows(ways: Mapping[str, Sequence[Predictions]]) -> SharedRows:
     for name in names:
         for seed, predictions in enumerate(ways[name]):
             _same_rows(names[0], first, f"{name}, seed {seed}" if len(ways[name]) > 1 else name, predictions)
-    labels = tuple(sorted({label for name in names for predictions in ways[name] for label in predictions.labels}))
-    coded = tuple(np.stack([predictions.codes(labels)[1] for predictions in ways[name]]) for name in names)
-    return SharedRows(names, labels, first.codes(labels)[0], coded)
+    answers, kind = tuple(tuple(ways[name]) for name in names), kind_of(first.kind)
+    known: dict[Hashable, int] = {}
+    gold = _codes(first.gold, known)
+    predicted = tuple(np.stack([_codes(one.predicted, known) for one in seeds]) for seeds in answers)
+    if first.kind == "label":  # codes settle it, at once for all rows
+        hits = tuple(np.count_nonzero(codes == gold, axis=0).astype(np.int64) for codes in predicted)
+    else:
+        hits = tuple(
+            np.sum(
+                [[kind.right(g, p) for g, p in zip(one.gold, one.predicted)] for one in seeds], axis=0, dtype=np.int64
+            )
+            for seeds in answers
+        )
+    return SharedRows(names, answers, gold, predicted, hits)
+
+
+def _codes(values: Sequence[Any], known: dict[Hashable, int]) -> IntArray:
+    """A number for each answer, equal for equal ones; `known` grows."""
+    keys = (value if isinstance(value, str) else (json.dumps(value, sort_keys=True),) for value in values)
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
 def _same_rows(name: str, first: Predictions, other_name: str, other: Predictions) -> None:
@@ -70,7 +101,11 @@ def _same_rows(name: str, first: Predictions, other_name: str, other: Prediction
     if len(first) != len(other):
         got = f"{len(first)} rows for {name}, {len(other)} for {other_name}"
         raise TailorError("the ways were not scored on the same rows", got=got, hint=hint)
-    for kind, mine, theirs in (("id", first.ids, other.ids), ("gold label", first.gold, other.gold)):
+    if first.kind != other.kind:
+        raise TailorError(
+            "the ways did not answer in the same kind", got=f"{first.kind} for {name}, {other.kind} for {other_name}"
+        )
+    for kind, mine, theirs in (("id", first.ids, other.ids), (f"gold {first.kind}", first.gold, other.gold)):
         if mine != theirs:
             row = next(i for i, (a, b) in enumerate(zip(mine, theirs)) if a != b)
             got = f"row {row}: {kind} {mine[row]!r} for {name}, {theirs[row]!r} for {other_name}"
@@ -103,18 +138,17 @@ def drawn_rows(n: int, resamples: int, seed: int) -> Iterator[tuple[slice, IntAr
 
 def bootstrap(metric: Metric, rows: SharedRows, resamples: int, seed: int) -> list[FloatArray]:
     """The metric of every seed of every way on the same resamples of the rows: for each way (seeds, resamples)."""
-    drawn = [np.empty((len(codes), resamples)) for codes in rows.predicted]
+    drawn, evidence = [np.empty((len(codes), resamples)) for codes in rows.predicted], rows.evidence(metric)
     for where, index in drawn_rows(len(rows), resamples, seed):
-        for values, codes in zip(drawn, rows.predicted):
-            for one, answers in zip(values, codes):
-                one[where] = metric.resampled(rows.gold, answers, len(rows.labels), index)
+        for values, seeds in zip(drawn, evidence):
+            for one, said in zip(values, seeds):
+                one[where] = said.resampled(index)
     return drawn
 
 
 def seed_values(metric: Metric, rows: SharedRows) -> list[FloatArray]:
     """The metric of every seed of every way on all rows: for each way (seeds,)."""
-    n_labels = len(rows.labels)
-    return [np.array([metric.score(rows.gold, answers, n_labels) for answers in codes]) for codes in rows.predicted]
+    return [np.array([said.score() for said in seeds]) for seeds in rows.evidence(metric)]
 
 
 @dataclass(frozen=True)

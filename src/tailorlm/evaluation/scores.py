@@ -21,7 +21,7 @@ def score_table(
     for name in names:
         found = interval(name, seeds, level=level)
         metric = metric_of(name)
-        singles = [metric.score(*p.codes(), len(p.labels)) for p in seeds]
+        singles = [metric.evidence(p).score() for p in seeds]
         table[name] = {
             "value": found.value,
             "low": found.low,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tailorlm.core.errors import UsageError
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
+from tailorlm.evaluation.metrics._base import IntArray
 from tailorlm.evaluation.predictions import Predictions
 from tailorlm.evaluation.resampling import share_rows
 
@@ -66,35 +66,32 @@ def disagreements(ways: Mapping[str, Predictions], limit: int = 20) -> list[int]
     show what one way knows and another does not. Errors: a TailorError when ways do not share their rows.
     """
     _check_limit(limit)
-    votes, _ = _votes(ways)
-    distinct = np.count_nonzero(votes, axis=1)
-    share = votes / votes.sum(axis=1, keepdims=True)
-    entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
+    answers, _ = _answers(ways)
+    counts = [np.unique(row, return_counts=True)[1] for row in answers]
+    distinct = np.array([len(times) for times in counts])
+    entropy = np.array([-(share * np.log(share)).sum() for share in (times / times.sum() for times in counts)])
     order = np.lexsort((-entropy.round(12), -distinct))
     return [int(row) for row in order if distinct[row] > 1][:limit]
 
 
 def all_wrong(ways: Mapping[str, Predictions]) -> list[int]:
-    """The rows that every way gets wrong, as positions: candidates for wrong gold labels.
+    """The rows that every way gets wrong, as positions: candidates for wrong gold answers.
 
-    First those on which all ways agree on the same other label (several independent ways against the gold label), then
+    First those on which all ways agree on the same other answer (several independent ways against gold), then
     by the share of ways that do; ties stand in row order. Errors: a TailorError when ways do not share their rows.
     Source of the idea: Northcutt, Athalye and Mueller, "Pervasive Label Errors in Test Sets", NeurIPS 2021.
     """
-    votes, gold = _votes(ways)
-    wrong = votes[np.arange(len(gold)), gold] == 0
-    agree = votes.max(axis=1)
+    answers, right = _answers(ways)
+    agree = np.array([np.unique(row, return_counts=True)[1].max() for row in answers])
     order = np.argsort(-agree, kind="stable")
-    return [int(row) for row in order if wrong[row]]
+    return [int(row) for row in order if not right[row]]
 
 
-def _votes(ways: Mapping[str, Predictions]) -> tuple[FloatArray, IntArray]:
-    """How many ways answer each row with each label, (n, labels), and the gold codes, (n,)."""
+def _answers(ways: Mapping[str, Predictions]) -> tuple[IntArray, IntArray]:
+    """The answers of K ways as codes, (n, K), and how many ways answer each row rightly, (n,)."""
     rows = share_rows({name: [predictions] for name, predictions in ways.items()})
-    votes = np.zeros((len(rows), len(rows.labels)))
-    for codes in rows.predicted:
-        votes[np.arange(len(rows)), codes[0]] += 1
-    return votes, rows.gold
+    answers = np.stack([codes[0] for codes in rows.predicted], axis=1)
+    return answers, np.sum(rows.hits, axis=0)
 
 
 def _check_limit(limit: int) -> None:

@@ -8,10 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tailorlm.core.errors import TailorError
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
-
-BLOCK = 1 << 18
-"""How many looked-up rows one block of resamples may hold (2 MB of codes): bounds the memory, and fits a cache."""
+from tailorlm.evaluation.metrics._base import BLOCK, FloatArray, IntArray
 
 
 class LabelCounts(NamedTuple):

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
-from tailorlm.evaluation.metrics._confusion import BLOCK, checked
+from tailorlm.evaluation.metrics._base import BLOCK, FloatArray, IntArray, LabelMetric
+from tailorlm.evaluation.metrics._confusion import checked
 
 
-class Accuracy:
+class Accuracy(LabelMetric):
     """The share of rows whose predicted label is the gold label, in [0, 1].
 
     Choose it when every row costs the same when wrong. Where labels differ much in size and the small ones matter,
@@ -22,7 +22,7 @@ class Accuracy:
     version = 1
     higher_is_better = True
     unit = "fraction"
-    averages_over: Literal["rows", "labels"] = "rows"
+    averages_over: Literal["rows", "labels", "parts"] = "rows"
 
     def score(self, gold: IntArray, predicted: IntArray, n_labels: int) -> float:
         """The share of equal codes in `gold` and `predicted`, both (n,)."""

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
+from tailorlm.evaluation.metrics._base import FloatArray, IntArray, LabelMetric
 from tailorlm.evaluation.metrics._confusion import LabelCounts, counts, resampled_counts
 
 
-class BalancedAccuracy:
+class BalancedAccuracy(LabelMetric):
     """The mean over labels of recall, the share of a label's rows that are answered rightly, in [0, 1].
 
     The mean runs over the labels that occur in gold, on a resample over those that occur in that resample: equal to
@@ -25,7 +25,7 @@ class BalancedAccuracy:
     version = 1
     higher_is_better = True
     unit = "fraction"
-    averages_over: Literal["rows", "labels"] = "labels"
+    averages_over: Literal["rows", "labels", "parts"] = "labels"
 
     def score(self, gold: IntArray, predicted: IntArray, n_labels: int) -> float:
         """Mean recall of `gold` and `predicted`, both (n,) codes below `n_labels`."""

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
+from tailorlm.evaluation.metrics._base import FloatArray, IntArray, LabelMetric
 from tailorlm.evaluation.metrics._confusion import LabelCounts, counts, resampled_counts
 
 
-class MacroF1:
+class MacroF1(LabelMetric):
     """The mean over labels of F1, the harmonic mean of precision and recall, in [0, 1].
 
     The mean runs over the labels that occur in gold or predicted, and a label that is never hit counts 0: equal to
@@ -26,7 +26,7 @@ class MacroF1:
     version = 1
     higher_is_better = True
     unit = "fraction"
-    averages_over: Literal["rows", "labels"] = "labels"
+    averages_over: Literal["rows", "labels", "parts"] = "labels"
 
     def score(self, gold: IntArray, predicted: IntArray, n_labels: int) -> float:
         """Macro-F1 of `gold` and `predicted`, both (n,) codes below `n_labels`."""
