@@ -222,10 +222,10 @@ def _save(
 
 
 def labelled(count: int, labels: int = 3, *, start: int = 0) -> Any:
-    """`count` rows of `tailorlm.tasks.classify.Labelled` over the first `labels` topics, in turn."""
-    from tailorlm.tasks.classify import Labelled
+    """`count` rows of `tailorlm.tasks.base.Examples` over the first `labels` topics, in turn."""
+    from tailorlm.tasks.base import Examples
 
     names = sorted(TOPICS)[:labels]
     gold = tuple(names[i % labels] for i in range(count))
     texts = tuple(text_of(label, start + i // labels) for i, label in enumerate(gold))
-    return Labelled(tuple(f"rows.csv:{start + i + 2}" for i in range(count)), texts, gold, tuple(names))
+    return Examples(tuple(f"rows.csv:{start + i + 2}" for i in range(count)), texts, gold, tuple(names))

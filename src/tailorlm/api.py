@@ -63,8 +63,9 @@ def compare(
     rows: Paths,
     *,
     test: Paths = (),
-    text: str = "text",
-    label: str = "label",
+    text: str | None = None,
+    label: str | None = None,
+    task: str | Mapping[str, Any] = "classify",
     methods: Sequence[str | Recipe | Mapping[str, Any]] | None = None,
     base: str = "starter",
     folder: str | Path = DEFAULT_ROOT,
@@ -72,14 +73,15 @@ def compare(
 ) -> Comparison:
     """Compare ways of adapting a model on labelled rows; writes report and runs below `folder`.
 
-    rows, test: files (csv, tsv, jsonl, json; gzip too). methods: names of `methods()` or recipes; the nine standard ones without it.
+    rows, test: files (csv, tsv, jsonl, json; gzip too). text, label: columns, where they are not called so. task: a task by name, or a mapping
+    with `part` and its settings. methods: names of `methods()` or recipes; the nine standard ones without it.
     settings: fields of `CompareSettings` (seeds, metric, search_rows, leaks, ...). An interrupted comparison called again goes on where
     it was. Raises TailorError for anything wrong with rows, names or settings, before anything slow begins.
     """
     from tailorlm.comparison.finish import finish
     from tailorlm.comparison.request import prepare
 
-    prepared = prepare(_request(rows, test, text, label, methods, base, settings), Path(folder))
+    prepared = prepare(_request(rows, test, _task(task, text, label), methods, base, settings), Path(folder))
     return Comparison(finish(prepared, prepared.comparer.run()), prepared.folder)
 
 
@@ -87,8 +89,8 @@ def fit(
     recipe: Recipe | Mapping[str, Any] | str,
     rows: Paths,
     *,
-    text: str = "text",
-    label: str = "label",
+    text: str | None = None,
+    label: str | None = None,
     base: str = "starter",
     seed: int = 0,
     out: str | Path | None = None,
@@ -101,7 +103,7 @@ def fit(
     """
     from tailorlm.comparison.single import fit_one
 
-    request = _request(rows, (), text, label, [recipe], base, {"seed": seed})
+    request = _request(rows, (), _task("classify", text, label), [recipe], base, {"seed": seed})
     made = request.recipes()[0]
     request = request.with_(task=made.task.plain(), base=made.base)
     done = fit_one(request, made, out=Path(out) if out else None, seed=seed, listen=listen)
@@ -120,8 +122,18 @@ def methods() -> dict[str, str]:
     return {name: preset.summary for name, preset in PRESETS.items()}
 
 
+def _task(task: str | Mapping[str, Any], text: str | None, label: str | None) -> dict[str, Any]:
+    columns = {key: value for key, value in (("text", text), ("label", label)) if value is not None}
+    return ({"part": task} if isinstance(task, str) else dict(task)) | columns
+
+
 def _request(
-    rows: Paths, test: Paths, text: str, label: str, ways: Sequence[Any] | None, base: str, settings: Mapping[str, Any]
+    rows: Paths,
+    test: Paths,
+    task: Mapping[str, Any],
+    ways: Sequence[Any] | None,
+    base: str,
+    settings: Mapping[str, Any],
 ) -> Any:
     from tailorlm.comparison.request import CompareRequest
 
@@ -129,7 +141,7 @@ def _request(
         "rows": _names(rows),
         "test": _names(test),
         "base": base,
-        "task": {"part": "classify", "text": text, "label": label},
+        "task": dict(task),
         "settings": dict(settings),
     }
     if ways is not None:

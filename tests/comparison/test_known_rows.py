@@ -11,12 +11,13 @@ from tailorlm.data import read
 from tailorlm.data.split import subsample
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.presets import preset
-from tailorlm.tasks.classify import Classify, Labelled
+from tailorlm.tasks.base import Examples
+from tailorlm.tasks.classify import Classify
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 
 
-def banking(name: str) -> Labelled:
+def banking(name: str) -> Examples:
     return Classify(Classify.Settings()).prepare(read(BANKING / name), what="given")
 
 

@@ -24,7 +24,8 @@ from tailorlm.data.quality import normalised
 from tailorlm.data.rows import Row, Rows
 from tailorlm.models.encoder import TextModel
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.tasks.classify import Classify, Labelled
+from tailorlm.tasks.base import Examples
+from tailorlm.tasks.classify import Classify
 
 Base = Callable[..., Path]
 TASK = Classify(Classify.Settings())
@@ -34,7 +35,7 @@ def given_rows(pairs: list[tuple[str, str]], source: str = "rows.csv") -> Rows:
     return Rows(tuple(Row({"text": t, "label": y}, source, i + 2) for i, (t, y) in enumerate(pairs)), ("text", "label"))
 
 
-def labelled_of(pairs: list[tuple[str, str]]) -> Labelled:
+def labelled_of(pairs: list[tuple[str, str]]) -> Examples:
     return TASK.prepare(given_rows(pairs), what="train")
 
 
@@ -62,7 +63,7 @@ def test_no_test_text_reaches_a_model_before_the_last_prediction(
             leaked.extend(text for text in texts if text in test)
         return real_tokenize(model, texts)
 
-    def predict(fitted: Any, rows: Labelled) -> Any:
+    def predict(fitted: Any, rows: Examples) -> Any:
         answering[0] = True
         try:
             return real_predict(fitted, rows)

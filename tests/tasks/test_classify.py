@@ -9,7 +9,8 @@ import pytest
 
 from tailorlm.core.errors import CheckError, UsageError
 from tailorlm.data.rows import Row, Rows
-from tailorlm.tasks.classify import Classify, Labelled, findings
+from tailorlm.tasks.base import Examples
+from tailorlm.tasks.classify import Classify, findings
 
 
 def rows_of(*values: dict[str, Any], source: str = "train.csv") -> Rows:
@@ -174,8 +175,8 @@ def test_words_for_labels() -> None:
 # ---- labelled rows
 
 
-def labelled(*given: tuple[str, str], labels: tuple[str, ...] = ("x", "y")) -> Labelled:
-    return Labelled(
+def labelled(*given: tuple[str, str], labels: tuple[str, ...] = ("x", "y")) -> Examples:
+    return Examples(
         tuple(str(i) for i in range(len(given))), tuple(t for t, _ in given), tuple(g for _, g in given), labels
     )
 
@@ -183,7 +184,7 @@ def labelled(*given: tuple[str, str], labels: tuple[str, ...] = ("x", "y")) -> L
 def test_the_fingerprint_is_that_of_texts_labels_and_label_set_in_order() -> None:
     one = labelled(("a", "x"), ("b", "y"))
     assert one.fingerprint == labelled(("a", "x"), ("b", "y")).fingerprint
-    assert one.fingerprint == Labelled(("other", "ids"), one.texts, one.gold, one.labels).fingerprint
+    assert one.fingerprint == Examples(("other", "ids"), one.texts, one.gold, one.labels).fingerprint
     others = [
         labelled(("b", "y"), ("a", "x")),
         labelled(("a", "y"), ("b", "y")),
@@ -230,7 +231,7 @@ def test_findings_are_none_where_all_is_well() -> None:
 
 def test_long_lists_are_shortened() -> None:
     labels = tuple(f"l{i:02}" for i in range(30))
-    rows = Labelled(labels, labels, labels, labels)
+    rows = Examples(labels, labels, labels, labels)
     (single,) = findings(rows)
     assert len(single["rows"]) == 8
     assert single["message"].startswith("30 labels")

@@ -30,6 +30,7 @@ class Toy:
             for parameter in self.module.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=random))
         self.lengths: Sequence[int] = [1 + i % 7 for i in range(rows)]
+        self.sizes: Sequence[int] = [1] * rows
         self.asked: list[list[int]] = []
 
     def scores(self, index: Sequence[int]) -> Tensor:

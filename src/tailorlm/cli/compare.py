@@ -26,6 +26,8 @@ def compare(
     ],
     text: o.Text = None,
     label: o.Label = None,
+    task: o.Task = None,
+    column: o.Columns = None,
     test: Annotated[
         list[str] | None,
         typer.Option("--test", help="Files of test rows; else a share of the rows is held out.", show_default=False),
@@ -68,8 +70,8 @@ def compare(
 ) -> None:
     """Compare ways of adapting a model on your rows."""
     flags = locals()
-    task = o.flags_given({"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions)})
-    given = {"test": test or None, "base": model, "task": task or None, "ways": _ways(methods, recipe)}
+    asked = o.task_of(task, column, {"text": text, "label": label, "id": id_column}, descriptions)
+    given = {"test": test or None, "base": model, "task": asked or None, "ways": _ways(methods, recipe)}
     given |= {"read": o.chosen(ReadSettings, flags), "settings": o.chosen(CompareSettings, flags)}
     request = _request(rows, o.flags_given(given))
     result = _run(request, out, plan_only=plan, as_json=as_json)

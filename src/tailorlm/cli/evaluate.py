@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,16 +48,23 @@ def evaluate(
         )
         return
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"{model.recipe.name} on {done.rows:,} rows", markup=False)
     for name, score in done.scores.items():
         console.print(f"  {name:<18} {score['value']:.3f}  [{score['low']:.3f}, {score['high']:.3f}]", markup=False)
+    if done.tables.get("per_label"):
+        console.print(_per_label(done.tables["per_label"]))
+    console.print(f"run  {done.run.folder}", markup=False)
+
+
+def _per_label(rows: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
     table = Table("label", "rows", "precision", "recall", "F1", box=None, padding=(0, 1), header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in sorted(done.per_label, key=lambda row: row.f1):
-        table.add_row(row.label, str(row.n), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}")
-    console.print(table)
-    console.print(f"run  {done.run.folder}", markup=False)
+    for row in sorted(rows, key=lambda row: float(row["f1"])):
+        numbers = [f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
+        table.add_row(row["label"], str(row["n"]), *numbers)
+    return table

@@ -25,6 +25,8 @@ def fit(
     ] = None,
     text: o.Text = None,
     label: o.Label = None,
+    task: o.Task = None,
+    column: o.Columns = None,
     method: Annotated[
         str | None, typer.Option("--method", help="A method by name. [default: features-lr]", show_default=False)
     ] = None,
@@ -57,10 +59,8 @@ def fit(
 ) -> None:
     """Fit one method or recipe and keep the adaptation."""
     flags = locals()
-    task = {"part": "classify"} | o.flags_given(
-        {"text": text, "label": label, "id": id_column, "descriptions": o.descriptions(descriptions)}
-    )
-    made = _recipe(method, recipe, model, task, o.key_values(set_), search=search)
+    asked = o.task_of(task, column, {"text": text, "label": label, "id": id_column}, descriptions)
+    made = _recipe(method, recipe, model, {"part": "classify"} | asked, o.key_values(set_), search=search)
     if show_recipe:
         from tailorlm.core.yaml import dump_yaml
 
@@ -134,7 +134,7 @@ def _fit(request: CompareRequest, recipe: Recipe, out: Path | None, seed: int, *
     )
     if score is not None:
         screen.out.print(
-            f"  accuracy {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)",
+            f"  {done.metric} {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)",
             style="dim",
         )
     screen.out.print(f"adaptation  {done.folder}")

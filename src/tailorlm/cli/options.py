@@ -58,6 +58,11 @@ def key_values(pairs: list[str] | None) -> dict[str, Any]:
     return found
 
 
+def task_of(name: str | None, columns: list[str] | None, given: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
+    """The task as flags tell it, its name under `part` where one was given. given: values of flags of their own. path: words for labels."""
+    return flags_given({"part": name, **given, "descriptions": descriptions(path)}) | key_values(columns)
+
+
 def descriptions(path: Path | None) -> dict[str, str] | None:
     """A YAML file of label to words; None without a file."""
     if path is None:
@@ -69,6 +74,16 @@ def descriptions(path: Path | None) -> dict[str, str] | None:
     return dict(value)
 
 
+Task = Annotated[
+    str | None,
+    typer.Option("--task", help="What is asked of the model: classify, ... [default: classify]", show_default=False),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", help="A column or setting of the task: tokens=words; may be repeated.", show_default=False
+    ),
+]
 Text = Annotated[
     str | None, typer.Option("--text", help="The column that holds the text. [default: text]", show_default=False)
 ]

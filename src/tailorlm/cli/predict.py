@@ -52,10 +52,12 @@ def predict(
 
     table = _rows(rows, say, format)
     model = Adaptation.load(adaptation, base=base)
-    answers = model.predict(_texts(table, text or ("text" if say is not None else model.recipe.task.settings.text)))
+    task = model.answering.task
+    answers = model.predict(_inputs(table, task.settings, text, say))
     lines = []
     for row, answer in zip(table, answers, strict=True):
-        extra: dict[str, Any] = {"predicted": answer.label, "confidence": round(answer.confidence, 4)}
+        extra: dict[str, Any] = task.cells(answer.value, answer.detail)
+        extra |= {"confidence": round(answer.confidence, 4)} if answer.confidence is not None else {}
         lines.append(dict(row.values) | extra | ({"scores": dict(answer.scores)} if scores else {}))
     like = out.name if out is not None else rows[0].removesuffix(".gz") if rows else ""
     content = _csv(lines) if like.endswith((".csv", ".tsv")) else _jsonl(lines)
@@ -76,17 +78,21 @@ def _rows(paths: list[str] | None, say: str | None, format: str | None) -> Rows:
     return read(list(paths or []), format=format)
 
 
-def _texts(table: Rows, column: str) -> list[str]:
+def _inputs(table: Rows, settings: Any, text: str | None, say: str | None) -> list[Any]:
+    """What the task is given for each row: its text, or the whole row where the task has more columns than one text."""
     from tailorlm.data import as_text
 
-    if column not in table.columns:
-        near = near_misses(column, table.columns)
-        raise UsageError(
-            f"the rows have no column '{column}'",
-            got=f"columns: {', '.join(table.columns)}",
-            hint=f"--text {near[0] if near else table.columns[0]}",
-        )
-    return ["" if value is None else as_text(value) for value in table.column(column)]
+    if say is not None or "text" in type(settings).model_fields:
+        column = text or ("text" if say is not None else settings.text)
+        if column not in table.columns:
+            near = near_misses(column, table.columns)
+            raise UsageError(
+                f"the rows have no column '{column}'",
+                got=f"columns: {', '.join(table.columns)}",
+                hint=f"--text {near[0] if near else table.columns[0]}",
+            )
+        return ["" if value is None else as_text(value) for value in table.column(column)]
+    return [dict(row.values) for row in table]
 
 
 def _jsonl(lines: list[dict[str, Any]]) -> str:

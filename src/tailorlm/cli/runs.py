@@ -38,17 +38,18 @@ def runs(
     from rich.table import Table
 
     table = Table(
-        "run", "kind", "when", "accuracy", "train rows", "fit", "folder", box=None, padding=(0, 1), header_style="bold"
+        "run", "kind", "when", "score", "train rows", "fit", "folder", box=None, padding=(0, 1), header_style="bold"
     )
     for r in found:
-        accuracy = r.scores().get("accuracy", {}).get("value")
+        scores = list(r.scores().items())
+        name, score = scores[0] if scores else ("", {"value": None})
         seconds = r.record.get("cost", {}).get("fit_seconds")
         rows = r.record.get("data", {}).get("train", {}).get("rows")
         cells = [
             r.id,
             r.record.get("kind"),
             str(r.record.get("started", ""))[:16].replace("T", " "),
-            _number(accuracy),
+            f"{name} {_number(score['value'])}".strip() if name else None,
             rows,
             f"{seconds:.0f} s" if seconds else None,
         ]

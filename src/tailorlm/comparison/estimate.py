@@ -15,7 +15,7 @@ from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.schema import Recipe, Stage
-from tailorlm.tasks.classify import Labelled
+from tailorlm.tasks.base import Examples
 
 # Backward costs about twice forward; weights that need no gradient of their own save a third of it.
 FULL, FROZEN = 3.0, 2.4
@@ -37,7 +37,7 @@ class Estimate:
         return sum(self.seconds.values()) * seeds
 
 
-def estimate(recipes: Sequence[Recipe], fold: Fold, test: Labelled, settings: CompareSettings) -> Estimate:
+def estimate(recipes: Sequence[Recipe], fold: Fold, test: Examples, settings: CompareSettings) -> Estimate:
     """Time the forward pass on a sample of the train rows, then count passes: search, last fit, test rows."""
     row, layers = _row_seconds(recipes[0], fold)
     seconds = {recipe.name: row * _rows(recipe, fold, test, settings, layers) + _overhead(recipe) for recipe in recipes}
@@ -45,7 +45,7 @@ def estimate(recipes: Sequence[Recipe], fold: Fold, test: Labelled, settings: Co
     return Estimate(seconds, row)
 
 
-def _rows(recipe: Recipe, fold: Fold, test: Labelled, settings: CompareSettings, layers: int) -> float:
+def _rows(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettings, layers: int) -> float:
     """Forward passes of single rows that a recipe is worth, backward counted in."""
     trials = len(list(candidates(recipe.grid)))
     last = len(fold.everything) if settings.refit else len(fold.trial)
@@ -74,7 +74,10 @@ def _overhead(recipe: Recipe) -> float:
 def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     task = recipe.task.make()
     model = load_model(
-        resolve(recipe.base), labels=fold.everything.labels, pooling=recipe.pooling, max_length=task.settings.max_length
+        resolve(recipe.base),
+        labels=task.outputs(fold.everything.labels),
+        pooling=recipe.pooling,
+        max_length=task.settings.max_length,
     )
     sample = list(dict.fromkeys(fold.everything.texts))[:64]
     embed(model, sample[:4])

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tailorlm.core.errors import UsageError
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run, RunWriter, read_run
 from tailorlm.data import Rows
-from tailorlm.evaluation import Predictions, tables
+from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.scores import score_table
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.tasks.classify import Classify
+from tailorlm.recipes.answering import predictions_of
 
 
 @dataclass
 class Evaluated:
-    """Scores of an adaptation on rows: metric name to value, interval and version; per label; the run that keeps them."""
+    """Scores of an adaptation on rows: metric name to value, interval and version; tables by kind of answer; the run that keeps them."""
 
     run: Run
     rows: int
     scores: dict[str, Any]
-    per_label: list[tables.LabelScore]
+    tables: dict[str, Any]
 
 
 def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, label: str | None, root: Path) -> Evaluated:
@@ -34,29 +35,30 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
     """
     settings = model.recipe.task.settings
     named = {key: value for key, value in (("text", text), ("label", label)) if value}
-    task = Classify(settings.with_(**named) if named else settings)
-    labelled = task.prepare(rows, what="given", labels=model.labels)
-    scores = model.scores(labelled.texts)
-    predicted = tuple(model.labels[i] for i in scores.argmax(1))
-    predictions = Predictions(
-        ids=labelled.ids, gold=labelled.gold, predicted=predicted, labels=model.labels, scores=scores
-    )
-    table = score_table(Classify.metrics, [predictions])
-    key = hashlib.sha256(json.dumps([model.recipe.key, labelled.fingerprint, predicted]).encode()).hexdigest()
+    unknown = sorted(set(named) - set(type(settings).model_fields))
+    if unknown:
+        raise UsageError(f"the task '{model.recipe.task.name}' has no column called '{unknown[0]}'")
+    task = replace(model.recipe.task, settings=settings.with_(**named) if named else settings).make()
+    examples = task.prepare(rows, what="given", labels=model.labels)
+    predictions = predictions_of(task, examples, model.answering.answer(examples.inputs), model.labels)
+    table = score_table(task.metrics, [predictions])
+    key = hashlib.sha256(
+        json.dumps([model.recipe.key, examples.fingerprint, predictions.predicted]).encode()
+    ).hexdigest()
     run_id = f"eval-{model.recipe.name}-{key[:12]}"
     run = read_run(root / run_id)
     if run is None:
         with RunWriter(root, run_id) as writer:
             predictions.to_jsonl(writer.folder / "predictions.jsonl")
             shared = {
-                "data": labelled.fingerprint,
+                "data": examples.fingerprint,
                 "seed": None,
                 "commit": environment()["commit"],
                 "tailorlm": environment()["tailorlm"],
             }
             writer.write_json("scores.json", {name: value | shared for name, value in table.items()})
             writer.write_recipe(model.recipe.plain())
-            data = {"test": {"rows": len(labelled), "fingerprint": labelled.fingerprint}}
+            data = {"test": {"rows": len(examples), "fingerprint": examples.fingerprint}}
             run = writer.publish(
                 {
                     "kind": "eval",
@@ -66,4 +68,4 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
                     "environment": environment(),
                 }
             )
-    return Evaluated(run, len(labelled), table, tables.per_label(predictions))
+    return Evaluated(run, len(examples), table, kind_of(task.answers).tables(predictions))

@@ -16,7 +16,7 @@ def finish(prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
     request = prepared.request
     rows = ", ".join(request.rows)
     sources = {"train": rows, "test": ", ".join(request.test) or f"held out of {rows}"}
-    result = build_result(outcome, request.settings, title=rows, sources=sources, repeat=command(prepared))
+    result = build_result(outcome, prepared.comparer.settings, title=rows, sources=sources, repeat=command(prepared))
     result["next"] = next_steps(prepared, result)
     keep_request(prepared)
     report.write(result, prepared.folder)

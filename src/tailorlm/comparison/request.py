@@ -21,10 +21,10 @@ from tailorlm.core.runs import DEFAULT_ROOT
 from tailorlm.core.yaml import dump_yaml
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
-from tailorlm.evaluation.metrics import metric_of
+from tailorlm.evaluation.metrics import metric_of, metrics
 from tailorlm.recipes.presets import STANDARD, preset
 from tailorlm.recipes.schema import Recipe, TaskPart
-from tailorlm.tasks.classify import Classify
+from tailorlm.tasks.base import Task
 
 
 def _way(value: Any) -> Any:
@@ -44,6 +44,9 @@ def _way(value: Any) -> Any:
     return dict(value)
 
 
+# Columns that have a flag of their own, in whichever task has them.
+TASK_FLAGS = {"text", "label", "id"}
+DEFAULT_TASK = "classify"
 # The whole request, beside the runs that it asked for.
 REQUEST = "compare.yaml"
 
@@ -69,6 +72,20 @@ class CompareRequest(Settings):
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    def judging(self) -> CompareSettings:
+        """The settings with the metric named; UsageError for one that does not fit the task's answers."""
+        task = self.task.make()
+        name = self.settings.metric or task.metrics[0]
+        metric = metric_of(name)
+        if metric.reads != task.answers:
+            fitting = [other for other in metrics if metric_of(other).reads == task.answers]
+            raise UsageError(
+                f"the metric '{name}' does not fit the task '{self.task.name}'",
+                got=f"it scores answers of the kind '{metric.reads}'",
+                allowed=", ".join(fitting),
+            )
+        return self.settings.with_(metric=name)
 
     def recipes(self) -> list[Recipe]:
         """The recipe of every way; recipes given whole take this request's base and task where they name none."""
@@ -114,11 +131,12 @@ def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
     """
     recipes = request.recipes()
     check_recipes(recipes)
-    metric_of(request.settings.metric)
+    settings = request.judging()
     task = request.task.make()
     rows, test = read_rows(request, task, root)
-    split = split_rows(task, rows, test, request.settings)
-    if any(recipe.context is not None and recipe.context.name == "instruction" for recipe in recipes):
+    split = split_rows(task, rows, test, settings)
+    named = any(recipe.context is not None and recipe.context.name == "instruction" for recipe in recipes)
+    if named and hasattr(task, "label_texts"):
         task.label_texts(split.train.labels)
     stem = Path(request.rows[0].removeprefix("hub:")).name.split(".")[0] if request.rows[0] != "-" else "stdin"
     stem = (
@@ -126,13 +144,13 @@ def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
         if stem in {"train", "rows", "data"} and request.rows[0] != "-"
         else stem
     )
-    name = comparison_name(stem, split, request.settings, recipes)
+    name = comparison_name(stem, split, settings, recipes)
     others = [
         p.name
         for p in root.glob(f"{name.rsplit('-', 1)[0]}-*")
         if p.is_dir() and p.name != name and (p / "runs").is_dir()
     ]
-    return Prepared(request, split, Comparer(recipes, split, request.settings, root / name), sorted(others))
+    return Prepared(request, split, Comparer(recipes, split, settings, root / name), sorted(others))
 
 
 def keep_request(prepared: Prepared) -> None:
@@ -159,9 +177,8 @@ def command(prepared: Prepared) -> str:
 
 def _needs_file(request: CompareRequest) -> bool:
     plain = {field: getattr(request.task.settings, field) for field in type(request.task.settings).model_fields}
-    flags = {"text", "label", "id"}
     changed = {k for k, v in plain.items() if v != type(request.task.settings).model_fields[k].default}
-    return bool(changed - flags) or any(not isinstance(way, str) for way in request.ways)
+    return bool(changed - TASK_FLAGS) or any(not isinstance(way, str) for way in request.ways)
 
 
 def _flags(request: CompareRequest) -> list[str]:
@@ -169,13 +186,11 @@ def _flags(request: CompareRequest) -> list[str]:
     for name in request.test:
         words += ["--test", name]
     task = request.task.settings
-    for flag, value, default in (
-        ("--text", task.text, "text"),
-        ("--label", task.label, "label"),
-        ("--id", task.id, None),
-        ("--model", request.base, "starter"),
-    ):
-        words += [flag, str(value)] if value != default else []
+    words += ["--task", request.task.name] if request.task.name != DEFAULT_TASK else []
+    for name in sorted(TASK_FLAGS & set(type(task).model_fields)):
+        value = getattr(task, name)
+        words += [f"--{name}", str(value)] if value != type(task).model_fields[name].default else []
+    words += ["--model", request.base] if request.base != "starter" else []
     words += ["--methods", ",".join(request.ways)] if request.ways != STANDARD else []
     for settings in (request.read, request.settings):
         for name, field in type(settings).model_fields.items():
@@ -186,7 +201,7 @@ def _flags(request: CompareRequest) -> list[str]:
     return words
 
 
-def read_rows(request: CompareRequest, task: Classify, root: Path) -> tuple[Rows, Rows | None]:
+def read_rows(request: CompareRequest, task: Task, root: Path) -> tuple[Rows, Rows | None]:
     """The request's rows and test rows (None where none are named), broken ones set aside within `max_bad`."""
     hub = [name for name in request.rows if name.startswith("hub:")]
     if hub:
@@ -203,7 +218,7 @@ def read_rows(request: CompareRequest, task: Classify, root: Path) -> tuple[Rows
     return _read_files(request.rows, request, task, root, "train" if request.test else "given"), held
 
 
-def _read_files(names: Sequence[str], request: CompareRequest, task: Classify, root: Path, what: str) -> Rows:
+def _read_files(names: Sequence[str], request: CompareRequest, task: Task, root: Path, what: str) -> Rows:
     options = request.read
     quarantine = root / f"quarantine-{what}.jsonl" if options.max_bad else None
     rows = read(
@@ -217,7 +232,7 @@ def _read_files(names: Sequence[str], request: CompareRequest, task: Classify, r
     return _usable(rows, request, task, root, what)
 
 
-def _usable(rows: Rows, request: CompareRequest, task: Classify, root: Path, what: str) -> Rows:
+def _usable(rows: Rows, request: CompareRequest, task: Task, root: Path, what: str) -> Rows:
     """Set rows aside that the task cannot use, within `max_bad`, together with those that could not be read."""
     task.columns(rows, what=what)
     faults = task.faults(rows)
@@ -240,7 +255,7 @@ def _usable(rows: Rows, request: CompareRequest, task: Classify, root: Path, wha
         kept.columns,
         (
             *kept.notes,
-            f"{len(faults)} {what} row{'s' if len(faults) > 1 else ''} without text or label set aside in {path}",
+            f"{len(faults)} {what} row{'s' if len(faults) > 1 else ''} that the task cannot use set aside in {path}",
         ),
         kept.bad,
     )

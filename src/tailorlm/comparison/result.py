@@ -13,6 +13,7 @@ from tailorlm.comparison.settings import CompareSettings
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run
 from tailorlm.evaluation import AgainstBest, Comparison, Cost, Predictions, compare, recommend, tables
+from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.scores import score_table
 from tailorlm.recipes.presets import PRESETS
 
@@ -32,7 +33,7 @@ def build_result(
         for way in outcome.ways
         if not way.error
     }
-    judged = compare(settings.metric, predictions, level=settings.level)
+    judged = compare(str(settings.metric), predictions, level=settings.level)
     costs = {way.recipe.name: _cost(way.runs) for way in outcome.ways if not way.error}
     advice = recommend(judged, costs, volume=settings.volume)
     first = {name: runs[0] for name, runs in predictions.items()}
@@ -50,8 +51,8 @@ def build_result(
         "base": dict(next(iter(way.runs[0] for way in outcome.ways if way.runs)).record["base"]),
         "data": _data(outcome, sources),
         "settings": settings.model_dump(mode="json") | {"seeds": [settings.seed + i for i in range(settings.seeds)]},
-        "metric": _metric(settings.metric),
-        "metrics": [settings.metric, *[m for m in ("accuracy", "macro_f1") if m != settings.metric]],
+        "metric": _metric(str(settings.metric)),
+        "metrics": _metrics(outcome, settings),
         "ways": [
             _way(way, judged, predictions.get(way.recipe.name, []), settings)
             for way in _best_first(outcome.ways, judged)
@@ -59,9 +60,7 @@ def build_result(
         "best": judged.best,
         "recommended": advice.name,
         "reason": advice.reason,
-        "per_label": [asdict(row) for row in tables.per_label(chosen)],
-        "confusion": {"labels": list(chosen.labels), "counts": tables.confusion(chosen).tolist()},
-        "most_confused": [{"gold": g, "predicted": p, "count": n} for g, p, n in tables.most_confused(chosen, 15)],
+        **kind_of(chosen.kind).tables(chosen),
         "disagreements": [_row(i, first, texts) for i in tables.disagreements(first, ROWS_SHOWN)],
         "all_wrong": [_row(i, first, texts) for i in tables.all_wrong(first)[:ROWS_SHOWN]],
         "all_wrong_total": len(tables.all_wrong(first)),
@@ -74,14 +73,16 @@ def _best_first(ways: Sequence[WayRuns], judged: Comparison) -> list[WayRuns]:
     return sorted(ways, key=lambda way: place.get(way.recipe.name, len(place)))
 
 
+def _metrics(outcome: Outcome, settings: CompareSettings) -> list[str]:
+    """The metric that decides, and the next of the task's own beside it."""
+    own = outcome.ways[0].recipe.task.make().metrics
+    return [str(settings.metric), *[name for name in own if name != settings.metric][:1]]
+
+
 def _task(outcome: Outcome) -> dict[str, Any]:
     part = outcome.ways[0].recipe.task
-    return {
-        "name": part.name,
-        "text": part.settings.text,
-        "label": part.settings.label,
-        "labels": list(outcome.split.train.labels),
-    }
+    asked: dict[str, Any] = part.settings.model_dump(mode="json")
+    return {"name": part.name, "labels": list(outcome.split.train.labels)} | asked
 
 
 def _data(outcome: Outcome, sources: Mapping[str, str]) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _way(
     if way.error:
         return head
     against = judged.against_best.get(name)
-    names = dict.fromkeys([settings.metric, *way.recipe.task.make().metrics])
+    names = dict.fromkeys([str(settings.metric), *way.recipe.task.make().metrics])
     return head | {
         "scores": score_table(tuple(names), predictions, level=settings.level),
         "chosen": [run.record["chosen"] for run in way.runs],
@@ -150,5 +151,11 @@ def _predictions(run: Run, ids: tuple[str, ...]) -> Predictions:
 
 def _row(index: int, ways: Mapping[str, Predictions], texts: Mapping[str, str]) -> dict[str, Any]:
     first = next(iter(ways.values()))
-    answers = {name: predictions.predicted[index] for name, predictions in ways.items()}
-    return {"id": first.ids[index], "text": texts[first.ids[index]], "gold": first.gold[index], "answers": answers}
+    shown = kind_of(first.kind).shown
+    answers = {name: shown(predictions.predicted[index]) for name, predictions in ways.items()}
+    return {
+        "id": first.ids[index],
+        "text": texts[first.ids[index]],
+        "gold": shown(first.gold[index]),
+        "answers": answers,
+    }

@@ -10,7 +10,9 @@ from tailorlm.core.config import Settings, setting
 class CompareSettings(Settings):
     """The same for every way that takes part; that is what makes it a comparison."""
 
-    metric: str = setting("accuracy", help="the score that ways are ranked and tested by")
+    metric: str | None = setting(
+        None, help="the score that ways are ranked and tested by; without it the first of the task's own"
+    )
     seeds: int = setting(1, ge=1, le=100, help="repeats with other seeds (start, order, validation rows)", unit="seeds")
     seed: int = setting(0, ge=0, le=2**31 - 1, help="the first seed")
     test_share: float = setting(

@@ -15,17 +15,18 @@ from tailorlm.core.errors import TailorError
 from tailorlm.core.runs import DEFAULT_ROOT, read_run
 from tailorlm.models.run import EmbeddingCache
 from tailorlm.recipes.schema import Recipe
-from tailorlm.tasks.classify import findings
 from tailorlm.training.job import Event
 
 
 @dataclass
 class FittedRun:
-    """What `fit_one` left: the run's folder (the adaptation lies in it), its record, and what was noticed about the rows."""
+    """What `fit_one` left: the run's folder (the adaptation lies in it), its record, what was noticed about the rows, and the metric of its
+    validation score."""
 
     folder: Path
     record: Mapping[str, Any]
     notes: list[str]
+    metric: str
 
 
 def fit_one(
@@ -45,8 +46,9 @@ def fit_one(
     task = recipe.task.make()
     rows, _ = read_rows(request, task, root)
     train = task.prepare(rows, what="train")
-    part = fold(train, request.settings, seed)
-    bench = Bench(request.settings, out.parent if out else root, TrialMemory(), EmbeddingCache(), listen)
+    settings = request.judging()
+    part = fold(train, settings, seed)
+    bench = Bench(settings, out.parent if out else root, TrialMemory(), EmbeddingCache(), listen)
     name = out.name if out else f"fit-{bench.run_id(recipe, part, None, seed)}"
     bench = replace(bench, memory=TrialMemory(bench.underway(name) / "trials.jsonl"))
     final = bench.root / name
@@ -58,6 +60,6 @@ def fit_one(
                 got="another run or other files",
                 hint="give another folder with --out, or remove it",
             )
-    notes = [*rows.notes, *(str(finding["message"]) for finding in findings(train))]
+    notes = [*rows.notes, *(str(finding["message"]) for finding in task.findings(train))]
     run = run_way(bench, recipe, part, None, seed, name=name)
-    return FittedRun(run.folder, run.record, notes)
+    return FittedRun(run.folder, run.record, notes, str(settings.metric))

@@ -10,7 +10,7 @@ from tailorlm.core.errors import CheckError
 from tailorlm.data import Rows
 from tailorlm.data.quality import find_copies, normalised
 from tailorlm.data.split import stratified, subsample
-from tailorlm.tasks.classify import Classify, Labelled, findings
+from tailorlm.tasks.base import Examples, Task
 
 SHOWN = 8
 
@@ -19,8 +19,8 @@ SHOWN = 8
 class Split:
     """Train and test rows of a comparison, with everything that was noticed on the way."""
 
-    train: Labelled
-    test: Labelled
+    train: Examples
+    test: Examples
     notes: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -29,12 +29,12 @@ class Split:
 class Fold:
     """What one seed tunes on: rows of a trial, validation rows, and all train rows for the last fit."""
 
-    trial: Labelled
-    validation: Labelled
-    everything: Labelled
+    trial: Examples
+    validation: Examples
+    everything: Examples
 
 
-def split_rows(task: Classify, rows: Rows, test: Rows | None, settings: CompareSettings) -> Split:
+def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSettings) -> Split:
     """Turn rows (and a test file, if there is one) into train and test.
 
     Without a test file a stratified share is held out, equal texts on one side. With one, train rows that are exact or trivially
@@ -43,7 +43,7 @@ def split_rows(task: Classify, rows: Rows, test: Rows | None, settings: CompareS
     if test is None:
         every = task.prepare(rows, what="given")
         groups = [normalised(text) for text in every.texts]
-        train_index, test_index = stratified(every.gold, settings.test_share, settings.seed, groups=groups)
+        train_index, test_index = stratified(every.strata, settings.test_share, settings.seed, groups=groups)
         _enough(train_index, test_index, every)
         split = Split(every.select(train_index), every.select(test_index))
         split.notes.append(
@@ -54,21 +54,21 @@ def split_rows(task: Classify, rows: Rows, test: Rows | None, settings: CompareS
         split = Split(train, task.prepare(test, what="test", labels=train.labels))
         _leaks(split, settings)
     split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
-    split.findings += findings(split.train)
+    split.findings += task.findings(split.train)
     return split
 
 
-def fold(train: Labelled, settings: CompareSettings, seed: int) -> Fold:
+def fold(train: Examples, settings: CompareSettings, seed: int) -> Fold:
     """The validation rows of one seed (stratified, copies on one side) and the rows of its trials."""
     share = min(settings.validation_share, settings.validation_rows / max(1, len(train)))
     groups = [normalised(text) for text in train.texts]
-    kept, held = stratified(train.gold, share, seed, groups=groups)
+    kept, held = stratified(train.strata, share, seed, groups=groups)
     trial = train.select(kept)
-    return Fold(trial.select(subsample(trial.gold, settings.search_rows, seed)), train.select(held), train)
+    return Fold(trial.select(subsample(trial.strata, settings.search_rows, seed)), train.select(held), train)
 
 
-def _enough(train: list[int], test: list[int], every: Labelled) -> None:
-    if len(test) < 2 or len({every.gold[i] for i in train}) < 2:
+def _enough(train: list[int], test: list[int], every: Examples) -> None:
+    if len(test) < 2 or len({every.strata[i] for i in train}) < min(2, len(set(every.strata))):
         raise CheckError(
             f"{len(every)} rows are too few to hold any out as test",
             got=f"{len(train)} train and {len(test)} test rows",

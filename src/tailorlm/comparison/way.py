@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tailorlm.comparison.cost import PeakMemory, folder_bytes
 from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
@@ -19,17 +17,18 @@ from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run, RunWriter, read_run
-from tailorlm.evaluation import Cost, Predictions
+from tailorlm.evaluation import Cost
 from tailorlm.evaluation.scores import score_table
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView
+from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fit import Fitted, fit
 from tailorlm.recipes.schema import Recipe
-from tailorlm.tasks.classify import Labelled
+from tailorlm.tasks.base import Answers, Examples
 from tailorlm.training.job import Event
 
 # Counts into every run's key: raise it when a change of the program changes results, so that old runs are not taken for new.
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 # Rows of the last fit that are kept as the hardest to learn.
 HARDEST = 20
 
@@ -44,7 +43,7 @@ class Bench:
     cache: EmbeddingCache
     listen: Callable[[Event], None]
 
-    def find(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> Run | None:
+    def find(self, recipe: Recipe, fold: Fold, test: Examples | None, seed: int) -> Run | None:
         """The finished run of exactly this recipe, rows, settings and seed, if there is one."""
         return read_run(self.root / self.run_id(recipe, fold, test, seed))
 
@@ -52,11 +51,11 @@ class Bench:
         """The hidden folder beside a run in which its fits are kept while they go."""
         return self.root / f".{run_id}.underway"
 
-    def run_id(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> str:
+    def run_id(self, recipe: Recipe, fold: Fold, test: Examples | None, seed: int) -> str:
         """Name of a run: the way's name, the seed, and a key over all that its result depends on."""
         return f"{recipe.name}-s{seed}-{self.run_key(recipe, fold, test, seed)[:12]}"
 
-    def run_key(self, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int) -> str:
+    def run_key(self, recipe: Recipe, fold: Fold, test: Examples | None, seed: int) -> str:
         """sha256 (hex) over recipe, base weights, rows, seed and the settings that change a result."""
         prints = [part.fingerprint if part else None for part in (fold.trial, fold.validation, fold.everything, test)]
         content = [
@@ -73,7 +72,7 @@ class Bench:
 
 
 def run_way(
-    bench: Bench, recipe: Recipe, fold: Fold, test: Labelled | None, seed: int, *, name: str | None = None
+    bench: Bench, recipe: Recipe, fold: Fold, test: Examples | None, seed: int, *, name: str | None = None
 ) -> Run:
     """Tune, fit, predict and record one way with one seed; a finished equal run is returned instead.
 
@@ -94,11 +93,11 @@ def run_way(
             bench.listen(event)
 
         searching, last = EmbeddingView(bench.cache), EmbeddingView(bench.cache)
-        care = Care(seed, bench.settings.metric, searching, bench.memory, listen, bench.underway(run_id))
+        care = Care(seed, str(bench.settings.metric), searching, bench.memory, listen, bench.underway(run_id))
         with PeakMemory() as peak:
             tuned = tune(recipe, fold, care)
             fitted, seconds = _last_fit(tuned, fold, replace(care, view=last), refit=bench.settings.refit)
-            scores, per_row = _predict(fitted, test if test is not None else fold.validation)
+            answers, per_row = _predict(fitted, test if test is not None else fold.validation)
         cost = Cost(
             fit_seconds=tuned.seconds + seconds - last.spent + searching.charge(last),
             last_fit_seconds=seconds - last.spent + last.charge(),
@@ -107,7 +106,7 @@ def run_way(
             trainable_parameters=fitted.trainable,
             stored_bytes=0,
         )
-        metrics = _score(writer, recipe, fitted, scores, test, seed, bench.settings.level) if test is not None else {}
+        metrics = _score(writer, fitted, answers, test, seed, bench.settings) if test is not None else {}
         adaptation = writer.folder / "adaptation"
         adaptation.mkdir()
         fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
@@ -127,13 +126,13 @@ def _stored(recipe: Recipe) -> int:
 
 
 def _score(
-    writer: RunWriter, recipe: Recipe, fitted: Fitted, scores: np.ndarray, test: Labelled, seed: int, level: float
+    writer: RunWriter, fitted: Fitted, answers: Answers, test: Examples, seed: int, settings: CompareSettings
 ) -> dict[str, Any]:
-    labels = fitted.adaptation.labels
-    predicted = tuple(labels[i] for i in scores.argmax(1))
-    predictions = Predictions(ids=test.ids, gold=test.gold, predicted=predicted, labels=labels, scores=scores)
+    task = fitted.adaptation.answering.task
+    predictions = predictions_of(task, test, answers, fitted.adaptation.labels)
     predictions.to_jsonl(writer.folder / "predictions.jsonl")
-    metrics = score_table(recipe.task.make().metrics, [predictions], level=level)
+    names = dict.fromkeys([str(settings.metric), *task.metrics])
+    metrics = score_table(tuple(names), [predictions], level=settings.level)
     shared = {
         "data": test.fingerprint,
         "seed": seed,
@@ -161,14 +160,15 @@ def _last_fit(tuned: Tuned, fold: Fold, care: Care, *, refit: bool) -> tuple[Fit
     return fitted, time.perf_counter() - start + fitted.earlier
 
 
-def _predict(fitted: Fitted, test: Labelled) -> tuple[np.ndarray, float]:
-    fitted.adaptation.scores(test.texts[:8])  # the first call pays for what later ones do not
+def _predict(fitted: Fitted, test: Examples) -> tuple[Answers, float]:
+    answering = fitted.adaptation.answering
+    answering.answer(test.inputs[:8])  # the first call pays for what later ones do not
     start = time.perf_counter()
-    scores = fitted.adaptation.scores(test.texts)
-    return scores, (time.perf_counter() - start) / max(1, len(test))
+    answers = answering.answer(test.inputs)
+    return answers, (time.perf_counter() - start) / max(1, len(test))
 
 
-def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, seed: int) -> dict[str, Any]:
+def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Examples | None, seed: int) -> dict[str, Any]:
     chosen = dict(tuned.best.settings) if tuned.best else {}
     if tuned.best and tuned.best.epochs:
         chosen["epochs"] = tuned.best.epochs
@@ -187,23 +187,22 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Labelled | None, see
         "chosen": chosen,
         "search": [trial.plain() for trial in tuned.trials],
         "validation_score": tuned.best.score if tuned.best else None,
-        "training": _training(fitted, fold),
+        "training": _training(fitted),
         "environment": environment(),
     }
 
 
-def _training(fitted: Fitted, fold: Fold) -> dict[str, Any] | None:
+def _training(fitted: Fitted) -> dict[str, Any] | None:
     """What the last fit left: steps, what was noticed, and the rows that stayed hardest, which are often wrongly labelled."""
     if not fitted.trained:
         return None
     trained = fitted.trained[-1]
-    rows = next(part for part in (fold.everything, fold.trial) if len(part) == len(trained.row_losses))
     return {
         "steps": len(trained.losses),
         "rows_per_second": round(trained.rows_seen / max(1e-9, trained.seconds), 1),
         "notes": trained.notes,
         "hardest_rows": [
-            {"id": rows.ids[i], "loss": round(float(trained.row_losses[i]), 4)} for i in trained.hardest(HARDEST)
+            {"id": trained.ids[i], "loss": round(float(trained.row_losses[i]), 4)} for i in trained.hardest(HARDEST)
         ],
     }
 

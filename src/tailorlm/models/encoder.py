@@ -1,10 +1,11 @@
-"""A text model that answers with label scores: transformer body, pooling, head.
+"""A text model that answers with scores: transformer body, pooling, head.
 
-Two forms, chosen by `pooling`:
+Three forms, chosen by `pooling`:
 
 - `mean`, `cls`, `last`: the bare transformer (`AutoModel`), a pooling of its last hidden states, and a head of ours.
 - `native`: transformers' own sequence-classification model of the architecture (`AutoModelForSequenceClassification`),
   pooler, head and all, so that a saved model gives its logits through plain transformers or PEFT.
+- `tokens`: the bare transformer and a head of ours on the states of single tokens, for tasks that ask about tokens.
 
 `auto` follows what the folder says: sentence encoders name their pooling (`1_Pooling/config.json`), everything else is
 native.
@@ -26,6 +27,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.heads import Head
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
+from tailorlm.tasks.readings import Readings, token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,9 +36,9 @@ POOLINGS = ("auto", "mean", "cls", "last", "native")
 
 
 class TextModel(nn.Module):
-    """Body, pooling and head of one classifier; the weights parts attach to `body`, the contexts give it a head.
+    """Body, pooling and head of one model; the weights parts attach to `body`, the contexts give it a head.
 
-    base: where the body came from. pooling: `mean`, `cls`, `last` or `native` (never `auto`). max_length: tokens kept of
+    base: where the body came from. pooling: `mean`, `cls`, `last`, `native` or `tokens` (never `auto`). max_length: tokens kept of
     each text. `head` is None until something gives it one; `native` models carry theirs inside the body.
     """
 
@@ -67,13 +69,19 @@ class TextModel(nn.Module):
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, cut at `max_length`; one list a text, no padding."""
-        if not texts:
-            return []
-        encoded = self.tokenizer(
-            [_whole(text) for text in texts], truncation=True, max_length=self.max_length, padding=False
-        )
-        # GPT-2 and Qwen put nothing around a text, so an empty one has no token to read a state from: it is shown as one pad.
-        return [list(ids) or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
+        return token_ids(self.tokenizer, texts, self.max_length)
+
+    def batch(self, readings: Readings) -> dict[str, Any]:
+        """Readings as the arguments of `forward` and `vectors`: padded ids and mask, segment ids and places where they have them."""
+        ids, mask = self.pad(readings.tokens)
+        given: dict[str, Any] = {"ids": ids, "mask": mask}
+        if readings.types is not None and int(getattr(self.config, "type_vocab_size", 0) or 0) > 1:
+            given["types"] = self.pad(readings.types)[0].masked_fill(mask == 0, 0)
+        if readings.places is not None:
+            rows = np.repeat(np.arange(len(readings)), readings.sizes)
+            columns = np.concatenate([np.asarray(places, dtype=np.int64) for places in readings.places])
+            given["places"] = torch.from_numpy(np.stack([rows, columns])).to(self.device)
+        return given
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Right-padded ids and mask, (batch, longest), on the model's device."""
@@ -85,11 +93,20 @@ class TextModel(nn.Module):
             mask[i, : len(row)] = 1
         return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
 
-    def pool(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The pooled vector of each text, (batch, width), in float32. `native` models are pooled by mean or last token."""
-        hidden = self._hidden(ids, mask)[:, -ids.shape[1] :]
+    def vectors(self, ids: Tensor, mask: Tensor, types: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+        """What a head reads, in float32: the state of each place, (places, width), or the pooled vector of each text, (batch, width).
+
+        types: segment ids, (batch, longest). places: (2, places), row and column of each.
+        """
+        if places is None:
+            return self.pool(ids, mask, types)
+        return self._hidden(ids, mask, types)[:, -ids.shape[1] :][places[0], places[1]].float()
+
+    def pool(self, ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
+        """The pooled vector of each text, (batch, width), in float32. `native` and `tokens` are pooled by mean or last token."""
+        hidden = self._hidden(ids, mask, types)[:, -ids.shape[1] :]
         pooling = self.pooling
-        if pooling == "native":
+        if pooling in ("native", "tokens"):
             pooling = "last" if is_causal(self.config) else "mean"
         if pooling == "cls":
             return hidden[:, 0].float()
@@ -98,16 +115,16 @@ class TextModel(nn.Module):
         weight = mask.unsqueeze(-1).to(hidden.dtype)
         return ((hidden * weight).sum(1) / weight.sum(1)).float()
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Label scores, (batch, labels)."""
+    def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+        """Scores, (batch, outputs), or (places, outputs) where places are read."""
         if self.head is not None:
-            scores: Tensor = self.head(self.pool(ids, mask))
+            scores: Tensor = self.head(self.vectors(ids, mask, types, places))
             return scores
         if self.pooling == "native" and self.prompt_tokens and is_causal(self.config):
             # Given vectors in place of ids, transformers takes the last position for the last token, padding or not.
             return self._score()(self.pool(ids, mask))  # type: ignore[no-any-return]
-        if self.pooling == "native":
-            logits: Tensor = self.body(input_ids=ids, attention_mask=mask).logits
+        if self.pooling == "native" and places is None:
+            logits: Tensor = self.body(input_ids=ids, attention_mask=mask, **_segments(types)).logits
             return logits
         raise TailorError(
             "this model has no head yet", hint="fit it, or give it a context (label names, nearest examples)"
@@ -121,10 +138,10 @@ class TextModel(nn.Module):
         own = {id(p) for p in self._plain().parameters()} - inner
         return [name for name, p in self.named_parameters() if id(p) in own]
 
-    def _hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def _hidden(self, ids: Tensor, mask: Tensor, types: Tensor | None) -> Tensor:
         """The last hidden states, (batch, prompt tokens + longest, width)."""
         if self.pooling != "native":
-            states: Tensor = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+            states: Tensor = self.body(input_ids=ids, attention_mask=mask, **_segments(types)).last_hidden_state
             return states
         # Asked through the whole model: what stands around the inner one (a prompt, a decoder's inputs) belongs to the answer.
         caught: list[Tensor] = []
@@ -136,7 +153,7 @@ class TextModel(nn.Module):
         hook = self._inner().register_forward_hook(stop)
         try:
             with suppress(_Reached):
-                self.body(input_ids=ids, attention_mask=mask)
+                self.body(input_ids=ids, attention_mask=mask, **_segments(types))
         finally:
             hook.remove()
         return caught[0]
@@ -162,14 +179,18 @@ class TextModel(nn.Module):
         return score
 
 
+def _segments(types: Tensor | None) -> dict[str, Tensor]:
+    return {} if types is None else {"token_type_ids": types}
+
+
 class _Reached(Exception):  # no error: the states that were asked for are there
     """The inner model has answered."""
 
 
 def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto", max_length: int = 256) -> TextModel:
-    """Load a base model for label scores, in float32 (projections as `base.quantise` says) on the CPU or the first GPU.
+    """Load a base model for scores, in float32 (projections as `base.quantise` says) on the CPU or the first GPU.
 
-    labels: label names in order; native models carry them in their configuration. Raises TailorError when the folder cannot
+    labels: names of the outputs in order; native models carry them in their configuration. Raises TailorError when the folder cannot
     be read as a text model.
     """
     from safetensors import SafetensorError
@@ -224,11 +245,6 @@ def _body(folder: Path, labels: Sequence[str] | None) -> Any:
         more = f" and {len(random) - 1} more" if len(random) > 1 else ""
         raise ValueError(f"its files hold no weights for {random[0]}{more}")
     return body
-
-
-def _whole(text: str) -> str:
-    # Half a character (a lone surrogate) cannot be handed to a tokenizer; it becomes the sign for what cannot be read.
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def positions(body: nn.Module) -> int:

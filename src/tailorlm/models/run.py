@@ -1,10 +1,9 @@
-"""Running a model over many texts: sorted by length, in batches of a token budget, in the caller's order."""
+"""Running a model over many readings: sorted by length, in batches of a token budget, in the caller's order."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tailorlm.models.encoder import TextModel
+from tailorlm.tasks.readings import Readings
 
 if TYPE_CHECKING:
     from tailorlm.models.trunk import Trunk
@@ -33,17 +33,24 @@ def batches(lengths: Sequence[int], budget: int = BUDGET) -> Iterator[list[int]]
         yield batch
 
 
-def label_scores(model: TextModel, texts: Sequence[str]) -> np.ndarray:
-    """Scores of every label for every text, (texts, labels), float32, in the order of `texts`."""
-    return _over_texts(model, texts, model)
+def scores_of(model: TextModel, readings: Readings) -> list[np.ndarray]:
+    """Scores of every reading, (places, outputs) float32 each, in their order."""
+    return _over(model, readings, model)
+
+
+def vectors_of(model: TextModel, readings: Readings) -> list[np.ndarray]:
+    """The vectors that a head reads, (places, width) float32 for each reading, in their order."""
+    return _over(model, readings, model.vectors)
 
 
 def embed(model: TextModel, texts: Sequence[str]) -> np.ndarray:
     """Pooled vectors, (texts, width), float32, in the order of `texts`; equal texts are computed once."""
     unique = list(dict.fromkeys(texts))
-    vectors = _over_texts(model, unique, model.pool)
+    if not unique:
+        return np.zeros((0, model.width), np.float32)
+    vectors = vectors_of(model, Readings(model.tokenize(unique)))
     place = {text: i for i, text in enumerate(unique)}
-    return vectors[[place[text] for text in texts]]
+    return np.concatenate([vectors[place[text]] for text in texts])
 
 
 @dataclass
@@ -82,56 +89,69 @@ class EmbeddingView:
     spent: float = 0.0
     needed: set[str] = field(default_factory=set)
 
-    def take(self, model: TextModel, texts: Sequence[str]) -> np.ndarray:
-        """Vectors (texts, width), float32; keyed by weights, pooling, length limit and text."""
-        space = f"{model.base.fingerprint}/{model.pooling}/{model.max_length}/"
-        found = self._take(space, texts, lambda new: list(embed(model, new)))
-        return np.stack(found) if texts else np.zeros((0, model.width), np.float32)
-
-    def states(self, trunk: Trunk, texts: Sequence[str]) -> list[np.ndarray]:
-        """States after the trunk, (tokens, width) each; computed anew each time where they do not fit into memory."""
-        model = trunk.model
-        space = f"{model.base.fingerprint}/trunk {trunk.boundary}/{model.max_length}/"
-        return self._take(space, texts, lambda new: trunk.states(model.tokenize(new)), limited=True)
-
-    def _take(
-        self,
-        space: str,
-        texts: Sequence[str],
-        compute: Callable[[list[str]], list[np.ndarray]],
-        *,
-        limited: bool = False,
-    ) -> list[np.ndarray]:
-        keys = [space + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
+    def take(self, model: TextModel, readings: Readings) -> list[np.ndarray]:
+        """Vectors that a head reads, (places, width) float32 for each reading; keyed by weights, pooling and reading."""
+        space = f"{model.base.fingerprint}/{model.pooling}/"
+        keys = [space + key for key in readings.keys]
         known = self.cache.arrays
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        fresh: dict[str, np.ndarray] = {}
+        new = {key: i for i, key in enumerate(keys) if key not in known}
         if new:
             start = time.perf_counter()
-            fresh = dict(zip(new, compute(list(new.values())), strict=True))
+            vectors = vectors_of(model, readings.select(list(new.values())))
             took = time.perf_counter() - start
             self.spent += took
-            for key, array in fresh.items():
-                if not limited or self.cache.room(array.nbytes):
-                    known[key], self.cache.seconds[key] = array, took / len(new)
+            for key, array in zip(new, vectors, strict=True):
+                known[key], self.cache.seconds[key] = array, took / len(new)
+        self.needed.update(keys)
+        return [known[key] for key in keys]
+
+    def states(self, trunk: Trunk, readings: Readings) -> KeptStates:
+        """States after the trunk, computed now for as many readings as fit into memory, and anew each time for the others."""
+        space = f"{trunk.model.base.fingerprint}/trunk {trunk.boundary}/"
+        keys = [space + key for key in readings.keys]
+        known = self.cache.arrays
+        new = {key: i for i, key in enumerate(keys) if key not in known}
+        start, fresh = time.perf_counter(), []
+        for index, states in trunk.portions(readings.select(list(new.values()))):
+            names = list(new)
+            if not self.cache.room(sum(state.nbytes for state in states)):
+                break
+            for i, state in zip(index, states, strict=True):
+                known[names[i]] = state
+                fresh.append(names[i])
+        took = time.perf_counter() - start
+        self.spent += took
+        self.cache.seconds |= dict.fromkeys(fresh, took / max(1, len(fresh)))
         self.needed.update(key for key in keys if key in known)
-        return [known[key] if key in known else fresh[key] for key in keys]
+        return KeptStates(trunk, readings, keys, known)
 
     def charge(self, other: EmbeddingView | None = None) -> float:
         """Seconds that all vectors needed here (and by `other`) cost when they were computed, each counted once."""
         return sum(self.cache.seconds[key] for key in self.needed | (other.needed if other else set()))
 
 
+class KeptStates:
+    """States after a frozen trunk for readings, from what is kept where it is kept, computed anew where not."""
+
+    def __init__(self, trunk: Trunk, readings: Readings, keys: Sequence[str], known: Mapping[str, np.ndarray]):
+        self.trunk, self.readings, self.keys, self.known = trunk, readings, keys, known
+
+    def take(self, index: Sequence[int]) -> list[np.ndarray]:
+        """States of these readings, (tokens, width) float32 each."""
+        missing = [i for i in index if self.keys[i] not in self.known]
+        fresh = dict(zip(missing, self.trunk.states(self.readings.select(missing)), strict=True)) if missing else {}
+        return [fresh[i] if i in fresh else self.known[self.keys[i]] for i in index]
+
+
 @torch.inference_mode()
-def _over_texts(model: TextModel, texts: Sequence[str], function: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+def _over(model: TextModel, readings: Readings, function: Callable[..., Tensor]) -> list[np.ndarray]:
     was_training = model.training
     model.eval()
-    rows = model.tokenize(texts)
-    result: np.ndarray | None = None
-    for index in batches([len(row) for row in rows]):
-        out = function(*model.pad([rows[i] for i in index])).float().cpu().numpy()
-        if result is None:
-            result = np.empty((len(rows), out.shape[1]), dtype=np.float32)
-        result[index] = out
+    found: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(readings)
+    for index in batches(readings.lengths):
+        some = readings.select(index)
+        out = function(**model.batch(some)).float().cpu().numpy()
+        for i, part in zip(index, np.split(out, np.cumsum(some.sizes)[:-1]), strict=True):
+            found[i] = part
     model.train(was_training)
-    return result if result is not None else np.zeros((0, 0), dtype=np.float32)
+    return found

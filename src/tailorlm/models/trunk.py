@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tailorlm.models.encoder import TextModel
 from tailorlm.models.layers import below_top, blocks
 from tailorlm.models.run import batches
+from tailorlm.tasks.readings import Readings
 
 # States of a token may differ in rounding alone between a batch of one shape and another.
 TOLERANCE = 1e-4
@@ -31,12 +32,18 @@ class Trunk:
         self._stack: Any = model.body.get_submodule(named[0][0].rpartition(".")[0])
         self._blocks = [block for _, block in named]
 
-    @torch.inference_mode()
-    def states(self, rows: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Hidden states after the trunk for each row of token ids: (tokens, width), float32."""
+    def states(self, readings: Readings) -> list[np.ndarray]:
+        """Hidden states after the trunk for each reading: (tokens, width), float32."""
+        found: list[np.ndarray] = [np.zeros(0)] * len(readings)
+        for index, states in self.portions(readings):
+            for i, state in zip(index, states, strict=True):
+                found[i] = state
+        return found
+
+    def portions(self, readings: Readings) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """The same, a batch at a time: which readings, and their states."""
         was_training = self.model.training
         self.model.eval()
-        found: list[np.ndarray] = [np.zeros(0)] * len(rows)
         caught: list[Tensor] = []
 
         def stop(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -45,17 +52,15 @@ class Trunk:
 
         hook = self._blocks[self.boundary - 1].register_forward_hook(stop)
         try:
-            for index in batches([len(row) for row in rows]):
-                ids, mask = self.model.pad([rows[i] for i in index])
-                with suppress(_Reached):
-                    self.model.body(input_ids=ids, attention_mask=mask)
+            for index in batches(readings.lengths):
+                some = readings.select(index)
+                with torch.inference_mode(), suppress(_Reached):
+                    self.model.vectors(**self.model.batch(some))
                 hidden = caught.pop().float().cpu().numpy()
-                for place, i in enumerate(index):
-                    found[i] = hidden[place, : len(rows[i])].copy()
+                yield index, [hidden[place, :length].copy() for place, length in enumerate(some.lengths)]
         finally:
             hook.remove()
             self.model.train(was_training)
-        return found
 
     def padded(self, states: Sequence[np.ndarray]) -> Tensor:
         """Right-padded states, (batch, longest, width), on the model's device."""
@@ -77,15 +82,15 @@ class Trunk:
             self._stack._modules = before
 
     @torch.inference_mode()
-    def holds(self, rows: Sequence[Sequence[int]]) -> bool:
-        """Whether the model gives the same pooled vectors from these states as without them."""
+    def holds(self, readings: Readings) -> bool:
+        """Whether the model gives the same vectors from these states as without them."""
         was_training = self.model.training
         self.model.eval()
         try:
-            ids, mask = self.model.pad(rows)
-            whole = self.model.pool(ids, mask)
-            with self.given(self.padded(self.states(rows))):
-                short = self.model.pool(ids, mask)
+            batch = self.model.batch(readings)
+            whole = self.model.vectors(**batch)
+            with self.given(self.padded(self.states(readings))):
+                short = self.model.vectors(**batch)
             return whole.shape == short.shape and float((whole - short).abs().max()) < TOLERANCE
         except (RuntimeError, TypeError, IndexError, KeyError, AttributeError, ValueError):
             return False
@@ -123,4 +128,5 @@ def frozen_trunk(model: TextModel, trainable: Sequence[str]) -> Trunk | None:
     if boundary < 1:
         return None
     trunk = Trunk(model, boundary)
-    return trunk if trunk.holds(model.tokenize(["a short text", "and another one, which is longer"])) else None
+    sample = Readings(model.tokenize(["a short text", "and another one, which is longer"]))
+    return trunk if trunk.holds(sample) else None

@@ -1,4 +1,4 @@
-"""`labels`: cross-entropy between the model's scores and each row's label."""
+"""`labels`: the loss between the model's scores and the right answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from tailorlm.core.config import setting
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tailorlm.tasks.base import Target
+
 
 class Labels:
-    """Supervised learning of labels.
+    """Supervised learning of a task's right answers.
 
     `losses` returns one loss a row; the loop divides their sum by the labels of the whole optimiser step, so that accumulation and
     uneven batches change nothing.
@@ -28,10 +30,46 @@ class Labels:
     def __init__(self, settings: Settings):
         self.settings = settings
 
-    def losses(self, scores: Tensor, codes: Tensor) -> Tensor:
-        """scores: (rows, labels). codes: (rows,). Returns the cross-entropy of each row, (rows,), in nats."""
+    def losses(self, scores: Tensor, targets: Tensor, target: Target = "one", sizes: Tensor | None = None) -> Tensor:
+        """The loss of each row, (rows,), in nats (squared error for numbers), summed over its places and outputs.
+
+        scores: (places, outputs), row after row. sizes: (rows,) places of each row, one each without it. targets, by `target`: `one`:
+        (places,) codes, cross-entropy, -100 for a place at which nothing is asked; `many`: (places, outputs) zeros and ones, binary cross-entropy of
+        each output; `number`: (places, outputs), half the squared error; `place`: (rows * outputs,), for each output the place within the
+        row at which it should be highest, cross-entropy over the places.
+        """
+        if target == "place":
+            return self._place(scores, targets, sizes)
+        losses = self._each(scores, targets, target)
+        if sizes is None or len(sizes) == len(scores) == int((sizes == 1).sum()):
+            return losses
         import torch
 
-        return torch.nn.functional.cross_entropy(
-            scores, codes, reduction="none", label_smoothing=self.settings.smoothing
+        rows = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+        return losses.new_zeros(len(sizes)).index_add(0, rows, losses)
+
+    def _each(self, scores: Tensor, targets: Tensor, target: Target) -> Tensor:
+        from torch.nn import functional
+
+        smoothing = self.settings.smoothing
+        if target == "one":
+            return functional.cross_entropy(scores, targets, reduction="none", label_smoothing=smoothing)
+        wanted = targets.reshape(scores.shape).to(scores.dtype)
+        if target == "many":
+            soft = wanted * (1 - smoothing) + smoothing / 2
+            return functional.binary_cross_entropy_with_logits(scores, soft, reduction="none").sum(1)
+        return 0.5 * (scores - wanted).square().sum(1)
+
+    def _place(self, scores: Tensor, targets: Tensor, sizes: Tensor | None) -> Tensor:
+        import torch
+
+        assert sizes is not None
+        parts = torch.split(scores, sizes.tolist())
+        wanted = targets.reshape(len(sizes), -1)
+        smoothing = self.settings.smoothing
+        return torch.stack(
+            [
+                torch.nn.functional.cross_entropy(part.T, row, reduction="sum", label_smoothing=smoothing)
+                for part, row in zip(parts, wanted, strict=True)
+            ]
         )

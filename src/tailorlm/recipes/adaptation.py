@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tailorlm.core.yaml import dump_yaml
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import load_head, save_head
 from tailorlm.models.resolve import BaseModel, resolve
-from tailorlm.models.run import label_scores
+from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
 from tailorlm.recipes.schema import Recipe
 
@@ -32,64 +32,66 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Answer:
-    """One prediction: the label, how sure (`confidence`: its share of the scores, 0 to 1), and the score of every label."""
+    """One prediction: its value, how sure (`confidence`, 0 to 1, where that can be told), and the score of every label, where it is one.
 
-    label: str
-    confidence: float
-    scores: Mapping[str, float]
+    detail: more to the answer than its value, as the task has it.
+    """
+
+    value: Any
+    confidence: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The value, for tasks that answer with one label."""
+        return str(self.value)
 
 
 class Adaptation:
     """A fitted recipe that predicts.
 
-    recipe: what it was fitted from. labels: the label set in score order. Made by `fit` or `Adaptation.load`.
+    recipe: what it was fitted from. answering: how it answers. parts: its fitted weights parts, in order. Made by `fit` or `Adaptation.load`.
     """
 
-    def __init__(self, recipe: Recipe, model: TextModel, parts: Sequence[Any], labels: Sequence[str]):
-        self.recipe, self.model, self.parts, self.labels = recipe, model, list(parts), tuple(labels)
+    def __init__(self, recipe: Recipe, answering: HeadAnswering, parts: Sequence[Any]):
+        self.recipe, self.answering, self.parts = recipe, answering, list(parts)
 
-    def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Scores of every label, (texts, labels) float32: logits, margins, cosines or vote shares, by what answers."""
-        if not texts:
-            return np.zeros((0, len(self.labels)), dtype=np.float32)
-        return label_scores(self.model, texts)
+    @property
+    def model(self) -> TextModel:
+        """The model that answers."""
+        return self.answering.model
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label set in score order; empty where answers are free."""
+        return self.answering.labels
+
+    def scores(self, inputs: Sequence[Any]) -> np.ndarray:
+        """Scores of every label for tasks with one a text, (texts, labels) float32: logits, margins, cosines or vote shares, by what answers."""
+        if not inputs:
+            return np.zeros((0, len(self.answering.task.outputs(self.labels))), dtype=np.float32)
+        return np.concatenate(self.answering.scores(inputs))
 
     def predict(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Answer]:
-        """Predict texts, or rows as mappings that hold the task's text column.
+        """Predict texts, or rows as mappings that hold the task's columns.
 
-        Raises TailorError for a row without that column. Answers come in the order of the rows.
+        Raises TailorError for a row without them. Answers come in the order of the rows.
         """
-        column = self.recipe.task.settings.text
-        if isinstance(rows, str | Mapping):
-            raise TailorError(
-                "predict takes many rows at once",
-                got=f"one {type(rows).__name__}",
-                hint="put it in a list: predict([row])",
-            )
-        texts = []
-        for number, row in enumerate(rows, 1):
-            value = row.get(column) if isinstance(row, Mapping) else row
-            if not isinstance(value, str):
-                raise TailorError(
-                    f"row {number} has no text",
-                    got=type(value).__name__,
-                    allowed=f"a string, or a mapping with '{column}'",
-                )
-            texts.append(value)
-        scores = self.scores(texts)
-        shares = self.shares(scores)
-        best = scores.argmax(1) if len(scores) else np.zeros(0, int)
+        inputs = self.answering.task.inputs(rows)
+        if not inputs:
+            return []
+        found = self.answering.answer(inputs)
+        scores = found.scores if found.scores is not None else [()] * len(inputs)
         return [
-            Answer(self.labels[b], float(share[b]), dict(zip(self.labels, map(float, row), strict=True)))
-            for b, share, row in zip(best, shares, scores, strict=True)
+            Answer(
+                value,
+                float(found.confidence[i]) if found.confidence is not None else None,
+                dict(zip(self.labels, map(float, row), strict=False)),
+                found.detail[i] if found.detail else {},
+            )
+            for i, (value, row) in enumerate(zip(found.values, scores, strict=True))
         ]
-
-    def shares(self, scores: np.ndarray) -> np.ndarray:
-        """Scores as shares that sum to one: softmax, or the vote itself for nearest examples."""
-        if self.model.head is not None and self.model.head.kind == "nearest":
-            return scores
-        powers = np.exp(scores - scores.max(1, keepdims=True)) if len(scores) else scores
-        return np.asarray(powers / powers.sum(1, keepdims=True)) if len(scores) else scores
 
     def save(self, folder: Path | str, facts: Mapping[str, Any] | None = None) -> Path:
         """Write the adaptation; the folder appears whole or not at all.
@@ -176,14 +178,16 @@ class Adaptation:
                 allowed=f"{record['base']['origin']} with fingerprint {record['base']['fingerprint'][:12]}",
                 hint="give the right base with --base, or fit again",
             )
-        model = load_model(found, labels=record["labels"], pooling=record["pooling"], max_length=record["max_length"])
+        task = recipe.task.make()
+        outputs = task.outputs(record["labels"])
+        model = load_model(found, labels=outputs, pooling=record["pooling"], max_length=record["max_length"])
         for part in parts:
             if part.trains and not getattr(part, "whole", False):
                 part.load(model, folder)
         if (folder / "head.json").is_file():
             model.head = load_head(folder).to(model.device)
         model.eval()
-        return cls(recipe, model, parts, record["labels"])
+        return cls(recipe, HeadAnswering(task, model, record["labels"]), parts)
 
 
 def _portable(base: BaseModel, folder: Path) -> str:

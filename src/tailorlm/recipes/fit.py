@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from tailorlm.core.errors import TailorError
 from tailorlm.evaluation.metrics import Metric, metric_of
-from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.encoder import load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.layers import below_top
 from tailorlm.models.resolve import resolve
-from tailorlm.models.run import EmbeddingView, embed, label_scores
-from tailorlm.models.trunk import Trunk, frozen_trunk
+from tailorlm.models.run import EmbeddingView, scores_of, vectors_of
+from tailorlm.models.trunk import frozen_trunk
+from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.answering import HeadAnswering, predictions_of
 from tailorlm.recipes.schema import Recipe, Stage
-from tailorlm.tasks.classify import Labelled
+from tailorlm.tasks.base import Examples, Target
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
-from tailorlm.training.lesson import LabelLesson, Source
+from tailorlm.training.lesson import IGNORED, LabelLesson, Source
 from tailorlm.training.loop import train
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
@@ -50,19 +55,19 @@ class Fitted:
 
 def fit(
     recipe: Recipe,
-    rows: Labelled,
-    validation: Labelled | None = None,
+    rows: Examples,
+    validation: Examples | None = None,
     *,
     seed: int = 0,
-    metric: str = "accuracy",
+    metric: str | None = None,
     embeddings: EmbeddingView | None = None,
     listen: Listener = lambda event: None,
     checkpoints: Checkpoints | None = None,
 ) -> Fitted:
-    """Fit a recipe on labelled rows.
+    """Fit a recipe on the examples of its task.
 
     validation: rows that stop the training early and score it; without them a trained stage runs all its passes. metric: what
-    scores them.
+    scores them, the task's first without it.
     embeddings: vectors of the frozen base shared with other fits. checkpoints: where a trained stage is kept while it goes, so that
     an interrupted fit goes on. Raises TailorError for what the base cannot do.
     """
@@ -70,16 +75,18 @@ def fit(
 
     torch.manual_seed(seed)  # native heads draw their first weights while loading
     task = recipe.task.make()
-    model = load_model(
-        resolve(recipe.base), labels=rows.labels, pooling=recipe.pooling, max_length=task.settings.max_length
-    )
+    pooling = "tokens" if task.tokens else recipe.pooling
+    limit = task.settings.max_length
+    model = load_model(resolve(recipe.base), labels=task.outputs(rows.labels), pooling=pooling, max_length=limit)
+    answering = HeadAnswering(task, model, rows.labels)
+    view = embeddings or EmbeddingView()
     fitting = _Fitting(
-        model, rows, validation, metric_of(metric), seed, embeddings or EmbeddingView(), listen, checkpoints
+        answering, rows, validation, metric_of(metric or task.metrics[0]), seed, view, listen, checkpoints
     )
     parts = [fitting.stage(stage) for stage in recipe.stages]
     if recipe.context is not None:
-        fitting.context(recipe.context.make(), task.label_texts(rows.labels))
-    adaptation = Adaptation(recipe, model, parts, rows.labels)
+        fitting.context(recipe.context.make())
+    adaptation = Adaptation(recipe, answering, parts)
     score = None
     if validation is not None:
         # The loop's score is that of the trained head: a classifier or a context put behind it answers instead.
@@ -90,9 +97,9 @@ def fit(
 
 @dataclass
 class _Fitting:
-    model: TextModel
-    rows: Labelled
-    validation: Labelled | None
+    answering: HeadAnswering
+    rows: Examples
+    validation: Examples | None
     metric: Metric
     seed: int
     embeddings: EmbeddingView
@@ -100,21 +107,34 @@ class _Fitting:
     checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
+        self.task, self.model = self.answering.task, self.answering.model
+        self.readings = self._read(self.rows)
+        self.targets = self.task.targets(self.readings, self.rows)
         self.trained: list[Trained] = []
         self.trainable = 0
         self.frozen = True  # whether the body still is the base's own
         self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
 
-    def vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Pooled vectors: shared ones while the body is the base's own, fresh ones after it learnt."""
+    def _read(self, examples: Examples) -> Readings:
+        return self.task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
+
+    @cached_property
+    def judged(self) -> tuple[Readings, list[np.ndarray]]:
+        """Readings and targets of the validation rows."""
+        assert self.validation is not None
+        readings = self._read(self.validation)
+        return readings, self.task.targets(readings, self.validation)
+
+    def vectors(self, readings: Readings) -> list[np.ndarray]:
+        """What a head reads: shared vectors while the body is the base's own, fresh ones after it learnt."""
         if self.frozen:
-            return self.embeddings.take(self.model, texts)
-        return embed(self.model, texts)
+            return self.embeddings.take(self.model, readings)
+        return vectors_of(self.model, readings)
 
     def stage(self, stage: Stage) -> Any:
         part = stage.weights.make()
         if not part.trains:
-            head = part.fit(self.vectors(self.rows.texts), self.rows.codes, len(self.rows.labels), self.seed)
+            head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
             self.model.head = head.to(self.model.device)
             self.trainable = sum(p.numel() for p in head.parameters())
             return part
@@ -123,11 +143,9 @@ class _Fitting:
         names = part.attach(self.model)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
-        source = self._source(names)
-        lesson = LabelLesson(source, stage.objective.make(), self.rows.codes)
-        job = Job(
-            lesson, names, self.rows.ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint
-        )
+        lesson = LabelLesson(self._source(names), stage.objective.make(), self.targets, self.task.target)
+        ids = [self.rows.ids[row] for row in self.readings.rows]
+        job = Job(lesson, names, ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint)
         if stage.train.layer_decay != 1:
             job.rates = self._rates(names, stage.train.layer_decay)
         validate = self.score if self.validation is not None else None
@@ -141,65 +159,91 @@ class _Fitting:
         """Where scores come from, computing no more than what learns: the head on vectors, blocks on states, or the whole model."""
         body_learns = any(not name.startswith("head.") for name in names)
         if self.frozen and not body_learns:
-            return VectorSource(self.model, self.vectors(self.rows.texts))
+            return VectorSource(self.model, self.vectors(self.readings))
         trunk = frozen_trunk(self.model, names) if self.frozen else None
         self.frozen = False
         if trunk is None:
-            return TokenSource(self.model, self.rows.texts)
-        source = self._from_trunk(trunk, self.rows.texts)
+            return TokenSource(self.model, self.readings)
+        source = TrunkSource(self.embeddings.states(trunk, self.readings))
         # Once for all passes, and behind the train rows: states differ in the last bit with the texts of a batch.
-        self.held = self._from_trunk(trunk, self.validation.texts) if self.validation is not None else None
+        if self.validation is not None:
+            self.held = TrunkSource(self.embeddings.states(trunk, self.judged[0]))
         return source
-
-    def _from_trunk(self, trunk: Trunk, texts: Sequence[str]) -> TrunkSource:
-        self.embeddings.states(trunk, texts)  # all at once: sorted by length, and counted before the first step
-        return TrunkSource(trunk, texts, lambda some: self.embeddings.states(trunk, some))
 
     def _rates(self, names: Sequence[str], decay: float) -> dict[str, float]:
         above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
         return {name: decay ** above.get(name, 0) for name in names if above.get(name, 0)}
 
-    def context(self, context: Any, label_texts: list[str]) -> None:
+    def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors (places, width) and codes (places,) of every place at which one label is asked."""
+        vectors, codes = np.concatenate(self.vectors(self.readings)), np.concatenate(self.targets)
+        asked = codes != IGNORED
+        return (vectors, codes) if asked.all() else (vectors[asked], codes[asked])
+
+    def context(self, context: Any) -> None:
         labels = len(self.rows.labels)
         if context.needs_rows:
-            head = context.head(self.vectors(context.texts(self.rows.texts)), self.rows.codes, labels)
+            head = context.head(*self._labelled_vectors(), labels)
         else:
-            head = context.head(self.vectors(context.texts(label_texts)), np.arange(labels), labels)
+            texts = context.texts(self._words_for_labels())
+            vectors = self.vectors(Readings(self.model.tokenize(texts)))
+            head = context.head(np.concatenate(vectors), np.arange(labels), labels)
         self.model.head = head.to(self.model.device)
 
+    def _words_for_labels(self) -> list[str]:
+        label_texts = getattr(self.task, "label_texts", None)  # a task may have no words for its labels
+        if label_texts is None or self.task.tokens or self.task.target != "one":
+            raise TailorError(
+                "label names alone cannot answer this task through an encoder",
+                hint="leave zero-shot out, or take a base model that writes",
+            )
+        words: list[str] = label_texts(self.rows.labels)
+        return words
+
     def score(self) -> Score:
-        """Metric and mean log loss on the validation rows, as the model stands."""
+        """Metric and mean loss on the validation rows, as the model stands."""
+        assert self.validation is not None
+        readings, targets = self.judged
+        scores = self._validation_scores(readings)
+        answers = self.answering.decode(scores, readings, self.validation.inputs)
+        predictions = predictions_of(self.task, self.validation, answers, self.rows.labels)
+        value = self.metric.evidence(predictions).score()
+        loss = _mean_loss(scores, targets, readings.sizes, self.task.target)
+        few = len(self.validation) < FEW_ROWS
+        return Score(value if self.metric.higher_is_better else -value, loss, by_loss=few)
+
+    def _validation_scores(self, readings: Readings) -> list[np.ndarray]:
         import torch
 
-        assert self.validation is not None
         if self.frozen and self.model.head is not None:
+            vectors = self.vectors(readings)
             with torch.inference_mode():
-                scores = (
-                    self.model.head(torch.from_numpy(self.vectors(self.validation.texts)).to(self.model.device))
-                    .cpu()
-                    .numpy()
-                )
-        elif self.held is not None:
-            scores = self.held.all_scores()
-        else:
-            scores = label_scores(self.model, self.validation.texts)
-        codes = self.validation.codes
-        shifted = scores - scores.max(1, keepdims=True)
-        log_loss = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(codes)), codes]
-        value = self.metric.score(codes, scores.argmax(1).astype(np.int64), scores.shape[1])
-        return Score(
-            value if self.metric.higher_is_better else -value, float(log_loss.mean()), by_loss=len(codes) < FEW_ROWS
-        )
+                table = self.model.head(torch.from_numpy(np.concatenate(vectors)).to(self.model.device)).cpu().numpy()
+            return np.split(table, np.cumsum(readings.sizes)[:-1])
+        return self.held.all_scores() if self.held is not None else scores_of(self.model, readings)
 
     def _start_of_head(self, start: str) -> Linear:
         import torch
 
-        labels, dropout = len(self.rows.labels), float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
-        if start == "random" or not self.frozen:
-            return Linear.fresh(
-                self.model.width, labels, dropout=dropout, generator=torch.Generator().manual_seed(self.seed)
-            )
-        return probe(self.vectors(self.rows.texts), self.rows.codes, labels, dropout)
+        outputs = len(self.task.outputs(self.rows.labels))
+        dropout = float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
+        if start == "random" or not self.frozen or self.task.target != "one":
+            generator = torch.Generator().manual_seed(self.seed)
+            return Linear.fresh(self.model.width, outputs, dropout=dropout, generator=generator)
+        return probe(*self._labelled_vectors(), outputs, dropout)
+
+
+def _mean_loss(
+    scores: Sequence[np.ndarray], targets: Sequence[np.ndarray], sizes: Sequence[int], target: Target
+) -> float:
+    """Mean loss a label, nats, of scores as they stand."""
+    import torch
+
+    labels = sum(int((row != IGNORED).sum()) if target == "one" else len(row) for row in targets)
+    given = torch.from_numpy(np.concatenate(scores)).double()
+    wanted = torch.from_numpy(np.concatenate([np.atleast_1d(row) for row in targets]))
+    losses = Labels(Labels.Settings()).losses(given, wanted, target, torch.tensor(sizes))
+    return float(losses.sum()) / max(1, labels)
 
 
 def probe(vectors: np.ndarray, codes: np.ndarray, labels: int, dropout: float) -> Linear:

@@ -58,7 +58,8 @@ class Trained:
 
     losses: of each step, mean over its labels, nats. validation: by pass. best_epoch: the pass whose weights were kept.
     row_losses: (rows,) mean loss per label of each row over the passes, while the model was learning it: the largest are often
-    wrongly labelled. notes: what a person should know of the run. resumed: the step it went on from, 0 for a whole run;
+    wrongly labelled. ids: the names of those rows. notes: what a person should know of the run. resumed: the step it went on from, 0 for a
+    whole run;
     earlier: seconds of the sittings before, which `seconds` includes. tokens_seen: by this process, without padding; busy: seconds of its steps.
     forecast: of memory and operations, where the run was long enough for one. computed_in: `float32` or `bfloat16`.
     """
@@ -69,6 +70,7 @@ class Trained:
     seconds: float = 0.0
     rows_seen: int = 0
     row_losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    ids: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
     resumed: int = 0
     earlier: float = 0.0

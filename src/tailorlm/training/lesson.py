@@ -10,6 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tailorlm.tasks.base import Target
+
+# The code of a place at which nothing is asked (torch's own).
+IGNORED = -100
+
 
 class Lesson(Protocol):
     """Rows to learn from.
@@ -33,40 +38,57 @@ class Lesson(Protocol):
 
 
 class Source(Protocol):
-    """Where label scores come from: a model over token ids, or a head over vectors computed once."""
+    """Where scores come from: a model over tokens, or a head over vectors computed once.
+
+    sizes: places that each row is read at. lengths: tokens computed for it.
+    """
 
     module: nn.Module
     lengths: Sequence[int]
+    sizes: Sequence[int]
     fingerprint: str
 
     def scores(self, index: Sequence[int]) -> Tensor:
-        """Label scores (rows, labels) of the rows with these indices, with gradients."""
+        """Scores (places, outputs) of the rows with these indices, row after row, with gradients."""
 
 
 class Objective(Protocol):
-    """How scores and labels become losses."""
+    """How scores and targets become losses."""
 
-    def losses(self, scores: Tensor, codes: Tensor) -> Tensor:
-        """scores: (rows, labels). codes: (rows,). Returns (rows,), nats."""
+    def losses(self, scores: Tensor, targets: Tensor, target: Target = "one", sizes: Tensor | None = None) -> Tensor:
+        """scores: (places, outputs). targets: as `tasks.base.HeadTask.targets`, row after row. sizes: (rows,) places of each row; one each
+        without it. Returns the summed loss of each row, (rows,), nats."""
 
 
 class LabelLesson:
-    """One label a row: a source of scores, an objective, and the labels' codes, (rows,)."""
+    """Rows with right answers: a source of scores, an objective, and what the scores should be.
 
-    def __init__(self, source: Source, objective: Objective, codes: np.ndarray):
-        self.source, self.objective = source, objective
+    targets: for each row as `tasks.base.HeadTask.targets`; or (rows,) codes where each row is read at one place. target: how scores
+    and targets belong together.
+    """
+
+    def __init__(
+        self, source: Source, objective: Objective, targets: Sequence[np.ndarray] | np.ndarray, target: Target = "one"
+    ):
+        self.source, self.objective, self.target = source, objective, target
         self.module: nn.Module = source.module
         self.padded = True
         self.lengths: Sequence[int] = source.lengths
-        self.counts: Sequence[int] = [1] * len(codes)
-        self.codes = torch.from_numpy(codes).to(next(source.module.parameters()).device)
-        content = hashlib.sha256(f"{type(objective).__name__} {source.fingerprint} ".encode())
-        content.update(np.ascontiguousarray(codes, dtype=np.int64).tobytes())
+        each = [np.atleast_1d(np.asarray(row)) for row in targets]
+        self.counts: Sequence[int] = [int((row != IGNORED).sum()) if target == "one" else len(row) for row in each]
+        device = next(source.module.parameters()).device
+        self.targets = [torch.from_numpy(row).to(device) for row in each]
+        content = hashlib.sha256(f"{type(objective).__name__} {target} {source.fingerprint} ".encode())
+        for row in each:
+            content.update(np.ascontiguousarray(row).tobytes())
         self.fingerprint = content.hexdigest()
 
     def begin(self, epoch: int) -> None:
         """Labels are the same in every pass."""
 
     def losses(self, index: Sequence[int]) -> Tensor:
-        """Loss of each of these rows, (rows,), in nats."""
-        return self.objective.losses(self.source.scores(index), self.codes[list(index)])
+        """Loss of each of these rows, (rows,), in nats, summed over its labels."""
+        scores = self.source.scores(index)
+        targets = torch.cat([self.targets[i] for i in index])
+        sizes = torch.tensor([self.source.sizes[i] for i in index], device=scores.device)
+        return self.objective.losses(scores, targets, self.target, sizes)

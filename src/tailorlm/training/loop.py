@@ -311,7 +311,7 @@ class Run:
             self.put(self.average.values)
         module.eval()
         result.seconds += time.perf_counter() - self.start
-        result.row_losses = self.watch.row_losses()
+        result.row_losses, result.ids = self.watch.row_losses(), self.job.ids
         self.listen({"event": "trained", "steps": self.done} | speed(result, self.device, self.group.count))
         return result
 

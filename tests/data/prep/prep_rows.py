@@ -19,7 +19,7 @@ def sentence(random_: random.Random, words: int = 12) -> str:
 
 
 def rows(count: int, seed: int = 0, labels: int = 3, words: int = 12) -> list[dict]:
-    """Labelled rows."""
+    """Examples rows."""
     random_ = random.Random(seed)
     return [{"id": f"{seed}-{i}", "text": sentence(random_, words), "label": f"l{i % labels}"} for i in range(count)]
 

@@ -1,0 +1,144 @@
+"""What a task is: what is asked of the model, in columns, tokens, targets and answers.
+
+A task knows how rows are checked, how they become tokens, what the model is to give for them and how its scores are read back as
+answers. It knows no method: every way of adapting a model works through what stands here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from tailorlm.data.rows import Rows
+from tailorlm.tasks.readings import Readings
+
+# How scores and targets belong together: one of the outputs at each place, any number of them, a number for each output, or one of
+# the places for each output.
+Target = Literal["one", "many", "number", "place"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of a task, ready for a model, with their right answers.
+
+    ids, texts, gold: one entry a row. texts: its words as one text, in which copies are looked for and which reports show.
+    gold: plain values of the task's kind of answers. labels: the names that answers are made of, in fixed (sorted) order, which may
+    hold some that no row here has; empty where answers are free. inputs: what the model is given, plain values as JSON has them; the texts
+    themselves unless told. strata: what a split keeps the shares of; the labels, where each row has one.
+    """
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    gold: tuple[Any, ...]
+    labels: tuple[str, ...] = ()
+    inputs: tuple[Any, ...] = ()
+    strata: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            object.__setattr__(self, "inputs", self.texts)
+        if not self.strata:
+            named = all(isinstance(value, str) for value in self.gold)
+            object.__setattr__(self, "strata", self.gold if named else ("",) * len(self.gold))
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """(rows,) int64 places in `labels`, where each row has one label."""
+        place = {label: i for i, label in enumerate(self.labels)}
+        return np.array([place[label] for label in self.gold], dtype=np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over inputs, answers and label set, in order: what a run was fitted or scored on."""
+        content = json.dumps([self.inputs, self.gold, self.labels], ensure_ascii=False)
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def select(self, index: Sequence[int]) -> Examples:
+        """Some of the rows, with the label set kept whole."""
+        columns = (self.ids, self.texts, self.gold, self.inputs, self.strata)
+        ids, texts, gold, inputs, strata = (tuple(column[i] for i in index) for column in columns)
+        return Examples(ids, texts, gold, self.labels, inputs, strata)
+
+
+@dataclass
+class Answers:
+    """What a model answered to n inputs.
+
+    values: plain values of the task's kind of answers. confidence: (n,) how sure, 0 to 1, or None. scores: (n, labels) for answers
+    that are labels, or None. detail: more to an answer than its value (offsets, runners-up), one mapping an input, or empty.
+    """
+
+    values: list[Any]
+    confidence: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    detail: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+class Task(Protocol):
+    """What every task has, however a model answers it.
+
+    answers: the kind of its answers (`evaluation/kinds`). metrics: names of those that fit; the first one ranks ways unless the user
+    names another.
+    """
+
+    settings: Any
+    answers: str
+    metrics: tuple[str, ...]
+
+    def columns(self, rows: Rows, *, what: str) -> None:
+        """Check that the columns are there; UsageError names those there are, and the nearest."""
+
+    def faults(self, rows: Rows) -> dict[int, str]:
+        """Rows that cannot be used, by index, with the reason."""
+
+    def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
+        """Check rows and make examples of them. what: the word for these rows in messages. labels: the label set to hold to."""
+
+    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Any]:
+        """Inputs of rows without answers, as `predict` is given them; TailorError names the row that cannot be used."""
+
+    def findings(self, train: Examples) -> list[dict[str, object]]:
+        """What a careful person would want to know of train rows before fitting: `code`, `message`, `rows`."""
+
+    def cells(self, value: Any, detail: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns that `predict` adds to a row."""
+
+
+class HeadTask(Task, Protocol):
+    """A task that a head on a model's states can answer.
+
+    target: how scores and targets belong together. tokens: whether single tokens are read, rather than one vector a text.
+    """
+
+    target: Target
+    tokens: bool
+
+    def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Names of the head's outputs."""
+
+    def read(self, tokenizer: Any, inputs: Sequence[Any], max_length: int) -> Readings:
+        """Tokens for the model, and where its states are read."""
+
+    def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
+        """What each reading should give: by `target` (places,) codes (-100 where nothing is asked), (places, outputs) zeros and ones or
+        numbers, or (outputs,) places."""
+
+    def decode(
+        self,
+        scores: Sequence[np.ndarray],
+        readings: Readings,
+        inputs: Sequence[Any],
+        labels: Sequence[str],
+        *,
+        votes: bool = False,
+    ) -> Answers:
+        """Answers from the scores, (places, outputs), of each reading. votes: scores are shares of a vote, not logits."""

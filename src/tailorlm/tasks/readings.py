@@ -1,0 +1,100 @@
+"""What a model reads: token rows, and the places in them whose states answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Readings:
+    """Rows of tokens for a model, with what is needed to read answers off its states.
+
+    tokens: ids of each reading, special tokens included, no padding. rows: the row each is of; a long text may be cut into several
+    readings (windows). types: segment ids beside the tokens, where a row is a pair of texts. places: the tokens whose states are read,
+    by their place in the reading; without them the whole reading is read as one pooled vector. detail: what the task needs to read answers
+    back (offsets, words), one entry a reading. cut: rows of which something was left out because they are too long.
+    """
+
+    tokens: list[list[int]]
+    rows: list[int] = field(default_factory=list)
+    types: list[list[int]] | None = None
+    places: list[list[int]] | None = None
+    detail: list[Any] = field(default_factory=list)
+    cut: int = 0
+
+    def __post_init__(self) -> None:
+        self.rows = self.rows or list(range(len(self.tokens)))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each reading."""
+        return [len(tokens) for tokens in self.tokens]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Vectors that each reading gives: one where it is pooled, else one a place."""
+        return [1] * len(self.tokens) if self.places is None else [len(places) for places in self.places]
+
+    @property
+    def keys(self) -> list[str]:
+        """sha256 (hex) of each reading: equal ones give equal vectors."""
+        return [
+            hashlib.sha256(
+                repr(
+                    (
+                        self.tokens[i],
+                        self.types[i] if self.types is not None else None,
+                        self.places[i] if self.places is not None else None,
+                    )
+                ).encode()
+            ).hexdigest()
+            for i in range(len(self.tokens))
+        ]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over all of them, in order."""
+        return hashlib.sha256("".join(self.keys).encode()).hexdigest()
+
+    def select(self, index: Sequence[int]) -> Readings:
+        """Some of the readings."""
+        return Readings(
+            [self.tokens[i] for i in index],
+            [self.rows[i] for i in index],
+            [self.types[i] for i in index] if self.types is not None else None,
+            [self.places[i] for i in index] if self.places is not None else None,
+            [self.detail[i] for i in index] if self.detail else [],
+        )
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids of each text, special tokens included, cut at `max_length`; one list a text, no padding."""
+    if not texts:
+        return []
+    encoded = tokenizer([whole(text) for text in texts], truncation=True, max_length=max_length, padding=False)
+    # GPT-2 and Qwen put nothing around a text, so an empty one has no token to read a state from: it is shown as one pad.
+    return [list(ids) or [tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
+
+
+def whole(text: str) -> str:
+    """A text that every tokenizer takes: half a character (a lone surrogate) becomes the sign for what cannot be read.
+
+    Its length stays, so that offsets into the one are offsets into the other.
+    """
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def shares(scores: np.ndarray, *, votes: bool = False) -> np.ndarray:
+    """Scores (n, outputs) as shares that sum to one: softmax, or the vote itself where scores are votes."""
+    if votes or not len(scores):
+        return scores
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
