@@ -105,6 +105,7 @@ def ours(texts: list[str], codes: list[int], name: str) -> tuple[Any, int]:
     from tailorlm.models.encoder import load_model
     from tailorlm.models.resolve import resolve
     from tailorlm.objectives.labels import Labels
+    from tailorlm.tasks.readings import Readings
     from tailorlm.training.job import Job
     from tailorlm.training.lesson import LabelLesson
     from tailorlm.training.loop import train
@@ -114,7 +115,7 @@ def ours(texts: list[str], codes: list[int], name: str) -> tuple[Any, int]:
 
     names = [str(i) for i in range(LABELS)]
     model = load_model(resolve("starter"), labels=names, pooling="native", max_length=LONGEST)
-    source = TokenSource(model, texts)
+    source = TokenSource(model, Readings(model.tokenize(texts)))
     lesson = LabelLesson(source, Labels(Labels.Settings()), np.array(codes))
     settings = TrainSettings(epochs=1, rows_per_step=ROWS_A_STEP, weight_decay=0.0, warmup=0.0)
     trainable = Full(Full.Settings()).attach(model)

@@ -25,6 +25,7 @@ from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.presets import PRESETS
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
@@ -145,7 +146,9 @@ def case(request: pytest.FixtureRequest, base: Base) -> Case:
     started = {key: parameters[key].detach().clone() for key in names}
     # No decay and no warm-up: what moves moves by its gradient, from the first step on.
     settings = TrainSettings(epochs=1, rows_per_step=4, warmup=0.0, weight_decay=0.0, schedule="constant")
-    lesson = LabelLesson(TokenSource(model, ROWS.texts), Labels(Labels.Settings()), ROWS.codes)
+    lesson = LabelLesson(
+        TokenSource(model, Readings(model.tokenize(ROWS.texts))), Labels(Labels.Settings()), ROWS.codes
+    )
     trained = train(Job(lesson, names, ROWS.ids, settings, 0.01, 0))
     assert len(trained.losses) == 3
     return Case(part, name, model, folder, pooling, bare, before, structure, names, started, gradients)

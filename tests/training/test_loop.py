@@ -19,6 +19,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job, Score, Trained
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
@@ -124,7 +125,9 @@ def test_two_runs_are_equal_to_the_bit(base: Callable[..., Path]) -> None:
         made = TrainSettings(epochs=2, rows_per_step=4)
         torch.manual_seed(noise)
         np.random.seed(noise)
-        lesson = LabelLesson(TokenSource(model, rows.texts), Labels(Labels.Settings()), rows.codes)
+        lesson = LabelLesson(
+            TokenSource(model, Readings(model.tokenize(rows.texts))), Labels(Labels.Settings()), rows.codes
+        )
         trained = train(Job(lesson, names, rows.ids, made, 1e-3, 5))
         found.append((trained.losses, {name: p.detach().clone() for name, p in model.named_parameters()}))
     assert found[0][0] == found[1][0]

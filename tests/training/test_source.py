@@ -11,8 +11,9 @@ import torch
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
-from tailorlm.models.run import embed
+from tailorlm.models.run import vectors_of
 from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
@@ -32,7 +33,7 @@ def model_of(folder: Path) -> TextModel:
 
 def test_token_source_scores_rows_by_index_with_gradients(base: Base) -> None:
     model = model_of(base("bert", "mean"))
-    source = TokenSource(model, ROWS.texts)
+    source = TokenSource(model, Readings(model.tokenize(ROWS.texts)))
     assert source.lengths == [len(row) for row in model.tokenize(ROWS.texts)]
     assert source.module is model
     with torch.no_grad():
@@ -57,9 +58,10 @@ def test_a_head_on_vectors_learns_what_it_learns_on_tokens(base: Base) -> None:
             return 4 * epochs
 
     losses = []
-    for source in (TokenSource(slow, ROWS.texts), VectorSource(fast, embed(fast, ROWS.texts))):
+    rows = Readings(slow.tokenize(ROWS.texts))
+    for source in (TokenSource(slow, rows), VectorSource(fast, vectors_of(fast, rows))):
         lesson = LabelLesson(source, Labels(Labels.Settings()), ROWS.codes)
         losses.append(train(Job(lesson, names, ROWS.ids, made, 0.01, 0, Steps())).losses)
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert torch.allclose(slow.head.weight, fast.head.weight, atol=1e-5)
-    assert VectorSource(fast, embed(fast, ROWS.texts)).lengths == [1] * 14
+    assert VectorSource(fast, vectors_of(fast, rows)).lengths == [1] * 14

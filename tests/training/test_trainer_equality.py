@@ -14,6 +14,7 @@ from torch import Tensor
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job, Trained
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
@@ -59,7 +60,7 @@ def ours(model: TextModel, schedule: str, **changes: Any) -> Trained:
     settings = TrainSettings(
         epochs=EPOCHS, rows_per_step=BATCH, schedule=schedule, warmup=0.1, weight_decay=0.05, clip=CLIP, **changes
     )
-    lesson = LabelLesson(Reseeded(model, ROWS.texts), Labels(Labels.Settings()), ROWS.codes)
+    lesson = LabelLesson(Reseeded(model, Readings(model.tokenize(ROWS.texts))), Labels(Labels.Settings()), ROWS.codes)
     return train(Job(lesson, part.attach(model), ROWS.ids, settings, LR, 0, InOrder()))
 
 

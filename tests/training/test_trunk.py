@@ -16,6 +16,7 @@ from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView, label_scores
 from tailorlm.models.trunk import Trunk, frozen_trunk
 from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
@@ -51,7 +52,7 @@ def test_every_architecture_starts_above_its_trunk_or_says_that_it_cannot(
     assert trunk is not None, "all of these can"
     assert trunk.boundary == 2
     view = EmbeddingView()
-    source = TrunkSource(trunk, ROWS.texts, lambda texts: view.states(trunk, texts))
+    source = TrunkSource(view.states(trunk, Readings(model.tokenize(ROWS.texts))))
     model.eval()
     assert np.abs(source.all_scores() - expected).max() < 1e-5
     assert [name for name, _ in model.named_parameters()] == before
@@ -64,11 +65,12 @@ def test_the_losses_are_those_of_the_whole_model(base: Base) -> None:
     for short in (False, True):
         model = model_of(folder)
         names = TopLayers(TopLayers.Settings(layers=1)).attach(model)
-        source: Any = TokenSource(model, ROWS.texts)
+        readings = Readings(model.tokenize(ROWS.texts))
+        source: Any = TokenSource(model, readings)
         if short:
             trunk, view = frozen_trunk(model, names), EmbeddingView()
             assert trunk is not None
-            source = TrunkSource(trunk, ROWS.texts, lambda texts, v=view, t=trunk: v.states(t, texts))
+            source = TrunkSource(view.states(trunk, readings))
         lesson = LabelLesson(source, Labels(Labels.Settings()), ROWS.codes)
         trained = train(Job(lesson, names, ROWS.ids, TrainSettings(epochs=3, rows_per_step=4), 1e-3, 0))
         found.append((trained.losses, {name: p.detach().clone() for name, p in model.named_parameters()}))
@@ -81,19 +83,21 @@ def test_states_are_computed_once_while_they_fit(base: Base, monkeypatch: pytest
     trunk = frozen_trunk(model, TopLayers(TopLayers.Settings(layers=2)).attach(model))
     assert trunk is not None
     asked: list[int] = []
-    real = Trunk.states
-    monkeypatch.setattr(Trunk, "states", lambda self, rows: (asked.append(len(rows)), real(self, rows))[1])
-    cache = EmbeddingCache()
-    first = EmbeddingView(cache).states(trunk, ROWS.texts)
+    real = Trunk.portions
+    monkeypatch.setattr(Trunk, "portions", lambda self, some: (asked.append(len(some)), real(self, some))[1])
+    cache, readings = EmbeddingCache(), Readings(model.tokenize(ROWS.texts))
+    every = list(range(len(ROWS)))
+    first = EmbeddingView(cache).states(trunk, readings).take(every)
     again = EmbeddingView(cache)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again.states(trunk, ROWS.texts), strict=True))
-    assert asked == [len(set(ROWS.texts))]
+    assert all(np.array_equal(a, b) for a, b in zip(first, again.states(trunk, readings).take(every), strict=True))
+    assert asked == [len(set(ROWS.texts)), 0]
     assert again.spent == 0
     assert again.charge() > 0, "each way is charged for what it needs"
     none = EmbeddingView(EmbeddingCache(states_limit=0))
-    assert [len(state) for state in none.states(trunk, ROWS.texts)] == [len(row) for row in model.tokenize(ROWS.texts)]
-    none.states(trunk, ROWS.texts[:2])
-    assert asked[1:] == [len(set(ROWS.texts)), 2]
+    kept = none.states(trunk, readings)
+    assert [len(state) for state in kept.take(every)] == readings.lengths
+    kept.take([0, 1])
+    assert asked[2:] == [len(set(ROWS.texts)), len(ROWS), 2]
     assert none.cache.arrays == {}
 
 

@@ -43,6 +43,12 @@ def vectors_of(model: TextModel, readings: Readings) -> list[np.ndarray]:
     return _over(model, readings, model.vectors)
 
 
+def label_scores(model: TextModel, texts: Sequence[str]) -> np.ndarray:
+    """Scores of every output for every text, (texts, outputs), float32, in the order of `texts`."""
+    found = scores_of(model, Readings(model.tokenize(texts)))
+    return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+
 def embed(model: TextModel, texts: Sequence[str]) -> np.ndarray:
     """Pooled vectors, (texts, width), float32, in the order of `texts`; equal texts are computed once."""
     unique = list(dict.fromkeys(texts))
@@ -89,7 +95,12 @@ class EmbeddingView:
     spent: float = 0.0
     needed: set[str] = field(default_factory=set)
 
-    def take(self, model: TextModel, readings: Readings) -> list[np.ndarray]:
+    def take(self, model: TextModel, texts: Sequence[str]) -> np.ndarray:
+        """Pooled vectors of texts, (texts, width), float32."""
+        found = self.vectors(model, Readings(model.tokenize(texts)))
+        return np.concatenate(found) if found else np.zeros((0, model.width), np.float32)
+
+    def vectors(self, model: TextModel, readings: Readings) -> list[np.ndarray]:
         """Vectors that a head reads, (places, width) float32 for each reading; keyed by weights, pooling and reading."""
         space = f"{model.base.fingerprint}/{model.pooling}/"
         keys = [space + key for key in readings.keys]

@@ -128,7 +128,7 @@ class _Fitting:
     def vectors(self, readings: Readings) -> list[np.ndarray]:
         """What a head reads: shared vectors while the body is the base's own, fresh ones after it learnt."""
         if self.frozen:
-            return self.embeddings.take(self.model, readings)
+            return self.embeddings.vectors(self.model, readings)
         return vectors_of(self.model, readings)
 
     def stage(self, stage: Stage) -> Any:
