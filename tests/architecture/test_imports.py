@@ -74,9 +74,10 @@ TABLES = [
     "data.redact.national",
     "data.augment",
     "data.audit.checks",
+    "evaluation.kinds",
     "evaluation.metrics",
 ]
-SHARED = {"base", "fields"}  # files of a folder that serve its parts and are none themselves
+SHARED = {"base", "fields", "columns", "readings"}  # files of a folder that serve its parts and are none themselves
 
 
 @pytest.mark.parametrize("room", TABLES)

@@ -55,13 +55,20 @@ def test_no_test_text_reaches_a_model_before_the_last_prediction(
     seen: list[str] = []
     answering: list[bool] = [False]
     leaked: list[str] = []
-    real_tokenize, real_predict = TextModel.tokenize, way._predict
+    real_tokenize, real_read, real_predict = TextModel.tokenize, Classify.read, way._predict
 
-    def tokenize(model: TextModel, texts: Any) -> Any:
+    def look(texts: Any) -> None:
         seen.extend(texts)
         if not answering[0]:
             leaked.extend(text for text in texts if text in test)
+
+    def tokenize(model: TextModel, texts: Any) -> Any:
+        look(texts)
         return real_tokenize(model, texts)
+
+    def read(task: Classify, tokenizer: Any, inputs: Any, max_length: int) -> Any:
+        look(inputs)
+        return real_read(task, tokenizer, inputs, max_length)
 
     def predict(fitted: Any, rows: Examples) -> Any:
         answering[0] = True
@@ -71,6 +78,7 @@ def test_no_test_text_reaches_a_model_before_the_last_prediction(
             answering[0] = False
 
     monkeypatch.setattr(TextModel, "tokenize", tokenize)
+    monkeypatch.setattr(Classify, "read", read)
     monkeypatch.setattr(way, "_predict", predict)
     prepared.comparer.plan()
     prepared.comparer.run()

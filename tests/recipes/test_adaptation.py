@@ -93,7 +93,6 @@ def test_the_company_of_a_row_does_not_count_for_native_models(architecture: str
 def test_nothing_in_nothing_out(adaptation: Adaptation) -> None:
     assert adaptation.predict([]) == []
     assert adaptation.scores([]).shape == (0, 3)
-    assert adaptation.shares(np.zeros((0, 3))).shape == (0, 3)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\x00", "😀", "日本語", "xyzzy " * 500])

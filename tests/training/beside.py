@@ -24,6 +24,7 @@ from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import label_scores
 from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Score
 from tailorlm.training.lesson import LabelLesson
@@ -66,7 +67,7 @@ def job(base: Path, *, part: str = "full", dropout: float = 0.0, rows: Any = ROW
     made = {"full": lambda: Full(Full.Settings()), "lora": lambda: LoRA(LoRA.Settings(dropout=dropout))}[part]()
     torch.manual_seed(0)
     names = made.attach(model)
-    lesson = Disturbed(TokenSource(model, rows.texts), Labels(Labels.Settings()), rows.codes)
+    lesson = Disturbed(TokenSource(model, Readings(model.tokenize(rows.texts))), Labels(Labels.Settings()), rows.codes)
     settings = TrainSettings(**({"epochs": 2, "rows_per_step": 4, "average": 0.5} | changes))
     return model, Job(lesson, names, rows.ids, settings, 1e-3, 0, base="tiny")
 

@@ -273,7 +273,7 @@ def test_many_rows_are_shortened() -> None:
 
 def test_an_infinite_gradient_of_a_finite_loss_is_found() -> None:
     class Root:
-        def losses(self, scores: Tensor, codes: Tensor) -> Tensor:
+        def losses(self, scores: Tensor, *_: Any) -> Tensor:
             return (scores - scores.detach()).square().sum(1).sqrt()
 
     with pytest.raises(TailorError, match="the gradient of step 1 is not a finite number"):

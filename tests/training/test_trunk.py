@@ -54,7 +54,7 @@ def test_every_architecture_starts_above_its_trunk_or_says_that_it_cannot(
     view = EmbeddingView()
     source = TrunkSource(view.states(trunk, Readings(model.tokenize(ROWS.texts))))
     model.eval()
-    assert np.abs(source.all_scores() - expected).max() < 1e-5
+    assert np.abs(np.concatenate(source.all_scores()) - expected).max() < 1e-5
     assert [name for name, _ in model.named_parameters()] == before
     assert np.array_equal(label_scores(model, ROWS.texts), expected), "the model is as it was"
 
@@ -90,14 +90,14 @@ def test_states_are_computed_once_while_they_fit(base: Base, monkeypatch: pytest
     first = EmbeddingView(cache).states(trunk, readings).take(every)
     again = EmbeddingView(cache)
     assert all(np.array_equal(a, b) for a, b in zip(first, again.states(trunk, readings).take(every), strict=True))
-    assert asked == [len(set(ROWS.texts)), 0]
+    assert asked == [len(set(ROWS.texts))]
     assert again.spent == 0
     assert again.charge() > 0, "each way is charged for what it needs"
     none = EmbeddingView(EmbeddingCache(states_limit=0))
     kept = none.states(trunk, readings)
     assert [len(state) for state in kept.take(every)] == readings.lengths
     kept.take([0, 1])
-    assert asked[2:] == [len(set(ROWS.texts)), len(ROWS), 2]
+    assert asked[1:] == [len(set(ROWS.texts)), len(ROWS), 2]
     assert none.cache.arrays == {}
 
 

@@ -122,15 +122,14 @@ class EmbeddingView:
         keys = [space + key for key in readings.keys]
         known = self.cache.arrays
         new = {key: i for i, key in enumerate(keys) if key not in known}
-        start, fresh = time.perf_counter(), []
-        for index, states in trunk.portions(readings.select(list(new.values()))):
-            names = list(new)
+        start, names, fresh = time.perf_counter(), list(new), []
+        for index, states in trunk.portions(readings.select(list(new.values()))) if new else ():
             if not self.cache.room(sum(state.nbytes for state in states)):
                 break
             for i, state in zip(index, states, strict=True):
                 known[names[i]] = state
                 fresh.append(names[i])
-        took = time.perf_counter() - start
+        took = time.perf_counter() - start if new else 0.0
         self.spent += took
         self.cache.seconds |= dict.fromkeys(fresh, took / max(1, len(fresh)))
         self.needed.update(key for key in keys if key in known)
