@@ -231,6 +231,7 @@ def documents(rows: int, data: Path | None) -> list[tuple[list[int], list[bool]]
 
 def ours(model: Any, work: Path, *, fused: bool) -> Call:
     """The loop of this program over the steps that TRL made."""
+    from tailorlm.models.low_rank import fuse
     from tailorlm.models.row_losses import RowLosses
     from tailorlm.training.job import Job
     from tailorlm.training.language import NextTokens
@@ -238,6 +239,8 @@ def ours(model: Any, work: Path, *, fused: bool) -> Call:
     from tailorlm.training.settings import TrainSettings
     from tailorlm.training.token_rows import TokenRows
 
+    if fused and hasattr(model, "peft_config"):
+        fuse(model)
     made: list[list[tuple[list[int], list[bool]]]] = json.loads((work / "steps.json").read_text())
     rows = TokenRows.of([row for step in made for row in step], [str(i) for i in range(sum(map(len, made)))])
     numbers = iter(range(len(rows)))
