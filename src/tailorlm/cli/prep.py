@@ -152,6 +152,16 @@ Benchmarks = Annotated[
 ]
 
 
+ShowMask = Annotated[
+    str | None,
+    typer.Option(
+        "--show-mask",
+        help="Show what this model (a folder, a hub id) would learn from the first row, in colour; write nothing.",
+        show_default=False,
+    ),
+]
+
+
 def prep(
     rows: Rows,
     out: Out = None,
@@ -179,6 +189,7 @@ def prep(
     benchmarks: Benchmarks = False,
     ray: Ray = None,
     dry_run: DryRun = False,
+    show_mask: ShowMask = None,
     as_json: o.Json = False,
 ) -> None:
     """Read, repair, filter, deduplicate, redact, split and audit rows; keep a record of every change."""
@@ -202,6 +213,11 @@ def prep(
         "redact.names_model": names_model,
     }
     settings = _settings(o.flags_given(given), like, o.flags_given(short) | o.key_values(set_))
+    if show_mask is not None:
+        from tailorlm.cli.show_mask import show_mask as show
+
+        show(settings, show_mask, as_json=as_json)
+        return
     if like is not None and key_file is None:
         _check_key(settings)
     # Whoever stops the process politely (a scheduler, a container) leaves no half-read rows behind, as with Ctrl-C.
