@@ -22,7 +22,7 @@ from tailorlm.training.loop import train
 from tailorlm.training.memory import micro_tokens
 from tailorlm.training.optimisers import optimisers
 from tailorlm.training.recompute import can_recompute, recomputing
-from tailorlm.training.rehearsal import Forecast, heaviest
+from tailorlm.training.rehearsal import Forecast, telling
 from tailorlm.training.speed import speed
 
 Base = Callable[..., Path]
@@ -51,7 +51,7 @@ def test_a_rehearsal_changes_no_bit(changes: dict[str, Any], always: None, monke
     plain = Toy()
     expected = train(job(plain, **changes))
     assert expected.forecast is None
-    assert len(rehearsed.asked) == len(plain.asked) + 1
+    assert len(rehearsed.asked) == len(plain.asked) + 3
     assert result.losses == expected.losses
     assert {n: v.tolist() for n, v in rehearsed.weights().items()} == {
         n: v.tolist() for n, v in plain.weights().items()
@@ -63,11 +63,12 @@ def test_short_runs_are_not_rehearsed() -> None:
     assert train(job(toy)).forecast is None
 
 
-def test_the_heaviest_part_is_found() -> None:
+def test_the_telling_parts_are_found() -> None:
     lengths = [1] * 40 + [9, 50, 3, 30, 30]
     steps = [list(range(40)), [40], [42, 41], [43, 44]]
-    assert heaviest(steps, lengths, lambda step: [list(step)]) == [42, 41]
-    assert heaviest(steps, lengths, lambda step: [[i] for i in step]) == [41]
+    assert telling(steps, lengths, lambda step: [list(step)]) == [list(range(40)), [42, 41], [42, 41]]
+    assert telling(steps, lengths, lambda step: [[i] for i in step])[-1] == [41]
+    assert telling(steps, lengths, lambda step: []) == []
 
 
 def test_operations_of_a_token_are_counted(always: None) -> None:

@@ -24,7 +24,7 @@ PLACE = {"sharding", "recompute"}
 class Order(Protocol):
     """Which rows make each step of each pass."""
 
-    def steps(self, epoch: int) -> list[list[int]]:
+    def steps(self, epoch: int) -> Sequence[list[int]]:
         """Row indices, one list a step."""
 
     def total(self, epochs: int) -> int:

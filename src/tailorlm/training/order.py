@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -25,16 +26,18 @@ class SeededOrder:
     seed: int
     tokens_per_step: int | None = None
 
-    def steps(self, epoch: int) -> list[list[int]]:
+    def steps(self, epoch: int) -> Sequence[list[int]]:
         """Row indices of every step of pass `epoch` (from 0)."""
         random = np.random.default_rng([self.seed, epoch])
         rows = random.permutation(len(self.lengths))
         lengths = np.asarray(self.lengths)
-        steps = []
+        ordered, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for part in self._windows(rows, lengths):
-            part = part[np.argsort(-lengths[part], kind="stable")]
-            steps += self._cut(part.tolist(), lengths)
-        return [steps[i] for i in random.permutation(len(steps))]
+            ordered.append(part[np.argsort(-lengths[part], kind="stable")])
+            sizes.append(self._sizes(lengths[ordered[-1]]))
+        steps = _Steps(np.concatenate(ordered), np.concatenate(sizes))
+        steps.turn = random.permutation(len(steps))
+        return steps
 
     def total(self, epochs: int) -> int:
         """Steps of so many passes."""
@@ -49,18 +52,49 @@ class SeededOrder:
         ends = np.cumsum(lengths[rows]) // (WINDOW * self.tokens_per_step)
         return np.split(rows, np.flatnonzero(np.diff(ends)) + 1)
 
-    def _cut(self, rows: list[int], lengths: np.ndarray) -> list[list[int]]:
+    def _sizes(self, lengths: np.ndarray) -> np.ndarray:
+        """Rows of each step that these rows are cut into."""
         if self.tokens_per_step is None:
-            return [rows[i : i + self.rows_per_step] for i in range(0, len(rows), self.rows_per_step)]
-        steps: list[list[int]] = [[]]
+            whole, rest = divmod(len(lengths), self.rows_per_step)
+            return np.array([self.rows_per_step] * whole + [rest] * (rest > 0), dtype=np.int64)
+        sizes = [0]
         inside = 0
-        for row in rows:
-            if steps[-1] and inside + int(lengths[row]) > self.tokens_per_step:
-                steps.append([])
+        for length in lengths.tolist():
+            if sizes[-1] and inside + length > self.tokens_per_step:
+                sizes.append(0)
                 inside = 0
-            steps[-1].append(row)
-            inside += int(lengths[row])
-        return steps
+            sizes[-1] += 1
+            inside += length
+        return np.array(sizes, dtype=np.int64)
+
+
+class _Steps(Sequence[list[int]]):
+    """The steps of a pass as one array of rows: lists are made when they are asked for, so that a million rows take 16 MB."""
+
+    def __init__(self, rows: np.ndarray, sizes: np.ndarray):
+        self.rows, self.borders = rows, np.concatenate([[0], np.cumsum(sizes)])
+        self.turn = np.arange(len(sizes))
+
+    def __len__(self) -> int:
+        return len(self.turn)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, place: int) -> list[int]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[list[int]]: ...
+
+    def __getitem__(self, place: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        step = self.turn[place]
+        rows: list[int] = self.rows[self.borders[step] : self.borders[step + 1]].tolist()
+        return rows
 
 
 def micro_batches(index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True) -> list[list[int]]:

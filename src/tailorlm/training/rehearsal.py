@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -67,16 +68,16 @@ def forecast_of(run: Run) -> Forecast | None:
         return [part for part, _ in run.group.parts(step, lengths, run.micro)]
 
     steps = run.order.steps(run.epoch)
-    part = heaviest(steps, lengths, cut)
+    parts = telling(steps, lengths, cut)
     run.job.lesson.module.train()
     try:
         with computing(run.result.computed_in, run.device):
             return rehearse(
-                lambda: run.job.lesson.losses(part),
+                [partial(run.job.lesson.losses, part) for part in parts],
                 list(run.learning.values()),
                 accumulates=any(len(cut(step)) > 1 for step in steps[:8]),
                 state=_state_bytes(run),
-                tokens=sum(lengths[i] for i in part),
+                tokens=sum(lengths[i] for part in parts for i in part),
             )
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
@@ -84,31 +85,40 @@ def forecast_of(run: Run) -> Forecast | None:
         return None
 
 
-def heaviest(
+def telling(
     steps: Sequence[Sequence[int]], lengths: Sequence[int], cut: Callable[[Sequence[int]], list[list[int]]]
-) -> list[int]:
-    """The part that needs most memory among all parts of these steps: by padded tokens, attention's square with a share.
+) -> list[list[int]]:
+    """The parts that tell how much memory a run needs: the one with most rows, one as any other, and last the heaviest (by padded tokens,
+    attention's square with a share).
 
-    cut: gives the parts of a step. Only the steps with the longest rows and with most tokens are cut, so that it is quick for any number.
+    Three, because an allocator that has given out other sizes before needs more. cut: gives the parts of a step. Only the steps with
+    the longest rows, with most tokens and with most rows are cut, so that it is quick for any number.
     """
     by_longest = sorted(steps, key=lambda step: -max(lengths[i] for i in step))[:4]
     by_tokens = sorted(steps, key=lambda step: -sum(lengths[i] for i in step))[:4]
     parts = [part for step in [*by_longest, *by_tokens] for part in cut(step)]
+    short = min(steps, key=lambda step: sum(lengths[i] for i in step) / len(step))
+    others = [part for step in (short, steps[len(steps) // 2]) for part in cut(step)]
 
     def weight(part: list[int]) -> int:
         longest = max(lengths[i] for i in part)
         return len(part) * longest * (512 + longest)
 
-    return max(parts, key=weight)
+    return [max([*parts, *others], key=len), others[-1], max(parts, key=weight)] if parts and others else []
 
 
 def rehearse(
-    compute: Callable[[], Tensor], learning: Sequence[nn.Parameter], *, accumulates: bool, state: int, tokens: int
+    compute: Sequence[Callable[[], Tensor]],
+    learning: Sequence[nn.Parameter],
+    *,
+    accumulates: bool,
+    state: int,
+    tokens: int,
 ) -> Forecast:
-    """Compute a part's losses and gradients once, and measure.
+    """Compute some parts' losses and gradients once, and measure.
 
-    compute: gives the losses of the part. accumulates: whether steps have several parts, so that gradients are held while a part is computed.
-    state: bytes that the optimiser will keep. tokens: of the part, without padding. What torch raises when memory is short comes through.
+    compute: each gives the losses of a part. accumulates: whether steps have several parts, so that gradients are held while a part is computed.
+    state: bytes that the optimiser will keep. tokens: of all parts, without padding. What torch raises when memory is short comes through.
     """
     device, random = learning[0].device, random_states()
     for parameter in learning:
@@ -134,11 +144,12 @@ def rehearse(
     return Forecast(peak + state, held, state, available, operations)
 
 
-def _once(compute: Callable[[], Tensor], tokens: int) -> float:
+def _once(compute: Sequence[Callable[[], Tensor]], tokens: int) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        compute().sum().backward()  # type: ignore[no-untyped-call]
+        for losses in compute:
+            losses().sum().backward()  # type: ignore[no-untyped-call]
     return float(counter.get_total_flops() / max(1, tokens))
 
 
