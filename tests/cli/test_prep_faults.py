@@ -127,3 +127,14 @@ def test_a_preparation_that_is_stopped_leaves_nothing_and_says_so(tmp_path, sign
     assert err.splitlines()[-1] == "interrupted; nothing was written"
     assert "Traceback" not in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["json.py", "rows.jsonl"]
+
+
+def test_names_do_nothing_to_the_terminal(tailor, put, tmp_path):
+    wild = "\x1b]0;owned\x07"
+    lines = "".join(
+        f'{{"text": "words of row {i} {i * 7}", "label": "\\u001b[31m{i % 2}", "n\\u001b[5m": 1}}\n' for i in range(30)
+    )
+    put("a.jsonl", lines.encode())
+    for words in (["a.jsonl"], ["a.jsonl", "--dry-run"], [f"{wild}.csv"], ["a.jsonl", "--text", wild]):
+        said = tailor("prep", *words)
+        assert not {"\x1b", "\x07"} & {*said.out, *said.err}, words

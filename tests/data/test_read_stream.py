@@ -169,3 +169,14 @@ def test_folders_that_tailorlm_wrote_are_not_rows(tmp_path):
     with pytest.raises(TailorError, match="without a file that can be read"):
         find_inputs(tmp_path / "all/pictures")
     assert len(find_inputs([tmp_path / "all/made/train.jsonl"]).files) == 1
+
+
+def test_keys_that_are_values_stop_before_they_fill_the_memory(tmp_path):
+    lines = "".join(f'{{"text": "words", "k{i}": 1}}\n' for i in range(12_000))
+    (tmp_path / "a.jsonl").write_text(lines)
+    with pytest.raises(TailorError, match=r"a.jsonl:1\d,?\d+: the rows have 1\d,\d+ different columns") as fault:
+        read(tmp_path / "a.jsonl")
+    assert len(str(fault.value)) < 400
+    (tmp_path / "b.csv").write_text(",".join(f"c{i}" for i in range(10_001)) + "\n" + "," * 10_000 + "\n")
+    with pytest.raises(TailorError, match="different columns"):
+        read(tmp_path / "b.csv")

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tailorlm.core.errors import printable
+
 Listener = Callable[[str, int, int], None]
 _EVERY = 5.0
 _SHOWN = 2
@@ -66,9 +68,9 @@ class Screen:
         """The steps with their counts, the splits, what to look at."""
         read, written = manifest["read"], manifest["written"]
         for line in manifest["evidence"]:
-            self._out.print(f"rows     {line}", markup=False)
+            self._say(f"rows     {line}")
         for note in manifest["notes"][:8]:
-            self._out.print(f"note     {note}", markup=False)
+            self._say(f"note     {note}")
         table = Table(
             "step", "rows in", "changed", "dropped", "rows out", "why", box=None, padding=(0, 1), header_style="bold"
         )
@@ -85,40 +87,42 @@ class Screen:
         self._out.print(table)
         for step in manifest["steps"]:
             for found in step["facts"].get("findings", ())[:6]:
-                self._out.print(f"{found['severity']:<8} {found['message']}", markup=False)
+                self._say(f"{found['severity']:<8} {found['message']}")
             proposed = [
                 (k.removeprefix("would drop: "), n) for k, n in step["numbers"].items() if k.startswith("would drop")
             ]
             if proposed:
                 said = "; ".join(f"{name}: {n:,} rows" for name, n in proposed)
-                self._out.print(f"proposed {said}", markup=False)
+                self._say(f"proposed {said}")
         sides = ", ".join(f"{file['rows']:,} {file['split'] or 'rows'}" for file in written["files"])
         unreadable = f", {read['bad_rows']:,} unreadable" if read["bad_rows"] else ""
-        self._out.print(
-            f"in all   {read['rows']:,} read{unreadable}, {written['dropped']:,} dropped, {sides}", markup=False
-        )
+        self._say(f"in all   {read['rows']:,} read{unreadable}, {written['dropped']:,} dropped, {sides}")
         given = {file["split"] for file in written["files"]}
         if given - {""} and "train" not in given:
-            self._out.print("warning  no train row is left: see which step dropped them", markup=False)
+            self._say("warning  no train row is left: see which step dropped them")
 
     def written(self, manifest: dict[str, Any], folder: Path) -> None:
         """Where everything lies, and what to do next."""
         for file in manifest["written"]["files"]:
-            self._out.print(f"{file['split'] or 'rows':<10} {folder / file['file']}", markup=False, soft_wrap=True)
-        self._out.print(f"audit      {folder / 'audit.html'}", markup=False, soft_wrap=True)
-        self._out.print(f"again      tailor prep LATER-ROWS --like {folder}", markup=False, soft_wrap=True)
+            self._say(f"{file['split'] or 'rows':<10} {folder / file['file']}", soft_wrap=True)
+        self._say(f"audit      {folder / 'audit.html'}", soft_wrap=True)
+        self._say(f"again      tailor prep LATER-ROWS --like {folder}", soft_wrap=True)
 
     def examples(self, manifest: dict[str, Any]) -> None:
         """Before and after, for each reason of each step."""
         for step in manifest["steps"]:
             for reason, examples in step["examples"].items():
-                self._out.print(f"\n{step['step']}: {reason}", markup=False, style="bold")
+                self._say(f"\n{step['step']}: {reason}", style="bold")
                 for where, before, after, detail in examples[:_SHOWN]:
-                    self._out.print(f"  {where}{'  ' + detail if detail else ''}", markup=False, style="dim")
+                    self._say(f"  {where}{'  ' + detail if detail else ''}", style="dim")
                     for sign, text in (("-", before), ("+", after)):
                         if text is not None:
-                            self._out.print(f"  {sign} {text}", markup=False)
-        self._out.print("\nnothing was written: this was a dry run", markup=False)
+                            self._say(f"  {sign} {text}")
+        self._say("\nnothing was written: this was a dry run")
+
+    def _say(self, text: str, *, style: str | None = None, soft_wrap: bool = False) -> None:
+        # Names of files, columns and labels may hold anything: no markup of rich, no escapes of terminals.
+        self._out.print(printable(text), markup=False, style=style, soft_wrap=soft_wrap)
 
     def _lines(self) -> Listener:
         last = [0.0]
@@ -133,4 +137,4 @@ class Screen:
 
 
 def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+    return printable(text).replace("[", "\\[")

@@ -7,7 +7,10 @@ Every error says what is wrong, what was got, what is allowed and what to type n
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class TailorError(Exception):
@@ -29,7 +32,7 @@ class TailorError(Exception):
         lines += [f"  got:      {self.got}"] if self.got is not None else []
         lines += [f"  expected: {self.allowed}"] if self.allowed is not None else []
         lines += [f"  try:      {self.hint}"] if self.hint is not None else []
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class UsageError(TailorError):
@@ -44,11 +47,23 @@ class CheckError(TailorError):
     exit_code = 3
 
 
+def printable(text: str) -> str:
+    """`text` with control characters as escapes: a column or a file may be called what makes a terminal do things."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def near_misses(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The known names most like `name`, best first (none when nothing is alike)."""
     folded = {k.lower().replace("_", "-"): k for k in known}
     found = difflib.get_close_matches(name.lower().replace("_", "-"), list(folded), n=limit, cutoff=0.55)
     return [folded[f] for f in found]
+
+
+def few(names: Iterable[str], most: int = 60) -> str:
+    """Names with commas between them; of very many the first ones, and how many more there are."""
+    every = list(names)
+    left = len(every) - most
+    return ", ".join(every[:most]) + (f", and {left:,} more" if left > 0 else "")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
@@ -57,6 +72,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = near_misses(name, names)
     return UsageError(
         f"there is no {kind} called '{name}'",
-        allowed=", ".join(names) or "(none is registered)",
+        allowed=few(names) or "(none is registered)",
         hint=f"did you mean {' or '.join(repr(n) for n in near)}?" if near else None,
     )

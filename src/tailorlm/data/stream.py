@@ -22,6 +22,8 @@ from tailorlm.data.source import Source, open_source
 
 SHOWN_FAULTS = 10
 _KEY_SETS = 1000
+MAX_COLUMNS = 10_000
+"""Different columns of a set of rows; more are keys that hold values."""
 _TOLD_COLUMNS = 10  # a folder of ten thousand files does not get ten thousand notes
 
 
@@ -106,11 +108,14 @@ class RowStream:
             keys[tuple(item.values)] += 1
             if len(keys) > _KEY_SETS:
                 _fold(keys, present)
+                _check_columns(item, present)
             self._pool.share(item.values)
             count += 1
             self.count += 1
             yield item
         _fold(keys, present)
+        if count:
+            _check_columns(item, present)
         if not count and self.bad_count == bad_before:
             raise TailorError(f"{source.name} holds no rows", hint="check that the file was written to its end")
         self._notes += source.notes
@@ -210,6 +215,15 @@ def _fold(keys: Counter[tuple[str, ...]], present: Counter[str]) -> None:
         for column in columns:
             present[column] += number
     keys.clear()
+
+
+def _check_columns(last: Row | BadRow, present: Counter[str]) -> None:
+    if len(present) > MAX_COLUMNS:
+        raise TailorError(
+            f"{last.source}:{last.line}: the rows have {len(present):,} different columns up to here",
+            allowed=f"up to {MAX_COLUMNS:,}",
+            hint='keys that are values belong into one column, as {"counts": {"some word": 3}} does',
+        )
 
 
 def _check_options(format: str | None, encoding: str | None, max_bad: int) -> None:

@@ -279,3 +279,10 @@ def test_words_and_numbers_in_messages() -> None:
     assert listed(["x" * 60]) == "'" + "x" * 39 + "…'"
     assert name_words("card_arrival") == name_words("cardArrival") == name_words("Card-Arrival") == ["card", "arrival"]
     assert words("Straße 日本 a_b") == ["strasse", "日", "本", "a", "b"]
+
+
+def test_more_labels_than_can_be_judged_are_said_and_not_waited_for() -> None:
+    texts = [f"some words about thing number {i} and {i % 7}" for i in range(5_000)]
+    found = only("likely_errors", texts, [f"l{i % 2_500}" for i in range(5_000)])
+    assert list(found) == ["likely-label-error"]
+    assert "were not looked for: 5,000 rows with 2,500 labels" in found["likely-label-error"].message

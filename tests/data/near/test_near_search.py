@@ -274,3 +274,17 @@ def test_bounds_and_faults():
         find_near(iter(["a"]))
     with pytest.raises(TailorError, match="1 texts for 2 indices"):
         find_near(iter(["a row of words", "a row of word"]), fetch=lambda asked: ["x"], threshold=0.6)
+
+
+def test_the_typical_length_of_documents_takes_little_memory():
+    import tracemalloc
+
+    from tailorlm.data.near import typical_length
+
+    document = "some words of a long document, " * 30_000
+    tracemalloc.start()
+    assert typical_length([document] * 40 + ["short"]) > 300
+    assert typical_length(["short one"] * 40 + [document]) < 300
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000

@@ -106,3 +106,21 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path, size):
     assert "could not be written: File too large" in got.stderr
     assert "defect" not in got.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_a_sample_of_long_documents_stays_small():
+    from tailorlm.data.prep.intake import SAMPLE, SAMPLE_CHARACTERS, Intake, _sample
+    from tailorlm.data.rows import Row
+
+    def kept(length: int, count: int) -> Intake:
+        intake = Intake()
+        for number in range(count):
+            if number % intake.every == 0:
+                _sample(intake, Row({"text": "x" * length, "n": number}, "a", number + 1))
+        return intake
+
+    short, long = kept(10, 9 * SAMPLE), kept(300_000, 900)
+    assert SAMPLE <= len(short.sample) < 2 * SAMPLE
+    assert sum(len(row.values["text"]) for row in long.sample) <= SAMPLE_CHARACTERS
+    assert len(long.sample) >= 10
+    assert long.sample[-1].values["n"] > 800

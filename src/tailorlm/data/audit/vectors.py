@@ -19,6 +19,8 @@ _SAMPLE_CHARACTERS = 2_000_000
 """What the axes are learnt from at the most; more makes no better axes, and time and memory stay within bounds."""
 _BLOCK_CHARACTERS = 1_000_000
 _COLUMNS = 2**16
+_LONGEST = 200_000
+"""Characters of a text that count: what it is about shows there, and a whole book would take its size a hundredfold."""
 
 
 class TextVectors:
@@ -26,7 +28,8 @@ class TextVectors:
 
     Word 1- and 2-grams and character 3- to 5-grams are hashed, weighted by TF-IDF and projected on the `size` strongest
     axes (truncated SVD). The axes are learnt from different texts chosen by content: 20,000, or two million characters
-    of them. Memory: 4 * size bytes a row for what `transform` returns, and some 300 MB at the most besides, whatever the
+    of them; of each text its first 200,000 characters count.
+    Memory: 4 * size bytes a row for what `transform` returns, and some 300 MB at the most besides, whatever the
     number of rows. The same texts and seed give the same vectors in any order. SciPy and scikit-learn load when `fit` is
     called.
 
@@ -111,6 +114,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     block: list[str] = []
     room = _BLOCK_CHARACTERS
     for text in texts:
+        text = text[:_LONGEST]
         if block and len(text) > room:
             yield block
             block, room = [], _BLOCK_CHARACTERS

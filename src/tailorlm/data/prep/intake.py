@@ -23,6 +23,9 @@ HUB = "hub:"
 _ESCAPED = re.compile(r"\\u00((?:2[013-9a-f]|[346][0-9a-f]|5[0-9abdef]|7[0-9a-e]))", re.IGNORECASE)
 SAMPLE = 1000
 """Rows by which the shape is detected, from all over the train files: 1,000 at least where there are so many."""
+SAMPLE_CHARACTERS = 20_000_000
+"""Beyond so many characters fewer rows are kept, down to some ten."""
+_FEWEST = 20
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Intake:
     columns: dict[str, None] = field(default_factory=dict)
     sample: list[Row] = field(default_factory=list, repr=False)
     every: int = field(default=1, repr=False)
+    sampled: int = field(default=0, repr=False)
     found: PrepColumns = field(default_factory=PrepColumns)
     rows: int = 0
     fingerprint: str = ""
@@ -86,9 +90,16 @@ def _lines(rows: Iterable[Row], split: str, intake: Intake, digest: Any, limit: 
 
 def _sample(intake: Intake, row: Row) -> None:
     intake.sample.append(row)
-    if len(intake.sample) == 2 * SAMPLE:  # half of them go, and from here on every other one is passed over
+    intake.sampled += _size(row)
+    # Half of them go, and from here on every other one is passed over; of long documents fewer show what they are.
+    if len(intake.sample) == 2 * SAMPLE or (intake.sampled > SAMPLE_CHARACTERS and len(intake.sample) >= _FEWEST):
         intake.sample = intake.sample[::2]
+        intake.sampled = sum(map(_size, intake.sample))
         intake.every *= 2
+
+
+def _size(row: Row) -> int:
+    return sum(len(value) for value in row.values.values() if isinstance(value, str))
 
 
 def _note(rows: RowStream, split: str, intake: Intake) -> None:

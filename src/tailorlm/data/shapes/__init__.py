@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tailorlm.core.errors import UsageError, near_misses, unknown_name
+from tailorlm.core.errors import UsageError, few, near_misses, unknown_name
 from tailorlm.core.registry import Registry
 from tailorlm.data.rows import Row
 from tailorlm.data.shapes._facts import Facts, listed
@@ -64,7 +64,7 @@ class Shape:
             raise Unfit(f"{row.where}: {exc.what}", hint="mend the row, or leave it out") from None
 
     def __str__(self) -> str:
-        unused = f"; not used: {', '.join(self.unused)}" if self.unused else ""
+        unused = f"; not used: {few(self.unused, 20)}" if self.unused else ""
         return f"{self.name} ({listed(self.columns)}): {'; '.join(self.evidence)}{unused}"
 
 
@@ -138,7 +138,7 @@ def _as_told(shape: str, facts: Facts, told: Mapping[str, str]) -> Found:
     ]
     raise UsageError(
         f"the rows do not show the shape {shape}: {part.what}",
-        got=f"columns: {', '.join(facts.columns)}",
+        got=f"columns: {few(facts.columns)}",
         hint=" ".join(f"--column {role}=NAME" for role in missing or [part.roles[0].name]),
     )
 
@@ -158,7 +158,7 @@ def _check_role(shape: str, role: str) -> None:
 def _nothing_fits(facts: Facts) -> UsageError:
     return UsageError(
         "the shape of these rows is not known",
-        got=f"columns: {', '.join(facts.columns) or '(none)'}",
+        got=f"columns: {few(facts.columns) or '(none)'}",
         allowed=", ".join(SHAPES),
         hint="name the shape and its columns, e.g. --shape classify --column text=NAME --column label=NAME",
     )
@@ -175,6 +175,6 @@ def _several_fit(found: Sequence[Found]) -> UsageError:
 def _doubtful(found: Found) -> UsageError:
     role, columns = next(iter(found.doubts.items()))
     return UsageError(
-        f"several columns could be the {role} of the shape {found.shape}: {', '.join(columns)}",
+        f"several columns could be the {role} of the shape {found.shape}: {few(columns)}",
         hint=f"say which, e.g. --shape {found.shape} --column {role}={columns[0]}",
     )

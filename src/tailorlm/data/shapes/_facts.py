@@ -101,8 +101,13 @@ def list_of(*needed: str) -> Callable[[Facts, str], bool]:
 def listed(columns: Mapping[str, str | tuple[str, ...]]) -> str:
     """The columns by role, for messages: `text = review, label = stars`."""
     return ", ".join(
-        f"{role} = {column if isinstance(column, str) else ' + '.join(column)}" for role, column in columns.items()
+        f"{role} = {column if isinstance(column, str) else _together(column)}" for role, column in columns.items()
     )
+
+
+def _together(columns: Sequence[str], most: int = 20) -> str:
+    left = len(columns) - most
+    return " + ".join(columns[:most]) + (f" + {left:,} more" if left > 0 else "")
 
 
 @cache

@@ -14,7 +14,9 @@ from tailorlm.data.near.sketches import stream
 from tailorlm.data.near.verify import jaccard
 from tailorlm.data.steps.base import Context, Item, RowsOnDisk
 
-_PAIRS = 20_000
+_PAIRS = 200_000
+_CROWD = 2_000_000
+"""Pairs of one cluster, beyond which a near row will do for the nearest."""
 
 
 def sketched(items: Sequence[Item], context: Context) -> list[str]:
@@ -58,18 +60,46 @@ def nearest(
 ) -> Iterator[tuple[int, Item, float]]:
     """For each of `rows` that is near one of `others`: its number, the nearest of them and their similarity.
 
-    All pairs are compared, by blocks of rows, so memory stays small; equal texts have a similarity of 1.
+    Each different text is compared once with each different one of the others, by blocks, so memory stays small and a
+    thousand copies of one row cost what one does; of equal texts the first is the nearest, with a similarity of 1. In a
+    cluster of very many different texts the first ones that are near stand for the nearest (see `_compared`).
     """
-    if not rows or not others:
-        return
-    texts = [context.fields.text(item.values) for item in others]
+    text = context.fields.text
+    first: dict[str, Item] = {}
+    for item in others:
+        first.setdefault(text(item.values), item)
+    found = {each: (item, 1.0) for each, item in first.items()}
+    own = dict.fromkeys(text(item.values) for item in rows)
+    for each, place, similar in _compared([each for each in own if each not in first], list(first), near):
+        found[each] = first[place], similar
+    for item in rows:
+        if (match := found.get(text(item.values))) is not None:
+            yield item.number, *match
+
+
+def _compared(own: Sequence[str], others: Sequence[str], near: Near) -> Iterator[tuple[str, str, float]]:
+    """Each text that is near one of the others, which one, and how alike the two are: the nearest, or, in a crowd (a
+    template that made thousands of rows), the nearest of the first ones that are near."""
+    width = max(1, _CROWD // max(1, len(own)))
+    left = list(own)
+    for at in range(0, len(others), width):
+        some = others[at : at + width]
+        alone = []
+        for each, (place, similar) in zip(left, _best(left, some, near), strict=True):
+            if similar >= near.threshold:
+                yield each, some[place], similar
+            else:
+                alone.append(each)
+        left = alone
+
+
+def _best(own: Sequence[str], others: Sequence[str], near: Near) -> Iterator[tuple[int, float]]:
+    """For each text the place of the nearest of the others, and how alike the two are."""
     block = max(1, _PAIRS // len(others))
-    for at in range(0, len(rows), block):
-        part = rows[at : at + block]
-        own = [context.fields.text(item.values) for item in part]
-        pairs = np.array([[i, len(part) + j] for i in range(len(part)) for j in range(len(others))])
-        similar = jaccard([*own, *texts], pairs, near.shingles).reshape(len(part), len(others))
-        for item, found in zip(part, similar, strict=True):
-            best = int(found.argmax())
-            if found[best] >= near.threshold:
-                yield item.number, others[best], float(found[best])
+    for at in range(0, len(own), block):
+        part = own[at : at + block]
+        pairs = np.stack(np.indices((len(part), len(others))), axis=-1).reshape(-1, 2)
+        pairs[:, 1] += len(part)
+        similar = jaccard([*part, *others], pairs, near.shingles).reshape(len(part), len(others))
+        for row in similar:
+            yield int(row.argmax()), float(row.max())

@@ -12,6 +12,8 @@ from tailorlm.data.audit.subject import Subject
 
 _WEAK = 2 / 3
 _USEFUL = 0.3
+_MOST_CELLS = 10_000_000
+"""Rows times labels: beyond, judging takes minutes, and labels are so many that each has next to no rows."""
 
 
 def check_likely_errors(subject: Subject) -> Iterator[Finding]:
@@ -20,11 +22,15 @@ def check_likely_errors(subject: Subject) -> Iterator[Finding]:
     Rows are listed most suspicious first. The message says how far the list can be trusted: on how many rows the
     classifier agrees with the labels, and how many of the labels made wrong on purpose it found. A note where it is a
     weak judge: it found fewer than three in ten of those, or closes less than two thirds of the gap between always answering
-    the largest label and being right on all rows. Then the list is an order of reading at best.
+    the largest label and being right on all rows. Then the list is an order of reading at best. Where rows times labels are
+    more than ten million it only says that nothing was looked for.
     """
     kept, labels = subject.labelled, subject.labels or ()
     vectors = subject.cheap if subject.vectors is None else subject.vectors
     if len(subject.sizes) < 2 or vectors is None:
+        return
+    if len(kept) * len(subject.sizes) > _MOST_CELLS:
+        yield _too_many(len(kept), len(subject.sizes))
         return
     found = likely_errors(
         [subject.texts[i] for i in kept],
@@ -58,6 +64,17 @@ def check_likely_errors(subject: Subject) -> Iterator[Finding]:
             {"label": label, "looks like": other, "rows": rows_of_pair}
             for (label, other), rows_of_pair in pairs.most_common(subject.settings.shown)
         ),
+    )
+
+
+def _too_many(rows: int, labels: int) -> Finding:
+    return Finding(
+        "likely-label-error",
+        "note",
+        f"Likely label errors were not looked for: {count(rows, 'row')} with {count(labels, 'label')} would take minutes.",
+        "Check that the right column is read as the label. If it is, look at fewer rows (audit.most_rows), or take it that "
+        "nobody looked.",
+        numbers={"labels": labels},
     )
 
 
