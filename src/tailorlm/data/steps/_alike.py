@@ -98,8 +98,8 @@ def _best(own: Sequence[str], others: Sequence[str], near: Near) -> Iterator[tup
     block = max(1, _PAIRS // len(others))
     for at in range(0, len(own), block):
         part = own[at : at + block]
-        pairs = np.stack(np.indices((len(part), len(others))), axis=-1).reshape(-1, 2)
-        pairs[:, 1] += len(part)
+        left, right = np.indices((len(part), len(others)))
+        pairs = np.stack((left.ravel(), len(part) + right.ravel()), axis=1)
         similar = jaccard([*part, *others], pairs, near.shingles).reshape(len(part), len(others))
         for row in similar:
             yield int(row.argmax()), float(row.max())
