@@ -45,10 +45,17 @@ def wrap(model: TextModel, config: Any) -> list[str]:
 
 def unwrap(model: TextModel) -> None:
     """Take the wrapper off again; the base is as it was, a native head included."""
-    wrapper = wrapper_of(model)
-    base = wrapper.get_base_model()
-    _put_heads(base, trained=False)  # PEFT would leave the trained copy in place
-    model.body = base if wrapper.active_peft_config.is_prompt_learning else wrapper.unload()
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    base = wrapper_of(model).get_base_model()
+    _put_heads(
+        base, trained=False
+    )  # PEFT would leave the trained copy in place, and not unload IA3 from a quantised base at all
+    for path, module in list(base.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            parent, _, name = path.rpartition(".")
+            setattr(base.get_submodule(parent), name, module.get_base_layer())
+    model.body = base
     model.requires_grad_(False)
 
 
