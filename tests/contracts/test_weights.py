@@ -77,6 +77,40 @@ def test_the_suite_found_every_part() -> None:
     assert len(CASES) == 9 * (9 * 2 + 2) - len(REFUSED)
 
 
+TITLES = {
+    "bert": "BERT",
+    "roberta": "RoBERTa",
+    "distilbert": "DistilBERT",
+    "modernbert": "ModernBERT",
+    "gpt2": "GPT-2",
+    "llama": "Llama",
+    "qwen2": "Qwen 2",
+    "gptj": "GPT-J",
+    "t5": "T5",
+}
+
+
+def what_works_where() -> str:
+    """The table of docs/methods/where.md: what the suite below runs, and what it asks to be refused."""
+    words = {"bias": "norms instead", "prefix": "no", "prompt": "own poolings"}
+    lines = ["| weights | " + " | ".join(TITLES.values()) + " |", "|---" * (len(TITLES) + 1) + "|"]
+    for part in TRAINED:
+        refused = [{pooling for p, n, pooling, _ in REFUSED if (p, n) == (part, name)} for name in TITLES]
+        cells = [words[part] if found else "yes" for found in refused]
+        lines.append(f"| `{part}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_says_what_this_suite_finds() -> None:
+    """`TAILOR_WRITE=1` writes the table anew."""
+    page = Path(__file__).parents[2] / "docs" / "methods" / "where.md"
+    text = page.read_text(encoding="utf-8")
+    before, mark, after = (part for part in re.split(r"(?s)(<!-- table -->\n).*?(?=<!-- end -->)", text))
+    if os.environ.get("TAILOR_WRITE"):
+        page.write_text(before + mark + what_works_where() + after, encoding="utf-8")
+    assert what_works_where() in page.read_text(encoding="utf-8")
+
+
 def model_of(folder: Path, pooling: str, *, seed: int = 0) -> TextModel:
     torch.manual_seed(seed)  # native heads draw their first weights while loading
     model = load_model(resolve(str(folder)), labels=ROWS.labels, pooling=pooling)

@@ -18,6 +18,7 @@ from tailorlm.models.quantise import KINDS, dequantised
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import label_scores
 from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
@@ -133,7 +134,9 @@ def test_parts_learn_over_it(name: str, kind: str, base: Base, tmp_path: Path) -
     settings = TrainSettings(epochs=1, rows_per_step=4, warmup=0.0, weight_decay=0.0)
     train(
         Job(
-            LabelLesson(TokenSource(model, ROWS.texts), Labels(Labels.Settings()), ROWS.codes),
+            LabelLesson(
+                TokenSource(model, Readings(model.tokenize(ROWS.texts))), Labels(Labels.Settings()), ROWS.codes
+            ),
             names,
             ROWS.ids,
             settings,

@@ -133,6 +133,9 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-lora", "rank_stabilised"): (True, scores),
     ("weights-lora", "dora"): (True, learning),
     ("weights-lora", "start"): ("gaussian", scores),
+    ("weights-lora", "b_ratio"): (16.0, scores),
+    ("weights-top_layers", "unfreeze"): (1, scores),
+    ("recipe", "quantise"): ("nf4", scores),
     ("weights-lora", "bias"): ("all", learning),
     ("weights-lora", "ranks"): ({"query": 2}, learning),
     ("weights-lora", "alphas"): ({"query": 64.0}, scores),
@@ -228,7 +231,7 @@ def all_keys() -> set[tuple[str, str]]:
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) >= 93
+    assert len(TABLE) >= 96
 
 
 def with_adapters(value: Any, base: Base) -> Any:

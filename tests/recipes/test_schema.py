@@ -26,7 +26,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def test_all_presets_build() -> None:
-    assert len(PRESETS) == 16
+    assert len(PRESETS) == 17
     assert len(STANDARD) == 9
     assert set(STANDARD) < set(PRESETS)
     for name, made in PRESETS.items():

@@ -199,3 +199,98 @@ def test_features_repeat_to_the_bit(classifier: str) -> None:
     one, two = part.fit(vectors, codes, 4, 3), part.fit(vectors.copy(), codes.copy(), 4, 3)
     assert torch.equal(one.weight, two.weight)
     assert torch.equal(one.bias, two.bias)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 7])
+def test_a_machine_with_a_kernel_answers_as_scikit_learns(labels: int, tmp_path: Path) -> None:
+    from sklearn.svm import SVC
+
+    from tailorlm.models.heads import load_head, save_head
+
+    random = np.random.default_rng(labels)
+    vectors, codes = random.normal(size=(90, 8)).astype(np.float32), np.arange(90) % labels
+    vectors[:, 0] += codes
+    part = Features(Features.Settings(classifier="rbf_svm", c=3.0, gamma=2.0))
+    head = part.fit(vectors, codes, labels + 1, seed=0)
+    ours = head(torch.from_numpy(vectors)).numpy()
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    theirs = SVC(C=3.0, gamma=2.0, break_ties=labels > 2).fit(unit, codes)
+    assert np.array_equal(ours.argmax(1), theirs.predict(unit))
+    assert (ours[:, labels] == -1).all(), "a label without rows never wins"
+    if labels > 2:
+        assert np.abs(ours[:, :labels] - theirs.decision_function(unit)).max() < 1e-5
+    save_head(head, tmp_path)
+    assert np.array_equal(load_head(tmp_path)(torch.from_numpy(vectors)).numpy(), ours)
+
+
+def test_neighbours_answer_as_scikit_learns() -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    random = np.random.default_rng(0)
+    vectors, codes = random.normal(size=(60, 8)).astype(np.float32), np.arange(60) % 3
+    asked = random.normal(size=(30, 8)).astype(np.float32)
+    ours = Features(Features.Settings(classifier="knn", k=7)).fit(vectors, codes, 3, 0)(torch.from_numpy(asked)).numpy()
+    like = KNeighborsClassifier(7, metric="cosine", weights=lambda d: np.maximum(1 - d, 0)).fit(vectors, codes)
+    assert np.abs(ours - like.predict_proba(asked)).max() < 1e-4
+
+
+def test_a_classifier_is_searched_by_what_it_reads() -> None:
+    assert Features.Settings(classifier="knn").search_space() == {"k": [1, 3, 5, 10]}
+    assert set(Features.Settings(classifier="rbf_svm").search_space()) == {"c"}
+
+
+def test_biases_of_queries_and_of_the_mlps_inside(base: Base) -> None:
+    names = Bias(Bias.Settings(which="query_mlp")).attach(model_of(base("bert", "mean")))
+    inner = {name.partition("layer.")[2][2:] for name in names if not name.startswith("head.")}
+    assert inner == {"attention.self.query.bias", "intermediate.dense.bias"}
+    with pytest.raises(TailorError, match="queries share one projection with keys and values"):
+        Bias(Bias.Settings(which="query_mlp")).attach(model_of(base("gpt2", "mean")))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "count"), [("llama", 2 * LAYERS + 1), ("t5", 2 * LAYERS + 1), ("bert", 4 * LAYERS + 2)]
+)
+def test_norms_learn_where_there_are_no_biases(architecture: str, count: int, base: Base) -> None:
+    names = Bias(Bias.Settings(which="norms")).attach(model_of(base(architecture, "mean")))
+    assert len([name for name in names if not name.startswith("head.")]) == count
+
+
+def test_blocks_begin_one_after_the_other(base: Base) -> None:
+    from tailorlm.objectives.labels import Labels
+    from tailorlm.tasks.readings import Readings
+    from tailorlm.training.job import Job
+    from tailorlm.training.lesson import LabelLesson
+    from tailorlm.training.loop import train
+    from tailorlm.training.settings import TrainSettings
+    from tailorlm.training.source import TokenSource
+
+    model, part = model_of(base("bert", "mean")), TopLayers(TopLayers.Settings(layers=3, unfreeze=1))
+    names = part.attach(model)
+    begins = part.begins(model, names)
+    assert {int(name.split(".")[3]): n for name, n in begins.items()} == {1: 1, 0: 2}
+    start = {name: model.get_parameter(name).detach().clone() for name in names}
+    moved: list[set[int]] = []
+
+    def seen(event: dict[str, object]) -> None:
+        if event["event"] == "step" and event["step"] % 3 == 0:
+            changed = {n for n in names if not torch.equal(model.get_parameter(n), start[n])}
+            moved.append({int(n.split(".")[3]) for n in changed if "layer." in n})
+
+    settings = TrainSettings(epochs=3, rows_per_step=10, warmup=0.0)
+    lesson = LabelLesson(
+        TokenSource(model, Readings(model.tokenize(ROWS.texts))), Labels(Labels.Settings()), ROWS.codes
+    )
+    train(Job(lesson, names, ROWS.ids, settings, 0.01, 0, begins=begins), listen=seen)
+    assert moved == [{2}, {1, 2}, {0, 1, 2}]
+
+
+def test_dropout_while_it_learns_alone(base: Base) -> None:
+    model = model_of(base("bert", "mean"))
+    before = [m.p for m in model.body.modules() if isinstance(m, torch.nn.Dropout)]
+    part = Full(Full.Settings(dropout=0.4))
+    part.attach(model)
+    assert {m.p for m in model.body.modules() if isinstance(m, torch.nn.Dropout)} == {0.4}
+    part.release()
+    assert [m.p for m in model.body.modules() if isinstance(m, torch.nn.Dropout)] == before
+    Full(Full.Settings(dropout=0.3)).attach(other := model_of(base("llama", "mean")))
+    assert {m.attention_dropout for m in other.body.modules() if hasattr(m, "attention_dropout")} == {0.3}

@@ -170,7 +170,9 @@ class Adaptation:
         parts = [stage.weights.make() for stage in recipe.stages]
         whole = any(getattr(part, "whole", False) for part in parts)
         name = record["base"]["name"]
-        found = BaseModel(name, folder, record["base"]["origin"]) if whole else _base(base, name, folder)
+        found = (
+            BaseModel(name, folder, record["base"]["origin"]) if whole else _base(base, name, folder, recipe.quantise)
+        )
         if not whole and found.fingerprint != record["base"]["fingerprint"]:
             raise TailorError(
                 f"{folder} was fitted on other base weights",
@@ -197,9 +199,9 @@ def _portable(base: BaseModel, folder: Path) -> str:
     return Path(os.path.relpath(Path(base.name).expanduser(), folder)).as_posix()
 
 
-def _base(given: str | None, name: str, folder: Path) -> BaseModel:
+def _base(given: str | None, name: str, folder: Path, quantise: str) -> BaseModel:
     if given or not name.startswith("../"):
-        return resolve(given or name)
+        return resolve(given or name, quantise)
     path = Path(os.path.normpath(folder.absolute() / name))
     if not path.is_dir():
         raise TailorError(
@@ -207,7 +209,7 @@ def _base(given: str | None, name: str, folder: Path) -> BaseModel:
             got=f"no folder {path}",
             hint="give its folder with --base",
         )
-    return resolve(str(path))
+    return resolve(str(path), quantise)
 
 
 def _adaptation_folder(folder: Path) -> Path:

@@ -77,7 +77,9 @@ def fit(
     task = recipe.task.make()
     pooling = "tokens" if task.tokens else recipe.pooling
     limit = task.settings.max_length
-    model = load_model(resolve(recipe.base), labels=task.outputs(rows.labels), pooling=pooling, max_length=limit)
+    model = load_model(
+        resolve(recipe.base, recipe.quantise), labels=task.outputs(rows.labels), pooling=pooling, max_length=limit
+    )
     answering = HeadAnswering(task, model, rows.labels)
     view = embeddings or EmbeddingView()
     fitting = _Fitting(
@@ -146,10 +148,10 @@ class _Fitting:
         lesson = LabelLesson(self._source(names), stage.objective.make(), self.targets, self.task.target)
         ids = [self.rows.ids[row] for row in self.readings.rows]
         job = Job(lesson, names, ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint)
-        if stage.train.layer_decay != 1:
-            job.rates = self._rates(names, stage.train.layer_decay)
+        job.rates, job.begins = self._rates(part, names, stage.train.layer_decay), part.begins(self.model, names)
         validate = self.score if self.validation is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
+        part.settle(self.model)
         part.release()
         self.held = None
         self.model.requires_grad_(False)
@@ -170,9 +172,13 @@ class _Fitting:
             self.held = TrunkSource(self.embeddings.states(trunk, self.judged[0]))
         return source
 
-    def _rates(self, names: Sequence[str], decay: float) -> dict[str, float]:
-        above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
-        return {name: decay ** above.get(name, 0) for name in names if above.get(name, 0)}
+    def _rates(self, part: Any, names: Sequence[str], decay: float) -> dict[str, float]:
+        """Factors on the learning rate that are not 1: what the part says, times what the block's place says."""
+        rates: dict[str, float] = part.rates(names)
+        if decay != 1:
+            above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
+            rates |= {name: rates.get(name, 1.0) * decay ** above[name] for name in names if above.get(name, 0)}
+        return rates
 
     def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Vectors (places, width) and codes (places,) of every place at which one label is asked."""
@@ -254,9 +260,9 @@ def probe(vectors: np.ndarray, codes: np.ndarray, labels: int, dropout: float) -
     """
     import torch
 
-    from tailorlm.weights.features import Features
+    from tailorlm.weights.features import logistic_head, unit
 
     scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
-    head = Features(Features.Settings(classifier="logistic", c=10.0)).fit(vectors, codes, labels, seed=0)
+    head = logistic_head(unit(vectors), codes, labels, c=10.0)
     with torch.no_grad():
         return Linear(head.weight / scale, head.bias, dropout=dropout)

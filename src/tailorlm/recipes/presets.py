@@ -13,13 +13,17 @@ from tailorlm.recipes.schema import Recipe
 
 @dataclass(frozen=True)
 class Preset:
-    """A named point on the three axes. title: as shown to people. summary: one line on what it does."""
+    """A named point on the three axes.
+
+    title: as shown to people. summary: one line on what it does. quantise: how the base is kept.
+    """
 
     title: str
     summary: str
     weights: str | dict[str, Any] | None = None
     context: str | dict[str, Any] | None = None
     train: dict[str, Any] = field(default_factory=dict)
+    quantise: str = "none"
 
     def recipe(self, name: str, base: str, task: Mapping[str, Any]) -> Recipe:
         """The recipe of this preset for a base model and a task."""
@@ -28,6 +32,7 @@ class Preset:
             "name": name,
             "method": name,
             "base": base,
+            "quantise": self.quantise,
             "task": dict(task),
             "stages": [stage] if self.weights else [],
             "context": self.context,
@@ -78,6 +83,9 @@ PRESETS: dict[str, Preset] = {
     "lora": Preset("LoRA", "low-rank matrices beside frozen projections, and the head, learn", weights="lora"),
     "dora": Preset(
         "DoRA", "low-rank matrices for directions, lengths apart, and the head", weights={"part": "lora", "dora": True}
+    ),
+    "qlora": Preset(
+        "QLoRA", "low-rank matrices over a base kept in 4 bits, and the head, learn", weights="lora", quantise="nf4"
     ),
     "prefix": Preset("Prefix tuning", "keys and values in front of every block's own, and the head", weights="prefix"),
     "prompt-tuning": Preset("Prompt tuning", "vectors in front of every text, and the head, learn", weights="prompt"),

@@ -49,6 +49,10 @@ class Recipe(Settings):
     pooling: Literal["auto", "mean", "cls", "last", "native"] = setting(
         "auto", help="how token states become one vector; `native` = transformers' own classification model"
     )
+    quantise: Literal["none", "nf4", "nf4_plain", "int8"] = setting(
+        "none",
+        help="the frozen base in 4 bits (`nf4` as QLoRA, `nf4_plain` with plain scales) or 8 (`int8`): less memory, other answers",
+    )
     task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
     stages: tuple[Stage, ...] = setting((), help="what is trained, in order")
     context: ContextPart | None = setting(None, help="what the model is shown when it answers")

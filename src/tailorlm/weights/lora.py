@@ -30,7 +30,7 @@ class LoRA(TrainedPart):
     that of full tuning, and all projections beat attention alone. Choose it when several adaptations share a base or memory is
     short; `full` when storage does not matter and rows are many. Saved in PEFT's layout: loads with plain
     `PeftModel.from_pretrained`. Sources: Hu et al. 2021 (arXiv:2106.09685), peft 0.21 `tuners/lora`; `rank_stabilised`: Kalajdzievski 2023
-    (arXiv:2312.03732); `dora`: Liu et al. 2024 (2402.09353); `pissa`: Meng et al. 2024
+    (arXiv:2312.03732); `dora`: Liu et al. 2024 (2402.09353); `b_ratio`: Hayou et al. 2024 (2402.12354); `pissa`: Meng et al. 2024
     (2404.02948); `olora`: Büyükakyüz 2024 (2406.01775).
     """
 
@@ -59,6 +59,9 @@ class LoRA(TrainedPart):
         )
         start: Literal["zero", "gaussian", "orthogonal", "pissa", "olora"] = setting(
             "zero", help="what the matrices begin as; `pissa` and `olora` take them out of the base weights"
+        )
+        b_ratio: float = setting(
+            1.0, ge=1, le=1000, help="learning rate of B as a multiple of that of A (LoRA+); 16 in its paper"
         )
         bias: Literal["none", "all", "lora_only"] = setting(
             "none", help="biases that learn besides: none, all, or those of the chosen projections"
@@ -141,6 +144,10 @@ class LoRA(TrainedPart):
             rank_pattern={name: rank for end, rank in s.ranks.items() for name in targets if _ends(name, end)},
             alpha_pattern={name: alpha for end, alpha in s.alphas.items() for name in targets if _ends(name, end)},
         )
+
+    def rates(self, names: Sequence[str]) -> dict[str, float]:
+        """B learns `b_ratio` times as fast as A."""
+        return {n: self.settings.b_ratio for n in names if ".lora_B." in n} if self.settings.b_ratio != 1 else {}
 
     def settle(self, model: TextModel) -> None:
         """Put back what a start took out of the base, and keep the difference as matrices of twice the rank."""
