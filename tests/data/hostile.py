@@ -84,6 +84,10 @@ def _lines() -> Iterator[Hostile]:
     yield Hostile("cut.json", b'[{"text": "one"},\n{"text": "tw', "the file may be cut", 2)
     yield Hostile("cut.csv", b'text,label\none,a\n"two,b\nthree,a\n', "a quote opens in this record", 3)
     yield Hostile("cut.csv.gz", gzip.compress(b"text,label\n" + bytes(range(48, 91)) * 9)[:-9], "cut or damaged")
+    packed = gzip.compress(b"text,label\none,a\n", mtime=0)
+    yield Hostile("garbage.csv.gz", packed + b"no gzip", "cut or damaged")
+    yield Hostile("two-members.csv.gz", packed + gzip.compress(b"two,b\n", mtime=0), rows=2, first={"text": "one"})
+    yield Hostile("packed-twice.csv.gz", gzip.compress(packed, mtime=0), "is not UTF-8", 1)
     yield Hostile("broken-2-of-3.jsonl", (THREE % "{'text': 1}").encode(), "not valid JSON", 2, True, 2)
     yield Hostile("broken-2-of-3.csv", b'text,label\none,a\n"two"x,b\nthree,a\n', "after the closing quote", 3, True, 2)
     long = b"x" * LONG
@@ -103,6 +107,8 @@ def _json() -> Iterator[Hostile]:
     yield Hostile("mixed.jsonl", (THREE % '{"text": 7, "label": ["a"]}').encode(), rows=3, first={"text": "one"})
     nulls = '{"text": null}\n' * 200_000 + '{"text": "at last"}\n'
     yield Hostile("nulls.jsonl", nulls.encode(), rows=200_001, first={"text": None})
+    keys = "".join(f'{{"text": "a", "k{i}": 1}}\n' for i in range(12_000))
+    yield Hostile("keys.jsonl", keys.encode(), "different columns", 10_010)
     yield Hostile("array.jsonl", b'[{"text": "one"},\n{"text": "two"}]', "--format json", 1)
     yield Hostile("two-lists.json", b'{"train": [{"a": 1}], "test": [{"a": 1}]}', "several lists")
     squad = {"data": [{"title": "t", "paragraphs": [{"context": "ab", "qas": [_asked("a", 0), _asked("b", 0)]}]}]}
@@ -143,6 +149,8 @@ def _documents() -> Iterator[Hostile]:
     yield Hostile("deep.docx", docx("<w:sdt>" * 200_000), "nested more than 1000 deep")
     yield Hostile("deep.html", b"<div>" * 50_000 + b"text", rows=1, first={"text": "text"})
     yield Hostile("open-comments.html", b"<p>text</p>" + b"<!-- >" * 100_000, rows=1)
+    cells = b"<table><tr>" + b"<td>x</td>" * 20_000 + b"</tr></table>"
+    yield Hostile("cells.html", cells, rows=1, first={"title": "cells"})
     yield Hostile("open-tags.html", b"<p>text</p>" + b"<a <a" * 100_000, rows=1)
     yield Hostile("marked.html", b"<p>text</p><![if !x]><![CDATA[more]]><![endif]>", rows=1)
     yield Hostile("cut.docx", docx(paragraph("text"))[:-30], "no DOCX document")

@@ -13,7 +13,7 @@ from tailorlm.data import read, stream
 
 from hostile import Hostile, files  # isort: skip
 
-COUNT = 86
+COUNT = 91
 NEEDS = {"parquet": "pyarrow", "arrow": "pyarrow", "zst": "pyarrow", "pdf": "pypdf"}
 
 

@@ -97,8 +97,14 @@ def _as_dicts(part: Any) -> Iterator[dict[str, Any] | Exception]:
 
 def _is_media(kind: Any) -> bool:
     """Whether values of this type hold bytes somewhere: nothing that a row of text could carry."""
-    text = str(kind)
-    return any(word in text for word in ("binary", "extension", "duration", "interval", "run_end_encoded"))
+    inner = [kind.field(i).type for i in range(kind.num_fields)] or [getattr(kind, "value_type", None)]
+    if any(part is not None and part is not kind and _is_media(part) for part in inner):
+        return True
+    # Of a type with parts the name holds the names of its fields, which may be called anything.
+    own = str(kind).partition("<")[0]
+    return any(
+        word in own for word in ("binary", "extension", "duration", "interval", "month_day_nano", "run_end_encoded")
+    )
 
 
 def _label_columns(schema: Any) -> dict[str, Callable[[Any], Any]]:

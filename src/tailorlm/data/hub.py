@@ -91,4 +91,9 @@ def _values(
             found[column] = as_names[column](value) if column in as_names else plain_value(value)
         except NoJsonError:
             left_out.add(column)
+        except (IndexError, TypeError):
+            what = f"the column {column!r} holds a label number that has no name"
+            raise TailorError(
+                what, hint="save the rows as JSON Lines, mend the label there, and read that file"
+            ) from None
     return found

@@ -42,13 +42,18 @@ def plain_value(value: Any) -> Any:
 def label_names(feature: Any) -> Callable[[Any], Any] | None:
     """How the numbers of a label column (or of a list of them) become names; None for every other column.
 
+    The function raises IndexError for a number that has no name.
     feature: of the `datasets` package, or the same as JSON (as it stands in Parquet files from the hub).
     """
     names = _part(feature, "names")
     if isinstance(names, list | tuple):
 
         def name_of(value: Any) -> Any:
-            return None if value is None or value == -1 else str(names[value])
+            if value is None or value == -1:
+                return None
+            if not isinstance(value, int) or not 0 <= value < len(names):
+                raise IndexError  # -2 would be the last but one
+            return str(names[value])
 
         return name_of
     inner = _part(feature, "feature")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from tailorlm.core.errors import CheckError, TailorError
 from tailorlm.data import as_text, read
+from tailorlm.data.plain import label_names
 
 Put = Callable[[str, str | bytes], str]
 ROWS = [
@@ -278,3 +280,25 @@ def test_squad_by_hand(put: Put) -> None:
 def test_words_of_squad_in_a_text_do_not_make_it_squad(put: Put) -> None:
     row = {"text": json.dumps({"data": [], "paragraphs": [], "qas": [], "context": ""})}
     assert values(put("x.json", json.dumps({"data": [row]}))) == [row]
+
+
+@pytest.mark.parametrize("number", [-2, 2, 1.5, "x"])
+def test_a_label_number_without_a_name_is_told(number: object) -> None:
+    name_of = label_names({"names": ["no", "yes"], "_type": "ClassLabel"})
+    assert name_of is not None
+    assert [name_of(value) for value in (0, 1, -1, None)] == ["no", "yes", None, None]
+    with pytest.raises(IndexError):
+        name_of(number)
+
+
+def test_columns_are_left_out_for_their_type_and_not_for_the_names_in_it(put: Put) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    held = [{"duration": 3, "binary_label": "x"}]
+    table = pa.table({"text": ["a"], "held": held, "seen": [[b"\0"]], "took": pa.array([5], pa.duration("s"))})
+    sink = io.BytesIO()
+    parquet.write_table(table, sink)
+    rows = read(put("a.parquet", sink.getvalue()))
+    assert rows[0].values == {"text": "a", "held": held[0]}
+    assert rows.notes[-1].endswith("columns left out (no text or numbers): seen, took")
