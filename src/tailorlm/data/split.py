@@ -34,7 +34,7 @@ def stratified(
     if groups is not None and len(groups) != len(labels):
         raise UsageError("groups and labels must come in pairs", got=f"{len(groups)} groups, {len(labels)} labels")
     sizes = Counter(labels)
-    wanted = _quotas(sizes, fraction, seed)
+    wanted = quotas(sizes, fraction, seed)
     held: Counter[str] = Counter()
     out: set[int] = set()
     by_label = _units_by_label(labels, groups, seed)
@@ -111,7 +111,7 @@ def _hold_smallest(
         out.update(unit)
 
 
-def _quotas(sizes: Counter[str], fraction: float, seed: int) -> dict[str, int]:
+def quotas(sizes: Counter[str], fraction: float, seed: int) -> dict[str, int]:
     """Rows to hold out of each label: largest remainders, so that the total is right too; then the bounds 1 and n-1."""
     wanted = {label: math.floor(size * fraction) for label, size in sizes.items()}
     missing = math.floor(sum(sizes.values()) * fraction + 0.5) - sum(wanted.values())

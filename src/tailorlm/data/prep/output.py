@@ -63,7 +63,11 @@ def write(prepared: Prepared, work: Path, folder: Path) -> dict[str, Any]:
             side = work / name
             if side.is_file() and side.stat().st_size:
                 side.rename(folder / name)
-        learned = [record.learned_settings for record in prepared.steps]
+        learned = [
+            # Tables by label may name what another step hides.
+            {k: covered(v, prepared.cover) if isinstance(v, dict) else v for k, v in record.learned_settings.items()}
+            for record in prepared.steps
+        ]
         kept = prepared.settings.with_learned(learned, prepared.intake.found)
         (folder / YAML).write_text(kept, encoding="utf-8")
         manifest = _manifest(prepared, folder, rows)

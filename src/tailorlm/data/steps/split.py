@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from tailorlm.core.errors import CheckError, UsageError
 from tailorlm.data.near import Near
 from tailorlm.data.quality import normalised
 from tailorlm.data.rows import as_text
-from tailorlm.data.split import stratified
+from tailorlm.data.split import quotas, stratified
 from tailorlm.data.steps._alike import alike, fetched, nearest, sketched
 from tailorlm.data.steps._time import cell, is_number, time_of, told_time
 from tailorlm.data.steps.base import SHOWN, Context, Dropped, Item, RowsOnDisk, Step, Tally
@@ -26,13 +27,18 @@ _CODES = {"0": TRAIN, "1": VALIDATION, "2": TEST}
 class Split(Step):
     """Gives every row a split; rows that came with one (validation and test files) keep it.
 
-    by `content` (and `group`): a hash of the normalised text (of the group, where the row has one) decides, so a row falls on the same side in
-    every later delivery, whatever rows are added; shares are met on average. Train rows that are near copies of held-out
-    rows are dropped (`near`), so the held-out rows stay a fair sample; moving them over would fill the test with copies.
-    `random` and `label` meet the shares exactly, keep near copies together, and split a bigger set anew. `time`: the latest
-    rows are the test rows; near copies stand with the earliest of them; the borders are written into the kept YAML.
+    A row of the test never becomes a train row when rows are added:
+    - `content` and `group`: a hash of the normalised text (of the group, where the row has one) decides, whatever rows are
+      added; shares are met on average.
+    - `label`: the same hash, with a border for each label that meets the shares exactly; `time`: the latest rows are the test
+      rows. The borders are written into the kept YAML: `--like` holds to them, a fresh preparation of more rows finds others.
+    - `random` meets the shares exactly, keeps near copies together, and splits a bigger set anew.
+    But for `random`, train rows that are near copies of held-out rows are dropped (`near`), so the held-out rows stay a fair
+    sample: moving them over would fill the test with copies. So where an added row is near an old test row and an old train row,
+    both stay on their sides; if it is itself held out, old train rows near it go, and if not, it goes.
     Memory: about 150 bytes a row for near copies; `random`, `label` and `time` another 100.
-    Choose `group` where rows of one author, customer or document are alike; `time` where the future is to be predicted.
+    Choose `label` where labels are rare, `group` where rows of one author, customer or document are alike, `time` where the
+    future is to be predicted.
     """
 
     class Settings(BaseSettings):
@@ -50,6 +56,9 @@ class Split(Step):
         )
         test_from: str | None = setting(None, help="by time: test rows begin here, in place of the share")
         validation_from: str | None = setting(None, help="by time: validation rows begin here")
+        label_borders: dict[str, tuple[float, float]] = setting(
+            {}, help="by label: below the first place (of the hash, 0 to 1) is the test, below the second validation"
+        )
 
     settings: Settings
     surveys = True
@@ -61,6 +70,7 @@ class Split(Step):
         self._sides: str | None = None
         self._leaks: dict[int, list[Any]] = {}
         self._borders: dict[str, str] = {}
+        self._label_borders: dict[str, Any] = dict(settings.label_borders)
 
     def check(self) -> None:
         """Shares must leave train rows; a group or a time needs its column, a label one too."""
@@ -78,19 +88,19 @@ class Split(Step):
         return sketched(items, self.context) if self.settings.near else []
 
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
-        """Sides of all rows where shares are met exactly, else only of rows that near copies move."""
+        """Borders of labels and times; at random the sides of all rows; else the rows that are copies of held-out ones."""
         clusters, near = alike(looks, rows, self.context, self.settings.near or 1.0)
-        if self.settings.by in ("content", "group"):
-            leaks: dict[int, list[Any]] = {}
-            for batch in fetched(clusters, rows):
-                for _, items in batch:
-                    leaks |= self._copies_of_held_out(items, near)
-            return {"leaks": leaks}
-        units = _units(len(rows), [cluster.indices for cluster in clusters])
+        if self.settings.by == "random":
+            return {"sides": self._exact(_units(len(rows), [cluster.indices for cluster in clusters]))}
+        if self.settings.by == "label" and not self._label_borders:
+            self._label_borders = self._borders_by_label(rows)
         if self.settings.by == "time":
-            return self._by_time(rows, units)
-        names = _labels(rows, self.context) if self.settings.by == "label" else [""] * len(rows)
-        return {"sides": self._exact(names, units)}
+            self._borders = self._borders_in_time(rows)
+        leaks: dict[int, list[Any]] = {}
+        for batch in fetched(clusters, rows):
+            for _, items in batch:
+                leaks |= self._copies_of_held_out(items, near)
+        return {"leaks": leaks, "borders": self._borders, "label_borders": self._label_borders}
 
     def begin(self, learned: Any) -> None:
         """Take the sides."""
@@ -99,6 +109,7 @@ class Split(Step):
             self._sides = learned.get("sides")
             self._leaks = {int(number): where for number, where in learned.get("leaks", {}).items()}
             self._borders = learned.get("borders", {})
+            self._label_borders = learned.get("label_borders", {})
 
     def apply(self, item: Item, tally: Tally) -> Item | Dropped | list[Item]:
         """The row with its split."""
@@ -106,7 +117,7 @@ class Split(Step):
             return item
         if item.number in self._leaks:
             return Dropped("near copy of a held-out row", *self._leaks[item.number])
-        side = self._hashed(item) if self._sides is None else _CODES[self._sides[item.number]]
+        side = self._side(item) if self._sides is None else _CODES[self._sides[item.number]]
         tally.numbers[f"{side} rows"] += 1
         if self.settings.by == "group" and not cell(item, self.settings.column):
             tally.numbers["rows without a group (each by its content)"] += 1
@@ -117,27 +128,60 @@ class Split(Step):
         return {"borders": self._borders} if self._borders else {}
 
     def learned_settings(self) -> dict[str, Any]:
-        """Borders in time hold for later rows too."""
+        """Borders hold for later rows too."""
+        if self.settings.by == "label":
+            return {"label_borders": {label: list(borders) for label, borders in self._label_borders.items()}}
         return dict(self._borders)
 
-    def _hashed(self, item: Item) -> str:
+    def _side(self, item: Item) -> str:
+        own = self.settings
+        if own.by == "time":
+            time, found = told_time(item, own.column), self._borders
+            if time >= (time_of(found["test_from"]) if "test_from" in found else math.inf):
+                return TEST
+            later = time >= (time_of(found["validation_from"]) if "validation_from" in found else math.inf)
+            return VALIDATION if later else TRAIN
+        test, validation = own.test, own.test + own.validation
+        if own.by == "label":
+            test, validation = self._label_borders.get(self._label(item), (test, validation))
+        place = self._place(item)
+        return TEST if place < test else VALIDATION if place < validation else TRAIN
+
+    def _place(self, item: Item) -> float:
+        """Where a row's hash lies between 0 and 1; the same in every delivery."""
         if self.settings.by == "group" and (group := cell(item, self.settings.column)):
             key = group
         elif item.made.startswith("passage") and "document" in item.values:
             key = as_text(item.values["document"])  # passages of one document know of each other
         else:
             key = normalised(self.context.fields.text(item.values))
-        return self._side_at(_unit_interval(f"{self.context.seed}|{key}"))
+        return _unit_interval(f"{self.context.seed}|{key}")
 
-    def _side_at(self, place: float) -> str:
-        if place < self.settings.test:
-            return TEST
-        return VALIDATION if place < self.settings.test + self.settings.validation else TRAIN
+    def _label(self, item: Item) -> str:
+        return self.context.fields.label_of(item.values) or ""
+
+    def _borders_by_label(self, rows: RowsOnDisk) -> dict[str, list[float]]:
+        """For each label the places below which the test and the validation rows lie, so that the shares are met."""
+        places: dict[str, list[float]] = {}
+        for item in rows:
+            if item.split not in (VALIDATION, TEST):
+                places.setdefault(self._label(item), []).append(self._place(item))
+        sizes = Counter({label: len(found) for label, found in places.items()})
+        own, seed = self.settings, self.context.seed
+        test = quotas(sizes, own.test, seed) if own.test else Counter()
+        more = quotas(sizes, own.validation, seed) if own.validation else Counter()
+        borders = {}
+        for label, found in places.items():
+            found.sort()
+            first = test[label]
+            second = min(first + more[label], len(found) - 1)  # one train row at least
+            borders[label] = [found[first] if first else 0.0, found[second] if second else 0.0]
+        return borders
 
     def _copies_of_held_out(self, items: Sequence[Item], near: Near) -> dict[int, list[Any]]:
         """Rows of a cluster that are near copies of rows held out for more: train of validation, both of test."""
         gone: dict[int, list[Any]] = {}
-        sides = [item.split if item.split in (VALIDATION, TEST) else self._hashed(item) for item in items]
+        sides = [item.split if item.split in (VALIDATION, TEST) else self._side(item) for item in items]
         for held, lower in ((TEST, (TRAIN, VALIDATION)), (VALIDATION, (TRAIN,))):
             kept = [item for item, side in zip(items, sides, strict=True) if side == held and item.number not in gone]
             free = [
@@ -150,38 +194,31 @@ class Split(Step):
                 gone[number] = [f"of {other.where} ({held}), Jaccard {similarity:.2f}", text]
         return gone
 
-    def _exact(self, names: list[str], units: list[int]) -> str:
-        """Shares as exact as whole units allow, label by label."""
-        sides = ["0"] * len(names)
-        left = list(range(len(names)))
+    def _exact(self, units: list[int]) -> str:
+        """Shares as exact as whole units allow."""
+        sides = ["0"] * len(units)
+        left = list(range(len(units)))
         for code, share in (("2", self.settings.test), ("1", self.settings.validation)):
             if share <= 0:
                 continue
-            fraction = share * len(names) / len(left)
-            kept, held = stratified(
-                [names[i] for i in left], fraction, self.context.seed, groups=[units[i] for i in left]
-            )
+            fraction = share * len(units) / len(left)
+            kept, held = stratified([""] * len(left), fraction, self.context.seed, groups=[units[i] for i in left])
             for place in held:
                 sides[left[place]] = code
             left = [left[place] for place in kept]
         return "".join(sides)
 
-    def _by_time(self, rows: RowsOnDisk, units: list[int]) -> Any:
+    def _borders_in_time(self, rows: RowsOnDisk) -> dict[str, str]:
+        """From when on rows are test and validation rows, as texts that say it exactly."""
         own = self.settings
         times, dates = _times(rows, own)
         test_at = time_of(own.test_from) if own.test_from else _border(times, own.test)
         later = own.test + own.validation if own.validation else own.test
         validation_at = time_of(own.validation_from) if own.validation_from else _border(times, later)
-        earliest: dict[int, int] = {}
-        codes = [2 if time >= test_at else 1 if time >= validation_at else 0 for time in times]
-        for unit, code in zip(units, codes, strict=True):
-            earliest[unit] = min(code, earliest.get(unit, 2))
-        sides = "".join(str(earliest[unit]) for unit in units)
-        if "0" not in sides:
+        if all(time >= min(test_at, validation_at) for time in times):
             raise CheckError("no row is earlier than the border, so none is left to train on")
         names = {"test_from": test_at, "validation_from": validation_at}
-        borders = {name: _shown(time, dates) for name, time in names.items() if math.isfinite(time)}
-        return {"sides": sides, "borders": borders}
+        return {name: _shown(time, dates) for name, time in names.items() if math.isfinite(time)}
 
 
 def _unit_interval(text: str) -> float:
@@ -195,10 +232,6 @@ def _units(count: int, clusters: Sequence[Sequence[int]]) -> list[int]:
         for number in cluster:
             units[number] = cluster[0]
     return units
-
-
-def _labels(rows: RowsOnDisk, context: Context) -> list[str]:
-    return [context.fields.label_of(item.values) or "" for item in rows]
 
 
 def _times(rows: RowsOnDisk, own: Split.Settings) -> tuple[list[float], bool]:
