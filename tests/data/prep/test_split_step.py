@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from prep_rows import edited, read, sentence, write
+from prep_rows import edited, read, rows, sentence, write
 
 from tailorlm.core.config import validate
 from tailorlm.core.yaml import read_yaml
@@ -27,8 +27,8 @@ def drawn(count: int, seed: int) -> list[dict]:
     return found
 
 
-def split(tmp_path, name: str, rows: list[dict], step: dict | None, like: str | None = None) -> dict[str, list[dict]]:
-    source = write(tmp_path / f"{name}.jsonl", rows)
+def split(tmp_path, name: str, found: list[dict], step: dict | None, like: str | None = None) -> dict[str, list[dict]]:
+    source = write(tmp_path / f"{name}.jsonl", found)
     columns = {"shape": "classify", "roles": {"text": "text", "label": "label"}}
     chosen = {"rows": source, "columns": columns, "steps": [{"part": "split", **(step or {})}]}
     if like is not None:
@@ -59,8 +59,8 @@ WAYS = [
 def test_added_rows_never_move_a_row_from_test_to_train(tmp_path, step, kept, seed):
     """Three deliveries, each with all rows before and more; near copies bridge the sides."""
     random_ = random.Random(seed)
-    rows = drawn(500, seed)
-    first, *later = rows[:150], rows[:300], rows
+    drawn_ = drawn(500, seed)
+    first, *later = drawn_[:150], drawn_[:300], drawn_
     before = split(tmp_path, "first", first, step)
     assert min(len(before["train"]), len(before["test"])) >= 5
     assert across(before, 0.7) == 0
@@ -76,7 +76,7 @@ def test_added_rows_never_move_a_row_from_test_to_train(tmp_path, step, kept, se
 
 def test_a_row_that_bridges_two_sides(tmp_path):
     """An added row is near an old test row and an old train row: both stay; it goes, or, held out, the train row does."""
-    sides = split(tmp_path, "first", drawn(30, 9), {"validation": 0, "test": 0.5, "near": 0})
+    sides = split(tmp_path, "first", rows(30, seed=9), {"validation": 0, "test": 0.5, "near": 0})
     test, train = sides["test"][0], sides["train"][0]
     half = len(test["text"]) // 2
     seen = set()
@@ -84,9 +84,9 @@ def test_a_row_that_bridges_two_sides(tmp_path):
         bridge = {"id": "new", "text": f"{test['text'][:half]} {i} {train['text'][: half * 2]}", "label": "l0"}
         step = {"validation": 0, "test": 0.5, "near": 0.25}
         quiet = [test, train]
-        old = {row["id"]: side for side, rows in split(tmp_path, f"a{i}", quiet, step).items() for row in rows}
+        old = {row["id"]: side for side, got in split(tmp_path, f"a{i}", quiet, step).items() for row in got}
         new = split(tmp_path, f"b{i}", [*quiet, bridge], step)
-        side = {row["id"]: name for name, rows in new.items() for row in rows}
+        side = {row["id"]: name for name, got in new.items() for row in got}
         assert side[test["id"]] == old[test["id"]] == "test"
         assert old[train["id"]] == "train"
         if "new" in side:
@@ -100,15 +100,15 @@ def test_a_row_that_bridges_two_sides(tmp_path):
 
 def test_borders_by_label_meet_the_shares_and_hold_for_new_labels(tmp_path):
     random_ = random.Random(4)
-    rows = [{"text": sentence(random_), "label": label} for label in ["a"] * 100 + ["b"] * 30 + ["c"] * 2 + ["d"]]
-    sides = split(tmp_path, "o", rows, {"by": "label", "test": 0.2, "validation": 0.1, "near": 0})
+    found = [{"text": sentence(random_), "label": label} for label in ["a"] * 100 + ["b"] * 30 + ["c"] * 2 + ["d"]]
+    sides = split(tmp_path, "o", found, {"by": "label", "test": 0.2, "validation": 0.1, "near": 0})
     counted = {label: [sum(r["label"] == label for r in sides[s]) for s in SIDES] for label in "abcd"}
     assert counted == {"a": [70, 10, 20], "b": [21, 3, 6], "c": [1, 0, 1], "d": [1, 0, 0]}
     borders = read_yaml(tmp_path / "o/prep.yaml").value["steps"][0]["label_borders"]
     assert sorted(borders) == ["a", "b", "c", "d"]
     assert borders["d"] == [0.0, 0.0]
     new = [{"text": sentence(random_), "label": "e"} for _ in range(200)]
-    later = split(tmp_path, "p", rows + new, None, like="o")
+    later = split(tmp_path, "p", found + new, None, like="o")
     counted = [sum(r["label"] == "e" for r in later[s]) for s in SIDES]
     assert sum(counted) == 200
     assert 25 <= counted[2] <= 55
@@ -117,7 +117,7 @@ def test_borders_by_label_meet_the_shares_and_hold_for_new_labels(tmp_path):
 def test_equal_texts_with_different_labels_stand_on_one_side(tmp_path):
     random_ = random.Random(6)
     texts = [sentence(random_) for _ in range(150)]
-    rows = [{"text": text, "label": label} for label in ("a", "b") for text in (texts if label == "a" else texts[:50])]
-    sides = split(tmp_path, "o", rows, {"by": "label", "test": 0.3, "validation": 0.2, "near": 1.0})
+    found = [{"text": text, "label": label} for label in ("a", "b") for text in (texts if label == "a" else texts[:50])]
+    sides = split(tmp_path, "o", found, {"by": "label", "test": 0.3, "validation": 0.2, "near": 1.0})
     assert across(sides, 1.0) == 0
     assert len(sides["test"]) >= 50
