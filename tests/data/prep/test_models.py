@@ -161,7 +161,7 @@ def test_rows_of_one_meaning_are_one(tmp_path):
     assert [group["rows"] for group in facts["largest groups"]] == [3, 2]
     page = (tmp_path / "o/audit.html").read_text()
     assert "shut down this account" in page
-    assert "1 groups say the same in other words" in page
+    assert "1 group says the same in other words" in page
     kept = read_yaml(tmp_path / "o/prep.yaml").value
     assert kept["steps"][0]["encoder_sha256"] == "f" * 64
     assert "shut down" not in json.dumps(manifest)

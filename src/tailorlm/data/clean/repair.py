@@ -20,6 +20,9 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _LONE = re.compile("[\ud800-\udfff]")
 # Never of use in a text: soft hyphen, zero-width space, word joiner, byte-order mark, embeddings of direction, fillers.
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\u202a-\u202e\u2066-\u2069]")
+# Nobody lets a number, or a word before a capital, be torn at a line end: soft hyphens there are hyphens that a program wrote so.
+_HARD = re.compile(r"\w\u00ad[\dA-Z]|\d\u00ad\w")
+_SOFT = re.compile(r"(?<=\w)\u00ad(?=\w)")
 _MARKS = re.compile("[\u200e\u200f\u061c]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 # Joiners belong between letters of Arabic, Indic and other scripts and inside emoji; beside Latin letters, digits or
@@ -138,6 +141,8 @@ def _control(text: str, options: RepairOptions) -> str:
 def _invisible(text: str, options: RepairOptions) -> str:
     if not options.invisible or text.isascii():
         return text
+    if "\u00ad" in text and _HARD.search(text):
+        text = _SOFT.sub("-", text)
     text = _TAGS.sub("", _JOINER.sub("", _INVISIBLE.sub("", text)))
     return text if _RIGHT_TO_LEFT.search(text) else _MARKS.sub("", text)
 

@@ -84,9 +84,10 @@ class Census:
         """The length below which this share of the rows lies, in characters, as exact as the bins."""
         wanted, seen = share * self.rows, 0
         for bin_ in sorted(map(int, self.lengths)):
-            seen += self.lengths[str(bin_)]
-            if seen >= wanted:
-                return 0.0 if bin_ < 0 else 2 ** ((bin_ + 0.5) / _BINS)
+            here = self.lengths[str(bin_)]
+            if seen + here >= wanted:
+                return 0.0 if bin_ < 0 else 2 ** ((bin_ + (wanted - seen) / here) / _BINS)
+            seen += here
         return 0.0
 
     def plain(self) -> dict[str, Any]:

@@ -187,7 +187,8 @@ def _is_beyond(key: str, bound: float, text: str, known: dict[str, float]) -> bo
 
 def _fault(key: str, known: dict[str, float]) -> tuple[str, str]:
     name = key[4:]
-    return _WORDS[key], f"{known[name]:.3g} {MEASURES[name].unit}"
+    value = known[name]
+    return _WORDS[key], f"{value:,.0f} {MEASURES[name].unit}" if value >= 1 else f"{value:.2g} {MEASURES[name].unit}"
 
 
 def _as_setting(key: str, value: float) -> float | int:

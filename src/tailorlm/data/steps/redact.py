@@ -96,8 +96,9 @@ class Redact(Step):
             tally.changed[kind] += 1
             # Only what came of it is shown: the text before holds the value.
             mark = after.find(f"<{kind.upper()}>")
-            start = max(0, mark - _AROUND)
-            tally.show(kind, item.where, None, ("…" if start else "") + after[start : start + 4 * _AROUND])
+            start, end = max(0, mark - _AROUND), max(0, mark - _AROUND) + 4 * _AROUND
+            shown = ("…" if start else "") + after[start:end] + ("…" if end < len(after) else "")
+            tally.show(kind, item.where, None, shown)
         return item.with_values(values)
 
     def cover(self, text: str) -> str:

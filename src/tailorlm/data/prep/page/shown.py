@@ -10,7 +10,7 @@ from typing import Any
 
 _WORDS = re.compile(r"\w+|\s|[^\w\s]")
 _HIDDEN = re.compile(
-    "[^\n\x20-\x7e\u00a1-\u02ff\u0370-\u058f\u0900-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u20ff\u2100-\u2bff\u3001-\ud7ff\uf900-\ufaff\uff00-\uffef]"
+    "[^\n\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u058f\u0900-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u20ff\u2100-\u2bff\u3001-\ud7ff\uf900-\ufaff\uff00-\uffef]"
 )
 
 
@@ -20,21 +20,30 @@ def visible(text: str) -> str:
 
 
 def difference(before: str, after: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Both texts as pieces `{text, changed}`, compared word by word."""
-    a, b = _WORDS.findall(before), _WORDS.findall(after)
+    """Both texts as pieces `{text, changed}`, compared word by word.
+
+    Blanks that changed are drawn. Where both texts were cut, at places that need not fit each other, what differs at their
+    very ends is left out.
+    """
+    cut = before.endswith("…") and after.endswith("…")
+    a, b = (_WORDS.findall(text.removesuffix("…") if cut else text) for text in (before, after))
+    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    if cut and len(blocks) > 2 and blocks[-1][0] != "equal":
+        blocks.pop()
     old: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if i < j:
-            old.append({"text": visible("".join(a[i:j])), "changed": tag != "equal"})
-        if k < m:
-            new.append({"text": visible("".join(b[k:m])), "changed": tag != "equal"})
-    if before.endswith("…") and after.endswith("…"):  # both were cut, at places that need not fit each other
-        while old and new and (old[-1]["changed"] or new[-1]["changed"]) and len(old) > 2 and len(new) > 2:
-            for pieces in (old, new):
-                if pieces[-1]["changed"]:
-                    pieces.pop()
+    for tag, i, j, k, m in blocks:
+        for pieces, words in ((old, a[i:j]), (new, b[k:m])):
+            if words:
+                pieces.append({"text": _drawn("".join(words), tag != "equal"), "changed": tag != "equal"})
+    if cut:
+        for pieces in (old, new):
+            pieces.append({"text": "…", "changed": False})
     return old, new
+
+
+def _drawn(text: str, changed: bool) -> str:
+    return visible(text.replace(" ", "␣") if changed and not text.strip(" \n") else text)
 
 
 @cache

@@ -70,7 +70,8 @@ def view(manifest: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
 
 def _title(manifest: dict[str, Any]) -> str:
     names = [
-        PurePath(file["name"]).name if file["name"] != "-" else "standard input" for file in manifest["read"]["files"]
+        "/".join(PurePath(file["name"]).parts[-2:]) if file["name"] != "-" else "standard input"
+        for file in manifest["read"]["files"]
     ]
     return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
