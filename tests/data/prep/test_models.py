@@ -167,6 +167,14 @@ def test_rows_of_one_meaning_are_one(tmp_path):
     assert "shut down" not in json.dumps(manifest)
 
 
+def test_a_row_that_stands_for_others_stays(tmp_path):
+    long = "the quick brown fox jumps over the lazy dog and away from the old "
+    found = [{"text": text, "label": "x"} for text in ("my account", long + "account", long + "accounts")]
+    manifest = meaning(tmp_path, found)
+    assert manifest["steps"][0]["dropped"] == {"near copy": 1}
+    assert len(read(tmp_path / "o/rows.jsonl")) == 2
+
+
 def test_any_label_and_the_longest(tmp_path):
     found = [{"text": text, "label": label} for text, label in (("an account", "x"), ("my very own account", "y"))]
     meaning(tmp_path, found, labels="any", keep="longest")

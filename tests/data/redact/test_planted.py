@@ -130,6 +130,8 @@ def test_ibans():
         ("foo＠example.com", ["foo＠example.com"]),
         ("jo [at] host [dot] org, jo(at)host.org", ["jo [at] host [dot] org", "jo(at)host.org"]),
         ("jo AT host DOT org", ["jo AT host DOT org"]),
+        ("add sam@mail dot com, or jo @ host dot co dot uk.", ["sam@mail dot com", "jo @ host dot co dot uk"]),
+        ("look @ amazon, dot com is over", []),
         ("a@b.com,c@d.org;e@f.net", ["a@b.com", "c@d.org", "e@f.net"]),
         ("'a@b.com'", ["a@b.com"]),
         ("look at amazon dot com", []),

@@ -170,7 +170,7 @@ def test_pseudonyms_keep_the_form():
 def test_two_writings_of_one_value_are_one_person():
     apply = lambda text: Redactor(mode="pseudonym", key=KEY).apply(text)[0]  # noqa: E731
     digits = lambda text: "".join(c for c in text if c.isdigit())  # noqa: E731
-    assert apply("A@B.com") == apply("a@b.COM") == apply("a (at) b (dot) com")
+    assert apply("A@B.com") == apply("a@b.COM") == apply("a (at) b (dot) com") == apply("a@b dot com")
     assert digits(apply("4111 1111 1111 1111")) == apply("4111111111111111")
     assert digits(apply("+49 (0)30 1234567"))[:10] == digits(apply("+49 30 1234567"))[:10]
     assert apply("２００１:db8::1") == apply("2001:0DB8::0001")
@@ -280,6 +280,7 @@ HOSTILE = {
     "token_": "token_" * 160_000,
     "dots": "a." * 500_000,
     "brackets": "a (at) " * 140_000,
+    "spoken": "a@b dot " * 120_000,
     "at dot": "a AT b DOT " * 90_000,
     "plus": "+1" * 500_000,
     "parens": "(1" * 500_000,

@@ -30,6 +30,12 @@ _BRACKETED_AT = re.compile(r"[\[({<] ?(?:at|@|arobase|arroba) ?[\])}>]", re.IGNO
 _SHOUTED = re.compile(
     r"(?<![\w.+\-])[A-Za-z0-9][\w.+\-]{0,63} (?:AT|At) (?:[A-Za-z0-9\-]{1,63} DOT ){1,4}[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
+# As people dictate it: the sign makes clear what the words are ("sam@mail dot com").
+_SPOKEN = re.compile(
+    r"(?<![\w.+\-])[A-Za-z0-9][\w.+\-]{0,63} ?@ ?(?:[A-Za-z0-9\-]{1,63} (?:dot|punkt|point|punto) ){1,4}[A-Za-z]{2,24}"
+    r"(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
 # Ends of file names, not of hosts: icon@2x.png.
 _FILE_ENDS = "png jpg jpeg gif webp svg bmp ico pdf css js json html htm xml csv txt md yml yaml log mp3 mp4 exe dll"
 _FILES = frozenset(_FILE_ENDS.split())
@@ -41,8 +47,8 @@ class Email:
 
     Not taken: what stands before a host in a link (see `url_login`), decorators and matrix products in code, images
     such as icon@2x.png, and the domain `.invalid`, which belongs to nobody (RFC 2606) and is that of the stand-ins.
-    Written out in words an address is taken only with brackets or in capitals ("jo (at) host (dot) org", "jo AT host DOT org"):
-    "look at amazon dot com" is none.
+    Written out in words an address is taken with the sign, with brackets or in capitals ("jo@host dot org", "jo (at) host (dot)
+    org", "jo AT host DOT org"): "look at amazon dot com" is none.
     """
 
     name = "email"
@@ -62,13 +68,20 @@ class Email:
             for found in _BRACKETED.finditer(text):
                 if not _is_invalid(found[0]):
                     yield Span(*found.span(), True)
+        if "@" in text:
+            yield from (Span(*found.span(), True) for found in _SPOKEN.finditer(text) if not _is_invalid(found[0]))
         if " DOT " in text:
             yield from (Span(*found.span(), True) for found in _SHOUTED.finditer(text))
 
     def same(self, value: str) -> str:
         """Lower case, with @ and points for the words in brackets."""
-        value = re.sub(r" ?[\[({<] ?(?:at|@|arobase|arroba) ?[\])}>] ?| AT ", "@", value, flags=re.IGNORECASE)
-        value = re.sub(r" ?[\[({<] ?(?:dot|\.|punkt|point|punto) ?[\])}>] ?| DOT ", ".", value, flags=re.IGNORECASE)
+        value = re.sub(r" ?[\[({<] ?(?:at|@|arobase|arroba) ?[\])}>] ?| AT | ?@ ?", "@", value, flags=re.IGNORECASE)
+        value = re.sub(
+            r" ?[\[({<] ?(?:dot|\.|punkt|point|punto) ?[\])}>] ?| (?:dot|punkt|point|punto) ",
+            ".",
+            value,
+            flags=re.IGNORECASE,
+        )
         return value.replace("%40", "@").lower()
 
     def pseudonym(self, value: str, draw: Draw) -> str:

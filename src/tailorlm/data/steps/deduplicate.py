@@ -148,6 +148,7 @@ class _Work:
         self.likeness = likeness
         self.gone: dict[int, list[str]] = {}
         self.conflicts = 0
+        self._stands: set[int] = set()
         self._shown: Counter[str] = Counter()
         self._largest: list[tuple[int, tuple[int, ...]]] = []
 
@@ -187,7 +188,9 @@ class _Work:
             groups += self._groups(self._without_held(cluster))
         when = (lambda number: self._time(items[number])) if self._settings.keep == "recent" else None
         for given in self.likeness.given(groups, self._settings.keep, when):
-            self._give_up(items[given.index], items[given.kept], given.similarity)
+            if given.index not in self._stands:  # a row that others went for stays: it is what is left of them
+                self._give_up(items[given.index], items[given.kept], given.similarity)
+                self._stands.add(given.kept)
 
     def _without_held(self, cluster: Sequence[Item]) -> list[Item]:
         """The rows of a cluster that may go for one another; those that copy a held-out row go now."""
