@@ -31,7 +31,16 @@ def test_public_names_are_those_approved():
 
 def test_registered_names_are_those_approved():
     lines = []
-    for room in ("tasks", "weights", "objectives", "context", "context.choosers", *DATA_ROOMS, "evaluation.metrics"):
+    for room in (
+        "tasks",
+        "weights",
+        "objectives",
+        "context",
+        "context.choosers",
+        *DATA_ROOMS,
+        "evaluation.kinds",
+        "evaluation.metrics",
+    ):
         lines += [f"{room} {name}" for name in importlib.import_module(f"tailorlm.{room}").TABLE]
     from tailorlm.recipes.presets import PRESETS
 

@@ -286,7 +286,7 @@ def test_bad_rows_within_the_limit_go_to_quarantine(tailor: Tailor, put: Put, ba
     put("rows.csv", EMPTY_TEXT)
     said = tailor("compare", "rows.csv", "--model", base(), "--methods", "zero-shot", "--max-bad", "1")
     assert said.code == 0, said.err
-    assert "1 given row without text or label set aside in tailor-runs/quarantine-given.jsonl" in said.out
+    assert "1 given row that the task cannot use set aside in tailor-runs/quarantine-given.jsonl" in said.out
     aside = [json.loads(line) for line in Path("tailor-runs/quarantine-given.jsonl").read_text().splitlines()]
     assert [(row["source"], row["line"], row["raw"]["label"]) for row in aside] == [("rows.csv", 5, "food")]
     assert "no text" in aside[0]["reason"]

@@ -1,4 +1,4 @@
-"""The contract of tasks: columns are checked, rows become texts with labels in their order, metrics are known."""
+"""The contract of tasks: columns are checked, rows become examples in their order, what is asked of a head leads back to answers, metrics fit."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tagged import tagged
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.rows import Row, Rows
-from tailorlm.evaluation.metrics import metrics
+from tailorlm.evaluation.kinds import kind_of
+from tailorlm.evaluation.metrics import metric_of, metrics
 from tailorlm.tasks import tasks
-from tiny import labelled
+from tiny import labelled, tokenizer
 
 NAMES = list(tasks)
 
 
 def test_the_suite_found_every_task() -> None:
-    assert NAMES == ["classify"]
+    assert NAMES == ["classify", "tag"]
 
 
 def made(name: str, **settings: Any) -> Any:
@@ -25,41 +27,61 @@ def made(name: str, **settings: Any) -> Any:
     return part(part.Settings(**settings))
 
 
-def given(count: int = 6) -> Rows:
+def given(name: str, count: int = 6) -> Rows:
+    if name == "tag":
+        return tagged(count)
     rows = labelled(count, 3)
     values = [{"text": text, "label": label} for text, label in zip(rows.texts, rows.gold, strict=True)]
     return Rows(tuple(Row(value, "rows.csv", i) for i, value in enumerate(values, 2)), ("text", "label"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_metrics_are_registered(name: str) -> None:
-    assert tasks.get(name).metrics
-    assert set(tasks.get(name).metrics) <= set(metrics)
+def test_metrics_score_its_kind_of_answers(name: str) -> None:
+    part = tasks.get(name)
+    assert part.metrics
+    assert set(part.metrics) <= set(metrics)
+    assert {metric_of(metric).reads for metric in part.metrics} == {part.answers}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_become_texts_in_their_order(name: str) -> None:
-    rows = given()
-    task = made(name)
+def test_rows_become_examples_in_their_order(name: str) -> None:
+    rows, task, kind = given(name), made(name), kind_of(tasks.get(name).answers)
     task.columns(rows, what="train")
     assert task.faults(rows) == {}
     ready = task.prepare(rows, what="train")
-    assert len(ready) == len(rows)
-    assert ready.texts == tuple(rows.column("text"))
+    assert len(ready) == len(rows) == len(ready.inputs) == len(ready.strata)
     assert ready.ids == tuple(row.where for row in rows)
-    assert ready.labels == tuple(sorted(set(rows.column("label"))))
-    assert [ready.labels[code] for code in ready.codes] == rows.column("label")
-    assert ready.codes.dtype == np.int64
+    assert list(ready.labels) == sorted(ready.labels)
+    assert [kind.fault(value, ready.labels) for value in ready.gold] == [None] * len(ready)
     assert task.prepare(rows, what="train").fingerprint == ready.fingerprint
-    assert len(task.label_texts(ready.labels)) == len(ready.labels)
+    assert ready.select([2, 0]).fingerprint != ready.fingerprint
+    assert ready.select([2, 0]).gold == (ready.gold[2], ready.gold[0])
+    assert list(ready.inputs) == task.inputs([dict(row.values) for row in rows])
+    assert isinstance(task.findings(ready), list)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_asks_of_a_head_leads_back_to_its_answers(name: str) -> None:
+    task, made_tokenizer = made(name), tokenizer("bert")
+    ready = task.prepare(given(name), what="train")
+    readings = task.read(made_tokenizer, ready.inputs, 32)
+    targets, outputs = task.targets(readings, ready), len(task.outputs(ready.labels))
+    assert [len(row) for row in targets] == readings.sizes
+    assert (readings.places is not None) == task.tokens
+    answers = task.decode([np.eye(outputs)[row] * 20 for row in targets], readings, ready.inputs, ready.labels)
+    assert answers.values == list(ready.gold)
+    assert answers.confidence is not None
+    assert (answers.confidence > 0.99).all()
+    for i, value in enumerate(answers.values):
+        assert task.cells(value, answers.detail[i] if answers.detail else {})
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_columns_and_no_rows_are_named(name: str) -> None:
-    rows = given()
-    for column in ("text", "label"):
+    rows = given(name)
+    for column in rows.columns:
         without = Rows(rows.rows, tuple(c for c in rows.columns if c != column))
-        with pytest.raises(UsageError, match=f"the train rows have no column '{column}'"):
+        with pytest.raises(UsageError, match="the train rows have n"):
             made(name).prepare(without, what="train")
     with pytest.raises(TailorError, match="there are no train rows"):
         made(name).prepare(Rows((), rows.columns), what="train")

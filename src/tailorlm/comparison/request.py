@@ -88,10 +88,15 @@ class CompareRequest(Settings):
         return self.settings.with_(metric=name)
 
     def recipes(self) -> list[Recipe]:
-        """The recipe of every way; recipes given whole take this request's base and task where they name none."""
-        task = self.task.plain()
+        """The recipe of every way; recipes given whole take this request's base and task where they name none.
+
+        Of the standard ways those that read label names are left out where the task's answers have no such words.
+        """
+        task, words = self.task.plain(), hasattr(self.task.registry.get(self.task.name), "label_texts")
         made = []
         for way in self.ways:
+            if self.ways == STANDARD and not words and preset(way).context == "instruction":
+                continue
             if isinstance(way, str):
                 made.append(preset(way).recipe(way, self.base, task))
             else:

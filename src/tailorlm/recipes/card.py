@@ -41,6 +41,7 @@ logits = pooled @ head["weight"].T + head["bias"]
 _POOLS = {
     "mean": "pooled = (hidden * mask).sum(1) / mask.sum(1)",
     "cls": "pooled = hidden[:, 0]",
+    "tokens": "pooled = hidden                                       # one row of scores a token; a word is read at its first piece",
     "last": 'pooled = hidden[torch.arange(len(hidden)), batch["attention_mask"].sum(1) - 1]',
 }
 

@@ -187,7 +187,7 @@ class _Fitting:
         return (vectors, codes) if asked.all() else (vectors[asked], codes[asked])
 
     def context(self, context: Any) -> None:
-        labels = len(self.rows.labels)
+        labels = len(self.task.outputs(self.rows.labels))
         if context.needs_rows:
             head = context.head(*self._labelled_vectors(), labels)
         else:

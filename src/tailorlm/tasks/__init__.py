@@ -2,6 +2,9 @@
 
 from tailorlm.core.registry import Registry
 
-TABLE = {"classify": "tailorlm.tasks.classify:Classify"}
+TABLE = {
+    "classify": "tailorlm.tasks.classify:Classify",
+    "tag": "tailorlm.tasks.tag:Tag",
+}
 
 tasks = Registry("task", TABLE, "tailorlm.tasks")

@@ -84,7 +84,8 @@ class Full(TrainedPart):
         model.tokenizer.save_pretrained(folder)
         if model.pooling != "native":
             # The place where sentence encoders name their pooling, so that the folder can be a base model in its turn.
-            name = {"mean": "mean_tokens", "cls": "cls_token", "last": "lasttoken"}[model.pooling]
+            # A model read token by token names the mean, for whoever takes it as a sentence encoder.
+            name = {"cls": "cls_token", "last": "lasttoken"}.get(model.pooling, "mean_tokens")
             (folder / "1_Pooling").mkdir(exist_ok=True)
             (folder / "1_Pooling" / "config.json").write_text(
                 json.dumps({f"pooling_mode_{name}": True}) + "\n", encoding="utf-8"

@@ -11,6 +11,7 @@ from tailorlm.evaluation.kinds._base import AnswerKind
 
 TABLE = {
     "label": "tailorlm.evaluation.kinds.label:Label",
+    "spans": "tailorlm.evaluation.kinds.spans:Spans",
 }
 
 kinds = Registry("kind of answer", TABLE, "tailorlm.kinds")

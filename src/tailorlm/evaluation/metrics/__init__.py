@@ -9,6 +9,10 @@ TABLE = {
     "accuracy": "tailorlm.evaluation.metrics.accuracy:Accuracy",
     "balanced_accuracy": "tailorlm.evaluation.metrics.balanced_accuracy:BalancedAccuracy",
     "macro_f1": "tailorlm.evaluation.metrics.macro_f1:MacroF1",
+    "span_f1": "tailorlm.evaluation.metrics.span_f1:SpanF1",
+    "span_overlap_f1": "tailorlm.evaluation.metrics.span_overlap_f1:SpanOverlapF1",
+    "span_precision": "tailorlm.evaluation.metrics.span_precision:SpanPrecision",
+    "span_recall": "tailorlm.evaluation.metrics.span_recall:SpanRecall",
 }
 
 metrics = Registry("metric", TABLE, "tailorlm.metrics")

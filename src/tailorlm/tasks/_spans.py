@@ -1,0 +1,165 @@
+"""Words, tags and spans: from one to the other, and the best legal sequence of tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tailorlm.data.rows import as_text
+
+# A word: one CJK character, a run of letters, digits and marks, or one other sign.
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|(?:(?![\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])[\w\u0300-\u036f])+|\S"
+)
+_SINGLE, _LAST = {"U", "S"}, {"L", "E"}
+
+Span = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A text, its words (start, end) and its spans (start, end, type), both in order. repaired: tags that could not stand where they stood."""
+
+    text: str
+    words: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
+    repaired: int = 0
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each word of a running text; together they hold everything but white space."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def from_tags(tokens: Sequence[str], tags: Sequence[str], illegal: str) -> Marked | str:
+    """Tokens with tags as a text, the tokens joined by blanks, with spans; or what is wrong with them.
+
+    Tags: `O`, and a type behind `B-`, `I-` and, in BILOU and BIOES, `L-`/`E-` (last) and `U-`/`S-` (single); a bare type counts as `I-`. A tag that
+    cannot follow the one before begins a span of its own (conlleval's reading), or is refused where `illegal` says so.
+    """
+    starts = np.cumsum([0, *(len(token) + 1 for token in tokens[:-1])]).tolist()
+    words = tuple((start, start + len(token)) for start, token in zip(starts, tokens, strict=True))
+    spans: list[tuple[int, int, str]] = []
+    repaired, open_at, kind = 0, -1, ""
+    for i, tag in enumerate(tags):
+        mark, _, name = tag.partition("-")
+        if tag in ("O", ""):
+            mark, name = "O", ""
+        elif not name or mark not in {"B", "I", *_SINGLE, *_LAST}:
+            mark, name = "I", tag
+        goes_on = mark in {"I", *_LAST} and open_at >= 0 and name == kind
+        if open_at >= 0 and not goes_on:
+            spans.append((open_at, i, kind))
+            open_at = -1
+        if mark != "O" and not goes_on:
+            stray = mark in {"I", *_LAST} and _marks_beginnings(tags)
+            if stray and illegal == "refuse":
+                return f"a tag that cannot stand there ({tag} at token {i + 1})"
+            repaired += stray
+            open_at, kind = i, name
+        if mark in _SINGLE | _LAST and open_at >= 0:
+            spans.append((open_at, i + 1, kind))
+            open_at = -1
+    if open_at >= 0:
+        spans.append((open_at, len(tags), kind))
+    found = tuple((words[a][0], words[b - 1][1], name) for a, b, name in spans)
+    return Marked(" ".join(tokens), words, found, repaired)
+
+
+def _marks_beginnings(tags: Sequence[str]) -> bool:
+    """Whether these tags begin spans with `B-` or `U-`/`S-`; the oldest schemes do so only between neighbours."""
+    return any(tag.partition("-")[0] in {"B", *_SINGLE} and "-" in tag for tag in tags)
+
+
+def from_spans(text: str, given: Any, nested: str) -> Marked | str:
+    """A text with spans by character offsets; or what is wrong with them. nested: what is done with spans that share characters."""
+    if given is None:
+        given = []
+    if not isinstance(given, list):
+        return "no list of spans"
+    spans: list[Span] = []
+    for number, item in enumerate(given, 1):
+        if isinstance(item, dict):
+            item = [item.get("start"), item.get("end"), item.get("label", item.get("type"))]
+        if not (isinstance(item, list) and len(item) == 3 and all(type(offset) is int for offset in item[:2])):
+            return f"span {number} without start, end and label"
+        start, end, kind = item[0], item[1], as_text(item[2]) if item[2] is not None else ""
+        if not 0 <= start < end <= len(text):
+            return f"span {number} ({start} to {end}) outside its text of {len(text)} characters"
+        if not kind.strip():
+            return f"span {number} without a label"
+        spans.append((start, end, kind))
+    flat = _flat(sorted(set(spans)), nested)
+    if isinstance(flat, str):
+        return flat
+    return Marked(text, tuple(words_of(text)), flat)
+
+
+def _flat(spans: Sequence[Span], nested: str) -> tuple[Span, ...] | str:
+    kept: list[Span] = []
+    order = sorted(spans, key=lambda span: (span[1] - span[0]) * (-1 if nested == "outermost" else 1))
+    for span in order:
+        other = next((k for k in kept if span[0] < k[1] and k[0] < span[1]), None)
+        if other is None:
+            kept.append(span)
+        elif nested == "refuse":
+            return "spans inside or across each other (--column nested=outermost keeps the longest)"
+    return tuple(sorted(kept))
+
+
+def outputs_of(labels: Sequence[str]) -> tuple[str, ...]:
+    """Names of the tags: `O`, then `B-` and `I-` of each type."""
+    return ("O", *(f"{mark}-{label}" for label in labels for mark in "BI"))
+
+
+def codes_of(words: Sequence[Sequence[int]], spans: Sequence[Sequence[Any]], labels: Sequence[str]) -> np.ndarray:
+    """(words,) tags as places in `outputs_of`; a word that a span covers in part belongs to it."""
+    place = {label: i for i, label in enumerate(labels)}
+    codes = np.zeros(len(words), dtype=np.int64)
+    for start, end, kind in spans:
+        inside = [i for i, word in enumerate(words) if word[0] < end and start < word[1]]
+        for i in inside:
+            codes[i] = 1 + 2 * place[kind] + (i != inside[0])
+    return codes
+
+
+def best_path(logs: np.ndarray) -> np.ndarray:
+    """The likeliest legal sequence of tags, (words,), from log probabilities (words, tags): `I-x` stands behind `B-x` or `I-x` alone.
+
+    Viterbi's algorithm with transitions that are either free or forbidden. Of equal sequences the lower tags win.
+    """
+    words, tags = logs.shape
+    if not words:
+        return np.zeros(0, dtype=np.int64)
+    inner = np.arange(2, tags, 2)
+    best, back = logs[0].copy(), np.zeros((words, tags), dtype=np.int64)
+    best[inner] = -np.inf
+    for i in range(1, words):
+        top = int(best.argmax())
+        back[i] = top
+        arrived = np.full(tags, best[top])
+        begun, going = best[inner - 1], best[inner]
+        back[i, inner] = np.where(begun >= going, inner - 1, inner)
+        arrived[inner] = np.maximum(begun, going)
+        best = arrived + logs[i]
+    path = np.zeros(words, dtype=np.int64)
+    path[-1] = int(best.argmax())
+    for i in range(words - 1, 0, -1):
+        path[i - 1] = back[i, path[i]]
+    return path
+
+
+def spans_of(words: Sequence[Any], path: np.ndarray, labels: Sequence[str]) -> list[tuple[int, int, str]]:
+    """(first word, behind last word, type) of each span of a legal sequence of tags."""
+    found: list[tuple[int, int, str]] = []
+    for i, tag in enumerate(path.tolist()):
+        if tag and tag % 2:
+            found.append((i, i + 1, labels[(tag - 1) // 2]))
+        elif tag:
+            first, _, kind = found[-1]
+            found[-1] = (first, i + 1, kind)
+    return found
