@@ -14,6 +14,7 @@ from tailorlm.models.answers import Writing
 from tailorlm.models.decoder import Writer, load_writer
 from tailorlm.models.generate import shared_start, write
 from tailorlm.models.resolve import resolve
+from tailorlm.models.score import candidate_scores
 from writers import KINDS, tiny_writer
 
 Made = Callable[..., Writer]
@@ -157,3 +158,36 @@ def test_half_precision(tmp_path: Path) -> None:
     assert writer.dtype == torch.bfloat16
     prompts = prompts_of(writer, 3, shared=20)
     assert all(row.ids for row in write(writer, prompts, Writing(max_new_tokens=4)))
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "qwen2"])
+@pytest.mark.parametrize("part", ["lora", "prefix", "prompt"])
+def test_what_was_learned_beside_the_weights_counts(part: str, kind: str, tmp_path: Path) -> None:
+    """LoRA, and keys or vectors in front of every prompt: written and scored behind them, as PEFT's own model would."""
+    import peft
+
+    writer = load_writer(resolve(str(tiny_writer(tmp_path, kind))))
+    prompts = prompts_of(writer, 5, shared=20)
+    bare = write(writer, prompts, Writing(max_new_tokens=8))
+    config = {
+        "lora": lambda: peft.LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, target_modules="all-linear"),
+        "prefix": lambda: peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
+        "prompt": lambda: peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
+    }[part]()
+    torch.manual_seed(1)
+    wrapped = peft.get_peft_model(writer.body, config)
+    writer.body = wrapped
+    writer._checked = False
+    writer.eval()
+    found = write(writer, prompts, Writing(max_new_tokens=8))
+    assert [row.ids for row in found] != [row.ids for row in bare]
+    for row, prompt in zip(found, prompts, strict=True):
+        ids, total = slowly(writer, prompt, 8)
+        assert row.ids == ids
+        assert row.logprob == pytest.approx(total, abs=1e-3)
+    candidates = [[20], [21, 22], [21, 23, 24]]
+    scores = candidate_scores(writer, prompts, candidates)
+    with torch.inference_mode():
+        logits = writer.body(torch.tensor([[*prompts[1], 21, 23]])).logits[0, -3:].double()
+    truth = sum(float(torch.log_softmax(logits[i], 0)[token]) for i, token in enumerate(candidates[2]))
+    assert scores[1, 2] == pytest.approx(truth, abs=1e-4)

@@ -43,14 +43,14 @@ def search(writer: Writer, rows: Sequence[Written], writing: Writing) -> None:
 
 
 def _group(writer: Writer, searches: list[_Search], writing: Writing, prefix: Prefix, capacity: int) -> None:
-    slots = Slots(prefix, len(searches) * writing.beams, capacity, writer.device)
+    slots = Slots(prefix, len(searches) * writing.beams, capacity + prefix.virtual, writer.device)
     # Prompts are read in batches of like length, so the searches take that order.
-    lengths = [len(s.row.prompt) - prefix.length for s in searches]
+    lengths = [len(s.row.prompt) - len(prefix.ids) for s in searches]
     ordered: list[_Search] = []
     first: list[Tensor] = []
     for index in batches(lengths, writer.budget):
         slots.fill([lengths[i] for i in index])
-        rests = [searches[i].row.prompt[prefix.length :] for i in index]
+        rests = [searches[i].row.prompt[len(prefix.ids) :] for i in index]
         first.append(torch.log_softmax(writer.next_logits(rests, prefix, slots), 1))
         ordered += [searches[i] for i in index]
     for s in ordered:

@@ -15,16 +15,20 @@ from torch import Tensor
 
 
 class Prefix:
-    """Keys and values of tokens that several rows begin with, computed once: one (1, heads, length, width) pair a layer."""
+    """Keys and values of tokens that several rows begin with, computed once: one (1, heads, length, width) pair a layer.
+
+    ids: the tokens. virtual: how many keys and values stand before these that are no tokens (prefix and prompt tuning learn such).
+    """
 
     def __init__(self, layers: int):
         self.pairs: list[tuple[Tensor, Tensor] | None] = [None] * layers
         self.ids: list[int] = []
+        self.virtual = 0
 
     @property
     def length(self) -> int:
-        """How many tokens it holds."""
-        return len(self.ids)
+        """How many keys there are."""
+        return self.virtual + len(self.ids)
 
     def pair(self, layer: int) -> tuple[Tensor, Tensor]:
         """Keys and values of one layer."""

@@ -15,6 +15,7 @@ from tailorlm.models.cache import Behind, Prefix, Recorder
 from tailorlm.models.chat import Chat
 from tailorlm.models.encoder import positions
 from tailorlm.models.layers import blocks
+from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 from tailorlm.models.tokens import tokens_from
 
@@ -109,18 +110,46 @@ class Writer(nn.Module):
         """
         mask = None if keys is None else self._masks(places, keys, seen)
         with self._only(wanted):
-            out = self.body(
+            out = self._plain(
                 input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True
             )
         logits: Tensor = out.logits
         return logits.float()
 
+    def begin(self) -> Prefix:
+        """What stands before every prompt: nothing, or what a weights part (prefix tuning, prompt tuning) has learned to put there."""
+        made = Prefix(self.layers)
+        body: Any = self.body
+        if not self._virtual:
+            return made
+        if "PREFIX" in str(body.active_peft_config.peft_type):
+            given = body.get_prompt(1)
+            made.pairs = [(layer.keys, layer.values) for layer in given.layers]
+        else:
+            vectors = body.get_prompt(1).to(self.dtype)
+            places = torch.arange(vectors.shape[1], device=self.device)[None]
+            with self._only(torch.ones(1, vectors.shape[1], dtype=torch.bool, device=self.device)):
+                self._plain(inputs_embeds=vectors, position_ids=places, past_key_values=Recorder(made), use_cache=True)
+        made.virtual = made.pair(0)[0].shape[2]
+        return made
+
+    @property
+    def _virtual(self) -> bool:
+        config = getattr(self.body, "active_peft_config", None)
+        return bool(getattr(config, "is_prompt_learning", False))
+
+    @property
+    def _plain(self) -> Any:
+        """The body that reads tokens: PEFT's wrapper would put its own keys and values before them once more."""
+        body: Any = self.body
+        return body.get_base_model() if self._virtual else body
+
     def prefix(self, ids: Sequence[int]) -> Prefix:
         """The keys and values of tokens that many rows begin with, read once in portions."""
-        made = Prefix(self.layers)
+        made = self.begin()
         recorder = Recorder(made)
-        for start in range(0, len(ids), self.budget):
-            part = list(ids[start : start + self.budget])
+        for at in range(0, len(ids), self.budget):
+            part, start = list(ids[at : at + self.budget]), made.length
             places = torch.arange(start, start + len(part), device=self.device)[None]
             keys = torch.arange(start + len(part), device=self.device)[None] if start else None
             wanted = torch.zeros(1, len(part), dtype=torch.bool, device=self.device)
@@ -134,7 +163,7 @@ class Writer(nn.Module):
 
         cache: takes the rows' keys and values; they are forgotten without one.
         """
-        prefix = prefix or Prefix(self.layers)
+        prefix = prefix or self.begin()
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         ids = self.pad(rows)
         wanted = torch.zeros_like(ids, dtype=torch.bool)
@@ -210,7 +239,7 @@ class Writer(nn.Module):
 def load_writer(
     base: BaseModel, *, dtype: Dtype = "fp32", template: str = "auto", max_length: int | None = None
 ) -> Writer:
-    """Load a base model that writes, on the CPU or the first GPU.
+    """Load a base model that writes (projections as `base.quantise` says), on the CPU or the first GPU.
 
     dtype: `fp32`, or `bf16` (half the memory, two to three times as fast where the processor has it; answers may differ in places).
     template: see `Chat`. max_length: fewer positions than the model has. Raises TailorError when the folder cannot be read as a
@@ -222,6 +251,8 @@ def load_writer(
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
         body = _body(base, dtype)
+        if base.quantise != "none":
+            quantise(body, base.quantise)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise TailorError(
             f"{base.folder} cannot be loaded as a model that writes", got=str(error).splitlines()[0]

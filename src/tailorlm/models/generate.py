@@ -65,7 +65,7 @@ def shared_start(rows: Sequence[Sequence[int]]) -> int:
 def shared_prefix(writer: Writer, rows: Sequence[Sequence[int]]) -> Prefix:
     """What all rows begin with, read once; empty where that is too little to be worth it, or there is one row."""
     shared = shared_start(rows) if len(rows) > 1 else 0
-    return writer.prefix(rows[0][:shared]) if shared >= SHARED_LEAST else Prefix(writer.layers)
+    return writer.prefix(rows[0][:shared]) if shared >= SHARED_LEAST else writer.begin()
 
 
 def room_for(writer: Writer, capacity: int) -> int:
@@ -130,7 +130,7 @@ class _Run:
         writer = self.writer
         capacity = min(len(waiting[0].prompt) + self.writing.max_new_tokens, writer.max_length)
         room = min(room_for(writer, capacity), len(waiting))
-        slots = Slots(prefix, room, capacity, writer.device)
+        slots = Slots(prefix, room, capacity + prefix.virtual, writer.device)
         active: list[Written] = []
         while True:
             free = room - len(active)
@@ -145,11 +145,11 @@ class _Run:
 
     def _read(self, taken: list[Written], prefix: Prefix, slots: Slots, active: list[Written]) -> None:
         """Read the prompts of new rows, in batches of like length, and choose their first tokens."""
-        lengths = [len(row.prompt) - prefix.length for row in taken]
+        lengths = [len(row.prompt) - len(prefix.ids) for row in taken]
         for index in batches(lengths, self.writer.budget):
             rows = [taken[i] for i in index]
             slots.fill([lengths[i] for i in index])
-            logits = self.writer.next_logits([row.prompt[prefix.length :] for row in rows], prefix, slots)
+            logits = self.writer.next_logits([row.prompt[len(prefix.ids) :] for row in rows], prefix, slots)
             active += rows
             self._choose(logits, rows)
             self._clear(slots, active)

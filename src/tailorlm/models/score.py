@@ -197,7 +197,7 @@ def _normal(scores: np.ndarray) -> np.ndarray:
 def _split(writer: Writer, prompts: Sequence[Sequence[int]]) -> tuple[Prefix, list[list[int]]]:
     """What all prompts share, read once, and the rest of each."""
     prefix = shared_prefix(writer, prompts)
-    return prefix, [list(prompt[prefix.length :]) for prompt in prompts]
+    return prefix, [list(prompt[len(prefix.ids) :]) for prompt in prompts]
 
 
 def _batches(writer: Writer, lengths: Sequence[int], logits_each: int) -> Iterator[list[int]]:
