@@ -1,6 +1,7 @@
 """Scoring labels and writing answers beside transformers used plainly: same weights, same rows, same answers, in turns, in one run.
 
-    python benchmarks/decoder_inference.py [--queries 8] [--prompts 64] [--new 64] [--rounds 2] [--threads 1] [--dtype fp32] [--batches 8,16,64] [--part all]
+    python benchmarks/decoder_inference.py [--queries 8] [--prompts 64] [--new 64] [--rounds 2] [--threads 1] [--dtype fp32]
+        [--batches 8,16,64] [--part all]
 
 A Llama of 54 million parameters with random weights (12 blocks, width 512, 8 heads over 4 key heads, 32,000 tokens) on the CPU or the
 GPU. Labels: ten demonstrations of 40 tokens that all queries share, queries of 20 to 40 tokens, four labels of 1 to 3 tokens; read

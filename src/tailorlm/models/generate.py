@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tailorlm.models.answers import Writing
 from tailorlm.models.cache import Prefix, Slots
+from tailorlm.models.chat import Chat
 from tailorlm.models.decoder import Writer
 from tailorlm.models.pick import Dice, pick
 from tailorlm.models.run import batches
@@ -50,14 +51,23 @@ class Written:
     text: str | None = None
 
 
+def rows_for(prompts: Sequence[Sequence[int]], seed: int, rules: Callable[[int], Rule] | None = None) -> list[Written]:
+    """The rows of some prompts (token ids), each with dice and a rule of its own."""
+    seen: Counter[tuple[int, ...]] = Counter()
+    rows = []
+    for i, prompt in enumerate(prompts):
+        key = tuple(prompt)
+        rows.append(Written(i, list(prompt), Dice(seed, prompt, seen[key]), rules(i) if rules else None))
+        seen[key] += 1
+    return rows
+
+
 def shared_start(rows: Sequence[Sequence[int]]) -> int:
     """How many tokens all rows begin with, leaving one of each to be read."""
     if not rows:
         return 0
-    low, high = (
-        min(map(list, rows)),
-        max(map(list, rows)),
-    )  # whatever all rows share, the first and the last in order share
+    # Whatever all rows share, the first and the last in order share.
+    low, high = min(map(list, rows)), max(map(list, rows))
     most = min(len(row) for row in rows) - 1
     return next((i for i in range(min(most, len(low), len(high))) if low[i] != high[i]), max(most, 0))
 
@@ -97,6 +107,50 @@ def write(
         writer.train(was_training)
 
 
+@dataclass
+class Chooser:
+    """Gives rows their next tokens, and says which of them are done.
+
+    room: tokens that prompt and answer may have together. listen: is called with a row whenever a token of it came.
+    """
+
+    chat: Chat
+    writing: Writing
+    room: int
+    listen: Callable[[Written], None] | None = None
+
+    def choose(self, logits: Tensor, rows: Sequence[Written]) -> None:
+        """Append one token to each row. logits: (rows, vocabulary) float32, changed where rules forbid tokens."""
+        for i, row in enumerate(rows):
+            mask = row.rule.allowed() if row.rule is not None else None
+            if mask is not None:
+                logits[i].masked_fill_(~mask.to(logits.device), float("-inf"))
+        draws = [row.dice.roll() for row in rows] if self.writing.temperature else []
+        chosen, logprobs = pick(logits, self.writing, draws)
+        for row, token, logprob in zip(rows, chosen.tolist(), logprobs.tolist(), strict=True):
+            row.ids.append(token)
+            row.logprob += logprob
+            self._judge(row, token)
+            if self.listen is not None:
+                self.listen(row)
+
+    def _judge(self, row: Written, token: int) -> None:
+        """Whether the row ends here."""
+        complete = row.rule.take(token) if row.rule is not None else False
+        if complete or token in self.chat.stop_ids or (self.writing.stop and self._stopped(row)):
+            row.done = row.finished = True
+        elif len(row.ids) >= self.writing.max_new_tokens or len(row.prompt) + len(row.ids) >= self.room:
+            row.done = True
+
+    def _stopped(self, row: Written) -> bool:
+        """Whether one of the stop texts has appeared; the text before it is then the answer."""
+        text = self.chat.answer(row.prompt, row.ids)
+        at = min((place for stop in self.writing.stop if (place := text.find(stop)) >= 0), default=-1)
+        if at >= 0:
+            row.text = text[:at]
+        return at >= 0
+
+
 class _Run:
     def __init__(
         self,
@@ -106,15 +160,9 @@ class _Run:
         rules: Callable[[int], Rule] | None,
         listen: Callable[[Written], None] | None,
     ):
-        self.writer, self.writing, self.listen = writer, writing, listen
-        seen: Counter[tuple[int, ...]] = Counter()
-        self.rows: list[Written] = []
-        for i, prompt in enumerate(prompts):
-            key = tuple(prompt)
-            dice = Dice(writing.seed, prompt, seen[key])
-            seen[key] += 1
-            self.rows.append(Written(i, list(prompt), dice, rules(i) if rules else None))
-        self.stops = writer.chat.stop_ids
+        self.writer, self.writing = writer, writing
+        self.chooser = Chooser(writer.chat, writing, writer.max_length, listen)
+        self.rows = rows_for(prompts, writing.seed, rules)
 
     def run(self) -> list[Written]:
         if not self.rows:
@@ -151,7 +199,7 @@ class _Run:
             slots.fill([lengths[i] for i in index])
             logits = self.writer.next_logits([row.prompt[len(prefix.ids) :] for row in rows], prefix, slots)
             active += rows
-            self._choose(logits, rows)
+            self.chooser.choose(logits, rows)
             self._clear(slots, active)
 
     def _step(self, slots: Slots, active: list[Written]) -> None:
@@ -163,38 +211,8 @@ class _Run:
         keys = torch.arange(slots.longest, device=device)[None]
         logits = self.writer.read(ids, slots, places=places, wanted=torch.ones_like(ids, dtype=torch.bool), keys=keys)
         slots.stepped()
-        self._choose(logits, active)
+        self.chooser.choose(logits, active)
         self._clear(slots, active)
-
-    def _choose(self, logits: Tensor, rows: Sequence[Written]) -> None:
-        for i, row in enumerate(rows):
-            mask = row.rule.allowed() if row.rule is not None else None
-            if mask is not None:
-                logits[i].masked_fill_(~mask.to(logits.device), float("-inf"))
-        draws = [row.dice.roll() for row in rows] if self.writing.temperature else []
-        chosen, logprobs = pick(logits, self.writing, draws)
-        for row, token, logprob in zip(rows, chosen.tolist(), logprobs.tolist(), strict=True):
-            row.ids.append(token)
-            row.logprob += logprob
-            self._judge(row, token)
-            if self.listen is not None:
-                self.listen(row)
-
-    def _judge(self, row: Written, token: int) -> None:
-        """Whether the row ends here."""
-        complete = row.rule.take(token) if row.rule is not None else False
-        if complete or token in self.stops or (self.writing.stop and self._stopped(row)):
-            row.done = row.finished = True
-        elif len(row.ids) >= self.writing.max_new_tokens or len(row.prompt) + len(row.ids) >= self.writer.max_length:
-            row.done = True
-
-    def _stopped(self, row: Written) -> bool:
-        """Whether one of the stop texts has appeared; the text before it is then the answer."""
-        text = self.writer.chat.answer(row.prompt, row.ids)
-        at = min((place for stop in self.writing.stop if (place := text.find(stop)) >= 0), default=-1)
-        if at >= 0:
-            row.text = text[:at]
-        return at >= 0
 
     @staticmethod
     def _clear(slots: Slots, active: list[Written]) -> None:

@@ -11,8 +11,7 @@ from tailorlm.models.answers import Answer, Prompt, Writing, check_writing, mess
 from tailorlm.models.beam import search
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
-from tailorlm.models.generate import Rule, Written, write
-from tailorlm.models.pick import Dice
+from tailorlm.models.generate import Rule, Written, rows_for, write
 from tailorlm.models.rules import ChoiceRule, JsonRules
 from tailorlm.models.score import candidate_scores
 
@@ -51,7 +50,7 @@ class Local:
 
         rows = [p.ids for p in asked]
         if writing.beams > 1:
-            written = [Written(i, ids, Dice(0, ids, 0)) for i, ids in enumerate(rows)]
+            written = rows_for(rows, writing.seed)
             search(self.writer, written, writing)
         else:
             written = write(self.writer, rows, writing, rules=rules, listen=heard if listen is not None else None)

@@ -67,10 +67,19 @@ class Tokens:
     @cached_property
     def begins(self) -> list[int]:
         """The ids that this tokenizer puts before every text by its own custom (`<s>`), empty for most."""
-        bare = self.backend.encode("a", add_special_tokens=False).ids
-        framed = self.backend.encode("a", add_special_tokens=True).ids
+        return self._frame[0]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """The ids that it puts behind every text by its own custom (`</s>` for T5), empty for models that only write."""
+        return self._frame[1]
+
+    @cached_property
+    def _frame(self) -> tuple[list[int], list[int]]:
+        bare = list(self.backend.encode("a", add_special_tokens=False).ids)
+        framed = list(self.backend.encode("a", add_special_tokens=True).ids)
         at = next((i for i in range(len(framed) - len(bare) + 1) if framed[i : i + len(bare)] == bare), 0)
-        return list(framed[:at])
+        return framed[:at], framed[at + len(bare) :]
 
     @property
     def size(self) -> int:
