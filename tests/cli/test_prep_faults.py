@@ -30,6 +30,9 @@ def rows(put):
         (["--key-file", "o/key"], 2, "beside the rows"),
         (["--set", "filter.languages=en"], 2, "should be a list"),
         (["--set", "nix=1"], 2, "known keys"),
+        (["--steps", "split,split"], 2, "leave the second `split` out"),
+        (["--out", "rows.csv/x"], 1, "a file stands where a folder is needed"),
+        (["--out", "x" * 300], 1, "choose a shorter name"),
     ],
 )
 def test_options(tailor, rows, tmp_path, words, code, said):

@@ -243,5 +243,8 @@ def _write_fault(exc: OSError, path: Path, needed: int | None) -> TailorError:
         errno.EROFS: "this file system is read-only; choose another folder",
         errno.EXDEV: "the temp folder must lie on the same disk as its final place",
         errno.EISDIR: "this is a folder; give the name of a file",
+        errno.EEXIST: "a file stands where a folder is needed; choose another place",
+        errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
+        errno.ENAMETOOLONG: "choose a shorter name",
     }
     return TailorError(f"{path} could not be written: {exc.strerror or exc}", hint=hints.get(exc.errno or 0))

@@ -75,7 +75,7 @@ class PrepSettings(Settings):
         if "augment" in names and "split" in names[names.index("augment") :]:
             raise ValueError("steps: `augment` must come behind `split`, or copies of test rows are trained on")
         if names.count("split") > 1:
-            raise ValueError("steps: rows are split once")
+            raise ValueError("steps: rows are split once; leave the second `split` out")
         return self
 
     @property
