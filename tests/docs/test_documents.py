@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -36,14 +37,18 @@ def commands() -> list[str]:
 
 
 def test_commands_exist():
+    import typer
+
     from tailorlm.cli.app import VERBS, build
 
     assert len(commands()) >= 6
     for line in commands():
         verb, *words = shlex.split(line)[1:]
         assert verb in VERBS, line
+        module, _, function = VERBS[verb][0].partition(":")
+        inner = words[:1] if isinstance(getattr(importlib.import_module(module), function), typer.Typer) else []
         help_text = subprocess.run(
-            [sys.executable, "-c", "from tailorlm.cli import main; main()", verb, "--help"],
+            [sys.executable, "-c", "from tailorlm.cli import main; main()", verb, *inner, "--help"],
             capture_output=True,
             text=True,
             check=True,

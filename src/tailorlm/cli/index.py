@@ -61,7 +61,9 @@ def build(
     ] = None,
     overlap: Annotated[
         int | None,
-        typer.Option("--overlap", help="Characters repeated of the passage before. [default: 150]", show_default=False),
+        typer.Option(
+            "--overlap", help="Characters repeated of the passage before. [default: 15 % of size]", show_default=False
+        ),
     ] = None,
     encoder: EncoderName = None,
     set_: Annotated[

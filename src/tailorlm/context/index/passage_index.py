@@ -31,7 +31,7 @@ from tailorlm.context.retrieval.manifest import check_encoder, held_out_of, read
 from tailorlm.context.retrieval.settings import SearchSettings
 from tailorlm.context.retrieval.text_index import TextIndex, ask
 from tailorlm.core.config import validate
-from tailorlm.core.errors import TailorError, UsageError, unknown_name
+from tailorlm.core.errors import TailorError, UsageError, near_misses
 from tailorlm.core.versions import new_version, newest
 
 _KEPT = 64
@@ -127,7 +127,7 @@ class PassageIndex:
         for name in names:
             found = {name} & self.entries.keys() or set(fnmatch.filter(self.entries, name))
             if not found:
-                raise unknown_name("document in this index", name, self.entries)
+                raise self._unknown(name)
             gone |= found
         change = _publish(self.folder, self._plan(self.read, listen), lambda aside: (), drop=lambda name: name in gone)
         self._open()
@@ -171,16 +171,16 @@ class PassageIndex:
     def positions(self, document: str) -> range:
         """The positions of a document's passages. Raises UsageError for a name that is not in the index."""
         if document not in self.entries:
-            raise unknown_name("document in this index", document, self.entries)
-        number = list(self.entries).index(document)
+            raise self._unknown(document)
+        number = self._number[document]
         first = int(self._firsts[number])
         return range(first, first + self.entries[document].passages)
 
     def text(self, document: str) -> str:
         """The whole text of a document, as it was read."""
         if document not in self.entries:
-            raise unknown_name("document in this index", document, self.entries)
-        return str(self._record(list(self.entries).index(document))["text"])
+            raise self._unknown(document)
+        return str(self._record(self._number[document])["text"])
 
     def __len__(self) -> int:
         """Passages."""
@@ -211,6 +211,14 @@ class PassageIndex:
         encoder = Encoder(self.settings.encoder.with_(model=self._where or self.settings.encoder.model))
         return check_encoder(encoder, self.manifest, self.folder)
 
+    def _unknown(self, name: str) -> UsageError:
+        near = near_misses(name, self.entries)
+        return UsageError(
+            f"{self.folder} has no document '{name}'",
+            allowed=f"one of its {len(self.entries):,}; `tailor index info {self.folder}` lists them",
+            hint=f"did you mean {' or '.join(repr(n) for n in near)}?" if near else None,
+        )
+
     def _encoder_for(self, settings: SearchSettings) -> Encoder | None:
         needed = "dense" in self.texts.retrievers(settings) or settings.variety > 0
         return self.encoder if needed else None
@@ -239,7 +247,8 @@ class PassageIndex:
         counts = [entry.passages for entry in self.entries.values()]
         self._firsts = np.concatenate([[0], np.cumsum(counts)])
         self._records: dict[int, dict[str, Any]] = {}
-        self._numbers = list(self.entries)
+        self._names = list(self.entries)
+        self._number = {name: number for number, name in enumerate(self._names)}
         for name in ("texts", "encoder"):
             self.__dict__.pop(name, None)
 
@@ -254,7 +263,7 @@ class PassageIndex:
             while len(self._records) >= _KEPT:
                 del self._records[next(iter(self._records))]
             with (self.version / DOCUMENTS).open("rb") as handle:
-                self._records[number] = read_record(handle, self.entries[self._numbers[number]])
+                self._records[number] = read_record(handle, self.entries[self._names[number]])
         return self._records[number]
 
 

@@ -16,10 +16,10 @@ class IndexSettings(Settings):
     word: ClassVar[str] = "the index's settings"
 
     size: int = setting(1000, ge=50, le=100_000, help="characters of a passage, at most", unit="characters")
-    overlap: int = setting(
-        150,
+    overlap: int | None = setting(
+        None,
         ge=0,
-        help="characters that a passage repeats of the one before, so that no answer is cut",
+        help="characters that a passage repeats of the one before, so that no answer is cut; null: 15 % of size",
         unit="characters",
     )
     headings: bool = setting(True, help="whether the title and the headings above a passage are searched along with it")
@@ -34,6 +34,11 @@ class IndexSettings(Settings):
 
     @model_validator(mode="after")
     def _room_to_go_on(self) -> IndexSettings:
-        if self.overlap * 2 >= self.size:
+        if self.repeated * 2 >= self.size:
             raise ValueError(f"overlap: must be less than half of size ({self.size})")
         return self
+
+    @property
+    def repeated(self) -> int:
+        """Characters that a passage repeats of the one before."""
+        return self.size * 3 // 20 if self.overlap is None else self.overlap

@@ -193,7 +193,7 @@ def _spool(folder: Path, plan: Plan, documents: Iterable[Document]) -> tuple[dic
 
 def _record(document: Document, settings: IndexSettings) -> dict[str, Any]:
     values = {"text": document.text} | ({"pages": list(document.pages)} if document.pages else {})
-    rows = passage_rows(Row(values, document.name, 1), size=settings.size, overlap=settings.overlap)
+    rows = passage_rows(Row(values, document.name, 1), size=settings.size, overlap=settings.repeated)
     places = [[r.values["start"], r.values["end"], r.values["headings"], r.values.get("page")] for r in rows]
     return {"name": document.name, "title": document.title, "text": document.text, "passages": places}
 

@@ -23,7 +23,7 @@ from tailorlm.context.store.examples import Example, Query
 from tailorlm.context.store.settings import StoreSettings
 from tailorlm.core.atomic import disk_errors
 from tailorlm.core.config import validate
-from tailorlm.core.errors import CheckError, TailorError, unknown_name
+from tailorlm.core.errors import CheckError, TailorError, UsageError, near_misses
 from tailorlm.core.versions import new_version, newest
 from tailorlm.data.quality import normalised
 
@@ -103,7 +103,9 @@ class ExampleStore:
         """This store without some rows. Raises UsageError for an id that is not in it."""
         for one in ids:
             if one not in self.places:
-                raise unknown_name("row in this store", one, self.places)
+                near = near_misses(one, self.places)
+                hint = f"did you mean {' or '.join(repr(name) for name in near)}?" if near else None
+                raise UsageError(f"this store has no row '{one}'", got=f"{len(self):,} other rows", hint=hint)
         kept = tuple(row for row in self.examples if row.id not in set(ids))
         return _made(kept, self.settings, self.encoder, self.held_out, self._known(), self.version)
 

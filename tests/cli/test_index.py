@@ -1,0 +1,124 @@
+"""`tailor index`: what it prints, what it gives as JSON, and how faults leave it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from words import Tailor
+
+Base = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.md").write_text("# Fees\n\nThe card fee is due in May.\n")
+    (folder / "b.txt").write_text("Luggage goes into the plane. 東京駅。\n", encoding="utf-8")
+    return folder
+
+
+def test_build_search_add_remove_info(tailor: Tailor, docs: Path) -> None:
+    said = tailor("index", "build", "docs", "--out", "i", "--encoder", "none")
+    assert said.code == 0
+    assert said.out.startswith("i: 2 documents (2 added), 2 passages, ")
+    assert tailor("index", "build", "docs", "--out", "i", "--encoder", "none").out.startswith(
+        "i: 2 documents (2 unchanged)"
+    )
+    said = tailor("index", "search", "i", "card fee", "電車 駅", "nothing at all zz", "--k", "1")
+    assert said.code == 0
+    assert " 1  docs/a.md#1  [0:" in said.out
+    assert " 1  docs/b.txt#1  [0:" in said.out
+    assert "nothing at all zz\nnothing found" in said.out
+    found = json.loads(tailor("index", "search", "i", "card fee", "--json").out)
+    assert found[0]["passages"][0]["text"] == (docs / "a.md").read_text()
+    assert found[0]["passages"][0]["by"]["bm25"][0] == 1
+    (docs / "c.txt").write_text("A lion. And more words of it.")
+    change = json.loads(tailor("index", "add", "i", "docs/c.txt", "--json").out)
+    assert (change["added"], change["documents"], change["folder"]) == (1, 3, "i")
+    assert "docs/c.txt" in tailor("index", "info", "i").out
+    assert json.loads(tailor("index", "remove", "i", "docs/[ab]*", "--json").out)["removed"] == 2
+    info = json.loads(tailor("index", "info", "i", "--json").out)
+    assert [one["name"] for one in info["documents"]] == ["docs/c.txt"]
+    assert info["settings"]["encoder"] is None
+
+
+def test_with_an_encoder(tailor: Tailor, base: Base) -> None:
+    model = base("bert", "mean")
+    keys = ("--set", "encoder.max_length=8", "--set", "store=float16")
+    said = tailor("index", "build", "docs", "--out", "i", "--encoder", model, *keys)
+    assert said.code == 0, said.err
+    assert "vectors: 2 computed, 0 kept" in said.out
+    assert "longer than the encoder reads" in said.out
+    found = json.loads(tailor("index", "search", "i", "a flight bag", "--retriever", "dense", "--json").out)
+    assert len(found[0]["passages"]) == 2
+    said = tailor("index", "search", "i", "a bag", "--encoder", base("roberta", "mean"))
+    assert said.code == 2
+    assert "another encoder" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["build", "nowhere", "--encoder", "none"], 1, "there is no file nowhere"),
+        (
+            ["build", "docs", "--encoder", "none", "--size", "20"],
+            2,
+            "size: input should be greater than or equal to 50",
+        ),
+        (
+            ["build", "docs", "--encoder", "none", "--overlap", "600"],
+            2,
+            "overlap: must be less than half of size (1000)",
+        ),
+        (["build", "docs", "--encoder", "none", "--set", "sice=1"], 2, "did you mean 'size'?"),
+        (["build", "docs", "--encoder", "./nowhere"], 1, "there is no model './nowhere'"),
+        (["build", "docs", "--out", "docs", "--encoder", "none"], 1, "docs exists and is no index"),
+        (["search", "nowhere", "what"], 1, "tailor index build DOCUMENTS --out nowhere"),
+        (
+            ["search", "i", "what", "--retriever", "bm26"],
+            2,
+            "retriever: input should be 'auto', 'bm25', 'dense' or 'fused'",
+        ),
+        (["search", "i", "what", "--retriever", "dense"], 2, "found by words alone"),
+        (["remove", "i", "docs/a.mt"], 2, "did you mean 'docs/a.md' or 'docs/b.txt'?"),
+        (["add", "i", "empty"], 1, "a folder without a file that can be read"),
+        (["add", "i", "bad"], 3, "2 documents cannot be indexed (1 unreadable, 1 empty)"),
+        (
+            ["build", "docs", "--out", "i", "--encoder", "none", "--size", "70"],
+            2,
+            "size 1000 in the index, 70 asked for",
+        ),
+    ],
+)
+def test_faults(tailor: Tailor, tmp_path: Path, words: list[str], code: int, says: str) -> None:
+    tailor("index", "build", "docs", "--out", "i", "--encoder", "none")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.pdf").write_bytes(b"%PDF-1.7 cut off")
+    (tmp_path / "bad" / "y.txt").write_bytes(b"")
+    before = sorted(path.name for path in (tmp_path / "i").iterdir())
+    said = tailor("index", *words)
+    assert says in said.err
+    assert said.code == code
+    assert sorted(path.name for path in (tmp_path / "i").iterdir()) == before
+
+
+def test_what_is_set_aside_is_listed(tailor: Tailor, docs: Path) -> None:
+    (docs / "x.pdf").write_bytes(b"%PDF-1.7 cut off")
+    (docs / "y.md").write_text(" \n")
+    said = tailor("index", "build", "docs", "--encoder", "none", "--max-bad", "2")
+    assert said.code == 0
+    assert said.out.startswith("index: 2 documents (2 added)")
+    assert "set aside, unreadable: docs/x.pdf:1: " in said.out
+    assert "set aside, without text: docs/y.md:1: holds no text" in said.out
+
+
+def test_help_of_the_verb_and_of_its_verbs(tailor: Tailor) -> None:
+    assert "search" in tailor("index", "--help").out
+    assert "--retriever" in tailor("index", "search", "--help").out
+    assert tailor("index", "serch", "i").code == 2
+    assert tailor("index", "search").code == 2
