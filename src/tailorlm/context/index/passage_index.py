@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import mmap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -236,11 +237,17 @@ class PassageIndex:
         )
 
     def _open(self) -> None:
-        self.version, self.manifest = read_manifest(
-            self.folder, KIND, hint=f"tailor index build DOCUMENTS --out {self.folder}"
-        )
+        hint = f"tailor index build DOCUMENTS --out {self.folder}"
+        self.version, self.manifest = read_manifest(self.folder, KIND, hint=hint)
+        try:
+            self._map()
+        except (OSError, TailorError):
+            # A writer may have published the next version, and removed this one, just now.
+            if self.version.is_dir():
+                raise
+            self.version, self.manifest = read_manifest(self.folder, KIND, hint=hint)
+            self._map()
         self.entries = {entry.name: entry for entry in (Entry(*one) for one in self.manifest["documents"])}
-        self._places = np.load(self.version / PLACES, allow_pickle=False)
         self.settings = validate(self.manifest["settings"], IndexSettings)
         self.read = validate(self.manifest["read"], ReadSettings)
         self.held_out = held_out_of(self.manifest)
@@ -249,21 +256,21 @@ class PassageIndex:
         self._records: dict[int, dict[str, Any]] = {}
         self._names = list(self.entries)
         self._number = {name: number for number, name in enumerate(self._names)}
-        for name in ("texts", "encoder"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("encoder", None)
 
-    @cached_property
-    def texts(self) -> TextIndex:
-        """Words and vectors of all passages, by position."""
-        return TextIndex.load(self.version)
+    def _map(self) -> None:
+        """Everything of a version is opened at once: it may be removed at any time, and what is mapped stays readable."""
+        self._places = np.load(self.version / PLACES, allow_pickle=False)
+        self.texts = TextIndex.load(self.version)
+        with (self.version / DOCUMENTS).open("rb") as handle:
+            self._documents = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _record(self, number: int) -> dict[str, Any]:
         """One document; the last few are kept."""
         if number not in self._records:
             while len(self._records) >= _KEPT:
                 del self._records[next(iter(self._records))]
-            with (self.version / DOCUMENTS).open("rb") as handle:
-                self._records[number] = read_record(handle, self.entries[self._names[number]])
+            self._records[number] = read_record(self._documents, self.entries[self._names[number]])
         return self._records[number]
 
 

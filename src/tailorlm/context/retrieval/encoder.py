@@ -67,7 +67,7 @@ class Encoder:
         """How many of the texts go beyond what the encoder reads; their ends are found by words alone."""
         tokenizer, limit = self.model.tokenizer, self.model.max_length
         # Below so many characters no text has more tokens than fit: a token is a character at least, special ones aside.
-        long = [self.settings.text_prefix + text for text in texts if len(text) + 8 > limit]
+        long = [_whole(self.settings.text_prefix + text) for text in texts if len(text) + 8 > limit]
         found = 0
         for start in range(0, len(long), PORTION):
             encoded = tokenizer(long[start : start + PORTION], padding=False, truncation=False, verbose=False)
@@ -85,6 +85,11 @@ class Encoder:
             )
             listen(start + len(some))
         return unit(found)
+
+
+def _whole(text: str) -> str:
+    # Half a character (a lone surrogate) cannot be handed to a tokenizer; it becomes the sign for what cannot be read.
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def unit(vectors: Scores) -> Scores:
