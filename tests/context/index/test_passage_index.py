@@ -274,19 +274,3 @@ def test_who_has_it_open_keeps_what_was_opened(docs: Path, tmp_path: Path) -> No
     assert reader.search(["refund"])[0][0].document == "docs/money.md"
     assert writer.search(["refund"])[0] == []
     assert PassageIndex(tmp_path / "index").search(["refund"])[0] == []
-
-
-def test_half_characters_and_emoji_survive(tmp_path: Path, base: Base) -> None:
-    rows = [{"text": "half \ud800 of a sign " * 40}, {"text": "👨‍👩‍👧 family 東京"}]
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    try:
-        index, change = PassageIndex.build(
-            tmp_path / "index", [str(path)], with_encoder(base("bert", "mean"), headings=False)
-        )
-    except CheckError as fault:  # where the reader refuses such a row, that is said
-        assert "surrogate" in str(fault)
-        return
-    assert change.documents == 2
-    assert index.text("rows.jsonl:1") == rows[0]["text"]
-    assert index.search(["family"])[0][0].text == rows[1]["text"]

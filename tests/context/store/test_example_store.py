@@ -131,3 +131,17 @@ def test_what_is_no_store_is_said(tmp_path: Path) -> None:
     store.save(tmp_path / "store")
     with pytest.raises(TailorError, match="an index of examples"):
         PassageIndex(tmp_path / "store")
+
+
+def test_half_characters_emoji_and_the_very_long_survive(tmp_path: Path, base: Base) -> None:
+    settings = StoreSettings(encoder=EncoderSettings(model=str(base("bert", "mean")), max_length=16))
+    odd = [
+        Example("a", "half \ud800 sign", "\udfff"),
+        Example("b", "👨‍👩‍👧 family 東京", "x"),
+        Example("c", "card fee " * 50_000, "y"),
+    ]
+    ExampleStore.of(odd, settings).save(tmp_path / "store")
+    opened = ExampleStore.open(tmp_path / "store")
+    assert opened.examples == tuple(odd)
+    assert opened.search([Query("家族 family 東京")], SearchSettings(k=1))[0][0].position == 1
+    assert np.isfinite(opened.vectors()).all()
