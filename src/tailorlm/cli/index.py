@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tailorlm.context.index import Change, IndexSettings, Passage, PassageIndex, ReadSettings
 
 SHOWN = 300
+MANY = 1_000_000
 NONE = "none"
 
 index = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -236,6 +237,8 @@ def _changed(made: PassageIndex, change: Change, *, as_json: bool) -> None:
         lines.append(
             f"{change.too_long:,} passages are longer than the encoder reads; their ends are found by words alone (--size)"
         )
+    if change.passages > MANY and made.settings.encoder is not None and made.settings.engine == "flat":
+        lines.append("above a million passages --set engine=faiss searches faster (extra faiss)")
     lines += [f"set aside, {what}: {fault}" for what, faults in aside for fault in faults]
     sys.stdout.write("\n".join(lines) + "\n")
 

@@ -29,6 +29,9 @@ class IndexSettings(Settings):
     store: Literal["float32", "float16"] = setting(
         "float32", help="how vectors are kept; float16 takes half the room and moves cosines by less than 0.001"
     )
+    engine: Literal["flat", "faiss"] = setting(
+        "flat", help="compare with every vector, or with those of the nearest cells (extra faiss; from a million on)"
+    )
     k1: float = setting(1.5, ge=0, le=10, help="BM25: how much a repeated word still adds")
     b: float = setting(0.75, ge=0, le=1, help="BM25: how much long passages are held back")
 

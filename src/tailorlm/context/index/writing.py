@@ -14,10 +14,12 @@ import numpy as np
 
 from tailorlm.context.index.documents import Aside, Document
 from tailorlm.context.index.settings import IndexSettings
+from tailorlm.context.retrieval.approximate import Approximate
 from tailorlm.context.retrieval.bm25 import Bm25
 from tailorlm.context.retrieval.encoder import Encoder
 from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.manifest import write_manifest
+from tailorlm.context.retrieval.text_index import VECTORS
 from tailorlm.context.retrieval.vectors import Known, write_vectors
 from tailorlm.core.atomic import disk_errors
 from tailorlm.core.errors import CheckError
@@ -123,6 +125,9 @@ def write_version(
                 store=plan.settings.store,
                 listen=lambda at: plan.listen("vectors", at, count),
             )
+            if plan.settings.engine == "faiss":
+                plan.listen("cells", 0, count)
+                Approximate.write(folder, np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False))
             change.computed, change.reused, change.too_long = done.computed, done.reused, done.too_long
         facts = {
             "settings": plan.settings.model_dump(mode="json"),

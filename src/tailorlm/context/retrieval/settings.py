@@ -37,5 +37,6 @@ class SearchSettings(Settings):
     variety: float = setting(
         0.0, ge=0, le=1, help="0: the most relevant; towards 1: less alike among themselves (MMR, needs vectors)"
     )
+    probes: int = setting(32, ge=1, le=65_536, help="cells looked at where an index has them (engine: faiss)")
     rerank: str | None = setting(None, help="a cross-encoder (a folder or hub id) that puts the first in order again")
     rerank_depth: int = setting(30, ge=1, le=1000, help="how many of the first it reads; each costs a forward pass")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorlm.context.retrieval.approximate import CELLS, Approximate
 from tailorlm.context.retrieval.bm25 import Bm25
 from tailorlm.context.retrieval.encoder import Encoder
 from tailorlm.context.retrieval.flat import Flat
@@ -46,8 +47,9 @@ class TextIndex:
     times width a text, which stay on the disk until they are compared when the index was read from a folder.
     """
 
-    def __init__(self, bm25: Bm25, vectors: NDArray[Any] | None):
-        self.bm25, self.vectors = bm25, vectors
+    def __init__(self, bm25: Bm25, vectors: NDArray[Any] | None, cells: Approximate | None = None):
+        """cells: vectors are found by them, in place of comparing with each."""
+        self.bm25, self.vectors, self.cells = bm25, vectors, cells
 
     @classmethod
     def of(cls, texts: Iterable[str], vectors: NDArray[Any] | None = None, *, k1: float = 1.5, b: float = 0.75) -> Self:
@@ -73,7 +75,8 @@ class TextIndex:
             )
         depth = max(settings.depth, settings.k)
         left_out = list(asked.leave_out) or [frozenset()] * len(asked.texts)
-        brought = [self._bring(name, asked, depth + max(map(len, left_out), default=0)) for name in names]
+        most = depth + max(map(len, left_out), default=0)
+        brought = [self._bring(name, asked, most, settings.probes) for name in names]
         reranker = Reranker.load(settings.rerank) if settings.rerank else None
         answers = []
         for i, query in enumerate(asked.texts):
@@ -92,9 +95,11 @@ class TextIndex:
             return ["bm25", "dense"] if self.vectors is not None else ["bm25"]
         return ["bm25", "dense"] if settings.retriever == "fused" else [settings.retriever]
 
-    def _bring(self, name: str, asked: Asked, depth: int) -> list[list[tuple[int, float]]]:
+    def _bring(self, name: str, asked: Asked, depth: int, probes: int) -> list[list[tuple[int, float]]]:
         if name == "bm25":
             return [self.bm25.search(query, depth) for query in asked.texts]
+        if self.cells is not None:
+            return self.cells.search(asked.vectors, depth, probes)  # type: ignore[arg-type]  # `search` has looked
         return Flat(self.vectors).search(asked.vectors, depth)  # type: ignore[arg-type]  # `search` has looked
 
     def _varied(self, found: list[Found], query: Scores, settings: SearchSettings) -> list[Found]:
@@ -123,7 +128,8 @@ class TextIndex:
             ) from None
         if vectors is not None and len(vectors) != bm25.count:
             raise TailorError(f"{folder} has {len(vectors)} vectors for {bm25.count} texts", hint="build it again")
-        return cls(bm25, vectors)
+        cells = Approximate.load(folder, vectors) if vectors is not None and (folder / CELLS).is_file() else None
+        return cls(bm25, vectors, cells)
 
 
 def ask(queries: Sequence[str], index: TextIndex, settings: SearchSettings, encoder: Encoder | None) -> Asked:
