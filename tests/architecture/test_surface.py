@@ -35,6 +35,7 @@ def test_registered_names_are_those_approved():
         "tasks",
         "weights",
         "objectives",
+        "objectives.penalties",
         "context",
         "context.choosers",
         *DATA_ROOMS,

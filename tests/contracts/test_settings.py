@@ -15,13 +15,21 @@ from tailorlm.core.config import Settings, field_extra, load, search_grid, valid
 from tailorlm.core.errors import UsageError
 from tailorlm.core.yaml import dump_yaml
 from tailorlm.objectives import objectives
+from tailorlm.objectives.penalties import penalties
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
 from tailorlm.training.optimisers import optimisers
 from tailorlm.training.settings import TrainSettings
 from tailorlm.weights import weights
 
-REGISTRIES = {"weights": weights, "objective": objectives, "context": contexts, "task": tasks, "optimiser": optimisers}
+REGISTRIES = {
+    "weights": weights,
+    "objective": objectives,
+    "context": contexts,
+    "task": tasks,
+    "optimiser": optimisers,
+    "penalty": penalties,
+}
 PARTS = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 SCHEMAS: dict[str, type[Settings]] = {f"{kind}-{name}": REGISTRIES[kind].get(name).Settings for kind, name in PARTS}
 SCHEMAS |= {"train": TrainSettings, "stage": Stage, "recipe": Recipe}
@@ -31,7 +39,7 @@ REQUIRED = {"stage": {"weights": "head"}, "recipe": {"name": "x", "context": "in
 
 
 def test_the_suite_found_every_part() -> None:
-    assert len(PARTS) == 10 + 1 + 2 + 1 + 5
+    assert len(PARTS) == 10 + 1 + 2 + 1 + 5 + 2
     assert len(SCHEMAS) == len(PARTS) + 3
     assert len(FIELDS) > 40
 
@@ -180,6 +188,8 @@ def recipe_with(kind: str, part: Any) -> dict[str, Any]:
         return value | {"stages": [{"weights": "head"} | {kind: part}]}
     if kind == "optimiser":
         return value | {"stages": [{"weights": "head", "train": {"optimiser": part}}]}
+    if kind == "penalty":
+        return value | {"stages": [{"weights": "head", "penalties": [part]}]}
     return value | {kind: part}
 
 
@@ -190,6 +200,8 @@ def recipe_of(kind: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
 def part_in(recipe: Recipe, kind: str) -> Any:
     if kind == "optimiser":
         return recipe.stages[0].train.optimiser
+    if kind == "penalty":
+        return recipe.stages[0].penalties[0]
     return getattr(recipe.stages[0], kind) if kind in ("weights", "objective") else getattr(recipe, kind)
 
 
@@ -227,6 +239,7 @@ def test_faults_inside_a_part_carry_its_whole_path(kind: str, name: str) -> None
         "weights": r"stages\.0\.weights",
         "objective": r"stages\.0\.objective",
         "optimiser": r"stages\.0\.train\.optimiser",
+        "penalty": r"stages\.0\.penalties\.0",
     }
     at = at.get(kind, kind)
     first = next(iter(SCHEMAS[f"{kind}-{name}"].model_fields))

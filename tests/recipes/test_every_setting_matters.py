@@ -14,6 +14,7 @@ from tailorlm.context import contexts
 from tailorlm.core.config import validate
 from tailorlm.data.rows import Row, Rows
 from tailorlm.objectives import objectives
+from tailorlm.objectives.penalties import penalties
 from tailorlm.recipes.fit import Fitted, fit
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
@@ -200,6 +201,13 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("stage", "weights"): ("bias", learning),
     ("stage", "objective"): ({"part": "labels", "smoothing": 0.3}, scores),
     ("stage", "train"): ({"epochs": 1}, steps),
+    ("stage", "penalties"): ([{"part": "l2_sp", "strength": 100.0}], scores),
+    ("penalty-l2_sp", "strength"): (100.0, scores),
+    ("penalty-l2_sp", "head"): (10.0, scores),
+    ("penalty-ewc", "strength"): (1e9, scores),
+    ("penalty-ewc", "rows"): ("<old rows 2>", scores),
+    ("penalty-ewc", "count"): (6, scores),
+    ("penalty-ewc", "labels"): ("given", scores),
     ("recipe", "name"): ("another", card),
     ("recipe", "method"): ("lora", card),
     ("recipe", "base"): ("<another base>", scores),
@@ -216,6 +224,10 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("weights-features", "gamma"): {"classifier": "rbf_svm"},
     ("weights-features", "k"): {"classifier": "knn"},
     ("weights-prefix", "projection_width"): {"projection": True},
+    ("penalty-ewc", "strength"): {"rows": "<old rows 1>"},
+    ("penalty-ewc", "rows"): {"rows": "<old rows 1>", "strength": 1e6},
+    ("penalty-ewc", "count"): {"rows": "<old rows 1>", "strength": 1e6},
+    ("penalty-ewc", "labels"): {"rows": "<old rows 1>", "strength": 1e6},
     ("weights-adapter", "join"): {"over": ["<adapter 1>", "<adapter 2>"]},
 }
 
@@ -224,6 +236,7 @@ def all_keys() -> set[tuple[str, str]]:
     found = {("recipe", name) for name in Recipe.model_fields} | {("stage", name) for name in Stage.model_fields}
     found |= {("train", name) for name in TrainSettings.model_fields}
     kinds = {"weights": weights, "objective": objectives, "context": contexts, "task": tasks, "optimiser": optimisers}
+    kinds["penalty"] = penalties
     for kind, registry in kinds.items():
         found |= {(f"{kind}-{name}", key) for name in registry for key in registry.get(name).Settings.model_fields}
     return {(where, key) for where, key in found if where != "optimiser-adamw_8bit"}  # works on a GPU only
@@ -231,15 +244,21 @@ def all_keys() -> set[tuple[str, str]]:
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) >= 96
+    assert len(TABLE) >= 103
 
 
-def with_adapters(value: Any, base: Base) -> Any:
-    """The value with folders of fitted adapters in the places marked for them."""
+def with_files(value: Any, base: Base) -> Any:
+    """The value with folders of fitted adapters, and files of old rows, in the places marked for them."""
     if isinstance(value, dict):
-        return {key: with_adapters(inner, base) for key, inner in value.items()}
+        return {key: with_files(inner, base) for key, inner in value.items()}
     if isinstance(value, list):
-        return [with_adapters(inner, base) for inner in value]
+        return [with_files(inner, base) for inner in value]
+    if str(value).startswith("<old rows "):
+        path = base("bert", "mean").parent / f"old-{value[10]}.csv"
+        old = labelled(12, 2, start=30 * int(value[10]))
+        lines = [f"{text},{label}" for text, label in zip(old.texts, old.gold, strict=True)]
+        path.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+        return str(path)
     if not str(value).startswith("<adapter "):
         return value
     folder = base("bert", "mean").parent / f"adapter-{value[9]}"
@@ -253,10 +272,12 @@ def with_adapters(value: Any, base: Base) -> Any:
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
     part = {"part": name, **GIVEN.get((where, key), {})} if name else None
-    if name == "adapter":
-        part, value = with_adapters(part, base), with_adapters(value, base)
+    if name in ("adapter", "ewc"):
+        part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
+    if kind == "penalty":
+        stage["penalties"] = [part]
     if kind == "optimiser":
         stage["train"] = QUICK | {"optimiser": part}
     plain: dict[str, Any] = {"name": "x", "base": str(base("bert", "mean")), "stages": [stage]}
@@ -271,6 +292,7 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
         "objective": "stages.0.objective.",
         "train": "stages.0.train.",
         "optimiser": "stages.0.train.optimiser.",
+        "penalty": "stages.0.penalties.0.",
         "stage": "stages.0.",
     }
     prefix = at.get(kind, {"context": "context.", "task": "task.", "recipe": ""}.get(kind))

@@ -20,6 +20,7 @@ from tailorlm.models.trunk import frozen_trunk
 from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import HeadAnswering, predictions_of
+from tailorlm.recipes.old import StageScene
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks.base import Examples, Target
 from tailorlm.tasks.readings import Readings
@@ -149,6 +150,9 @@ class _Fitting:
         ids = [self.rows.ids[row] for row in self.readings.rows]
         job = Job(lesson, names, ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint)
         job.rates, job.begins = self._rates(part, names, stage.train.layer_decay), part.begins(self.model, names)
+        scene = StageScene(self.model, self.task, names)
+        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
+        job.held = [penalty.plain() for penalty in stage.penalties]
         validate = self.score if self.validation is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
         part.settle(self.model)

@@ -17,6 +17,7 @@ from tailorlm.context import contexts
 from tailorlm.core.config import Settings, setting
 from tailorlm.core.parts import Part, part_of
 from tailorlm.objectives import objectives
+from tailorlm.objectives.penalties import penalties
 from tailorlm.tasks import tasks
 from tailorlm.training.settings import TrainSettings
 from tailorlm.weights import weights
@@ -24,10 +25,12 @@ from tailorlm.weights import weights
 if TYPE_CHECKING:
     WeightsPart = Part
     ObjectivePart = Part
+    PenaltyPart = Part
     ContextPart = Part
     TaskPart = Part
 else:
     WeightsPart, ObjectivePart, ContextPart, TaskPart = map(part_of, (weights, objectives, contexts, tasks))
+    PenaltyPart = part_of(penalties)
 
 
 class Stage(Settings):
@@ -35,6 +38,7 @@ class Stage(Settings):
 
     weights: WeightsPart = setting(help="which parameters learn")
     objective: ObjectivePart = setting("labels", help="what they learn from", validate_default=True)
+    penalties: tuple[PenaltyPart, ...] = setting((), help="what is added to the loss against forgetting, if anything")
     train: TrainSettings = setting(TrainSettings(), help="how long, in what steps")
 
 

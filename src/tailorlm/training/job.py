@@ -95,7 +95,7 @@ class Job:
 
     trainable: names in `lesson.module.named_parameters()`. ids: row names for messages. rates: factors on the learning rate by
     parameter, where they are not 1. begins: the pass (0 is the first) in which a parameter begins to learn, where it is a later one.
-    penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC).
+    penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC); held: what they are, as written.
     base: a fingerprint of the weights it starts from, for checkpoints.
     """
 
@@ -109,6 +109,7 @@ class Job:
     rates: Mapping[str, float] = field(default_factory=dict)
     begins: Mapping[str, int] = field(default_factory=dict)
     penalties: Sequence[Callable[[], Tensor]] = ()
+    held: Sequence[Mapping[str, Any]] = ()
     base: str = ""
 
     def rows_in_order(self) -> Order:
@@ -130,6 +131,7 @@ class Job:
             "seed": self.seed,
             "parameters that learn": sorted(self.trainable),
             "rate factors": dict(sorted(self.rates.items())),
+            "penalties": [dict(penalty) for penalty in self.held],
             "computed in": self.computed_in,
             "passes of beginning": dict(sorted(self.begins.items())),
         } | {f"train.{name}": v for name, v in self.settings.model_dump(mode="json").items() if name not in PLACE}
