@@ -22,6 +22,8 @@ Learn = Literal["all", "last"]
 PROBE = "probe"
 # So many tokens of a prompt tell how what follows is cut into tokens.
 NEAR = 16
+# Characters before a piece that can have a say in its first tokens; words are shorter.
+REACH = 512
 KEPT = 10_000
 
 
@@ -272,7 +274,7 @@ class Chat:
             return self.tokens.encode(text)
         # Nothing merges over a special token: what stands before the last one is out of reach.
         marks = [m.start() for m in self.tokens.mark.finditer(before)] if self.tokens.mark else []
-        near = before[marks[-1] :] if marks else before
+        near = (before[marks[-1] :] if marks else before)[-REACH:]
         alone, joint = self.tokens.encode(near), self.tokens.encode(near + text)
         if joint[: len(alone)] == alone:
             return joint[len(alone) :]
