@@ -47,3 +47,10 @@ def put(tmp_path: Path) -> Callable[..., str]:
         return name
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def no_reload(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh process that reads the saved folder takes seconds: only tests marked `reloads` pay for it."""
+    if "reloads" not in request.keywords:
+        monkeypatch.setattr("tailorlm.comparison.way.check_reload", lambda *given: None)

@@ -9,9 +9,12 @@ import sys
 
 import typer
 
-from tailorlm.core.errors import TailorError, near_misses
+from tailorlm.core.errors import TailorError, UsageError, near_misses
+from tailorlm.core.machine import processes
 
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+# What several processes may do together; everything else would be done by each of them once more.
+TOGETHER = {"fit", "doctor"}
 
 # Verb to the function that does it and its line in the help. Only the verb that was typed is imported.
 VERBS = {
@@ -66,12 +69,19 @@ def run() -> None:
                 + (f"\n  try:      tailor {near[0]}" if near else "")
             )
             raise SystemExit(EXIT_USAGE)
+        if verb is not None and verb not in TOGETHER and processes()[1] > 1:
+            raise UsageError(
+                f"`tailor {verb}` runs in one process",
+                got=f"{processes()[1]} of them",
+                hint="start it without torchrun",
+            )
         code = build(verb)(prog_name="tailor", standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
             _interrupted()
         sys.stdout.flush()
     except TailorError as fault:
-        _say(f"error: {fault}")
+        if not (processes()[0] and isinstance(fault, UsageError)):  # typed once, said once
+            _say(f"error: {fault}")
         code = fault.exit_code
     except KeyboardInterrupt:
         code = _interrupted()
@@ -115,7 +125,8 @@ def _interrupted() -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    rank, _ = processes()
+    sys.stderr.write(f"[process {rank}] {text}\n" if rank else f"{text}\n")
 
 
 def _robust() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +54,24 @@ def fit(
         Path | None,
         typer.Option("--out", help="The adaptation's folder. [default: tailor-runs/fit-...]", show_default=False),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            help="What training computes in: auto, exact (float32) or bf16. [default: auto]",
+            show_default=False,
+        ),
+    ] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(
+            "--track", help="Send numbers to tensorboard, trackio, mlflow or wandb; never text.", show_default=False
+        ),
+    ] = None,
+    reload: Annotated[
+        bool,
+        typer.Option("--reload/--no-reload", help="Let a fresh process read the saved folder and answer a few rows."),
+    ] = True,
     show_recipe: Annotated[
         bool, typer.Option("--show-recipe", help="Print the whole recipe, every default written, and stop.")
     ] = False,
@@ -61,6 +81,8 @@ def fit(
     flags = locals()
     asked = o.task_of(task, column, {"text": text, "label": label, "id": id_column}, descriptions)
     made = _recipe(method, recipe, model, {"part": "classify"} | asked, o.key_values(set_), search=search)
+    if precision:
+        made = made.changed({f"stages.{i}.train.precision": precision for i in range(len(made.stages))})
     if show_recipe:
         from tailorlm.core.yaml import dump_yaml
 
@@ -83,7 +105,7 @@ def fit(
         },
         CompareRequest,
     )
-    _fit(request, made, out, seed, as_json=as_json)
+    _fit(request, made, out, seed, track=track, reload=reload, as_json=as_json)
 
 
 def _recipe(
@@ -115,13 +137,26 @@ def _recipe(
     return made if search else made.with_(search={})
 
 
-def _fit(request: CompareRequest, recipe: Recipe, out: Path | None, seed: int, *, as_json: bool) -> None:
+def _fit(
+    request: CompareRequest,
+    recipe: Recipe,
+    out: Path | None,
+    seed: int,
+    *,
+    track: str | None,
+    reload: bool,
+    as_json: bool,
+) -> None:
     from tailorlm.cli.show import Screen
     from tailorlm.comparison.single import fit_one
+    from tailorlm.core.machine import processes
 
-    screen = Screen(quiet=as_json)
-    with screen.events() as listen:
-        done = fit_one(request, recipe, out=out, seed=seed, listen=listen)
+    helps = processes()[0] > 0  # the first of several processes speaks for all
+    screen = Screen(quiet=as_json or helps)
+    with screen.events() as listen, _tracked(track, recipe, seed, listen) as both:
+        done = fit_one(request, recipe, out=out, seed=seed, listen=both, reload=reload)
+    if helps:
+        return
     for note in done.notes:
         screen.out.print(f"  {note}", style="dim", markup=False)
     if as_json:
@@ -137,6 +172,36 @@ def _fit(request: CompareRequest, recipe: Recipe, out: Path | None, seed: int, *
             f"  {done.metric} {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)",
             style="dim",
         )
+    if any(stage.train.precision == "exact" for stage in recipe.stages):
+        screen.out.print(f"  {_cost_of_exact()}", style="dim")
     screen.out.print(f"adaptation  {done.folder}")
     screen.out.print(f"next        tailor predict {done.folder} NEW_ROWS.csv", markup=False)
     screen.out.print(f"            tailor eval {done.folder} TEST_ROWS.csv", markup=False)
+
+
+@contextmanager
+def _tracked(name: str | None, recipe: Recipe, seed: int, listen: Callable[[dict[str, Any]], None]) -> Iterator[Any]:
+    if name is None:
+        yield listen
+        return
+    from tailorlm.core.runs import DEFAULT_ROOT
+    from tailorlm.training.trackers import tracked
+
+    with tracked(name, f"{recipe.name}-s{seed}", DEFAULT_ROOT / "tracked", recipe.plain()) as send:
+
+        def both(event: dict[str, Any]) -> None:
+            listen(event)
+            send(event)
+
+        yield both
+
+
+def _cost_of_exact() -> str:
+    """What float32 costs here beside bfloat16, as it was measured."""
+    from tailorlm.training.arithmetic import facts
+
+    ratio = facts().get("bfloat16")
+    if ratio is None:
+        return "computed in float32, as asked"
+    faster = f"{ratio:.1f} times as fast" if ratio >= 1 else f"{1 / ratio:.0f} times slower"
+    return f"computed in float32, as asked; products in bfloat16 are {faster} on this processor"

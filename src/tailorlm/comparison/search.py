@@ -24,6 +24,7 @@ from tailorlm.recipes.fit import FEW_ROWS, fit
 from tailorlm.recipes.schema import Recipe
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score
+from tailorlm.training.processes import Alone
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class TrialMemory:
     def find(self, key: str) -> Trial | None:
         """The trial of that key, if it was finished before."""
         return self._known.get(key)
+
+    def shared(self, group: Alone) -> TrialMemory:
+        """The first process's memory, on all of those that train together; the others write nothing."""
+        return TrialMemory(self.path if group.first else None, group.same(self._known))
 
     def add(self, key: str, trial: Trial) -> None:
         """Remember a finished trial."""

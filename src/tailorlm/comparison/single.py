@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from tailorlm.comparison.search import TrialMemory
 from tailorlm.comparison.split import fold
 from tailorlm.comparison.way import Bench, run_way
 from tailorlm.core.errors import TailorError
-from tailorlm.core.runs import DEFAULT_ROOT, read_run
+from tailorlm.core.runs import DEFAULT_ROOT, Run, read_run
 from tailorlm.models.run import EmbeddingCache
 from tailorlm.recipes.schema import Recipe
 from tailorlm.training.job import Event
+from tailorlm.training.processes import group_for
 
 
 @dataclass
@@ -37,29 +39,43 @@ def fit_one(
     root: Path = DEFAULT_ROOT,
     seed: int = 0,
     listen: Callable[[Event], None] = lambda event: None,
+    reload: bool = True,
 ) -> FittedRun:
     """Fit a recipe on the request's rows and keep the run.
 
     out: the run's folder (else `root/fit-NAME-sSEED-KEY`); one that exists already is a TailorError, unless it is this very fit.
-    Raises TailorError for what is wrong with the rows, before anything slow begins.
+    reload: let a fresh process read the folder and answer a few rows; CheckError where it answers otherwise.
+    Raises TailorError for what is wrong with the rows, before anything slow begins. On several processes (`torchrun`, `accelerate
+    launch`) all call this alike; they train together, and the first one keeps the run.
     """
+    group = group_for("copies")
     task = recipe.task.make()
     rows, _ = read_rows(request, task, root)
     train = task.prepare(rows, what="train")
     settings = request.judging()
     part = fold(train, settings, seed)
-    bench = Bench(settings, out.parent if out else root, TrialMemory(), EmbeddingCache(), listen)
+    bench = Bench(settings, out.parent if out else root, TrialMemory(), EmbeddingCache(), listen, reload)
     name = out.name if out else f"fit-{bench.run_id(recipe, part, None, seed)}"
-    bench = replace(bench, memory=TrialMemory(bench.underway(name) / "trials.jsonl"))
-    final = bench.root / name
-    if final.exists():
-        done = read_run(final)
-        if done is None or done.record.get("key") != bench.run_key(recipe, part, None, seed):
-            raise TailorError(
-                f"{final} exists already",
-                got="another run or other files",
-                hint="give another folder with --out, or remove it",
-            )
+    done = group.same(_kept(bench.root / name, bench.run_key(recipe, part, None, seed)) if group.first else None)
+    if isinstance(done, str):
+        raise TailorError(done, got="another run or other files", hint="give another folder with --out, or remove it")
+    memory = TrialMemory(bench.underway(name) / "trials.jsonl") if group.first else TrialMemory()
+    bench = replace(bench, memory=memory.shared(group), helps=not group.first)
     notes = [*rows.notes, *(str(finding["message"]) for finding in task.findings(train))]
-    run = run_way(bench, recipe, part, None, seed, name=name)
+    if done is not None:
+        listen({"event": "reused", "run": name})
+        return FittedRun(done.folder, done.record, notes, str(settings.metric))
+    if group.first:
+        run = run_way(bench, recipe, part, None, seed, name=name)
+    else:
+        with tempfile.TemporaryDirectory() as folder:  # what a helping process writes, nobody reads
+            run = run_way(replace(bench, root=Path(folder)), recipe, part, None, seed, name=name)
     return FittedRun(run.folder, run.record, notes, str(settings.metric))
+
+
+def _kept(folder: Path, key: str) -> Run | str | None:
+    """The finished run of this key in the folder, None where there is none, and words for a folder that holds something else."""
+    if not folder.exists():
+        return None
+    done = read_run(folder)
+    return done if done is not None and done.record.get("key") == key else f"{folder} exists already"

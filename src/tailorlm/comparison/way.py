@@ -15,7 +15,7 @@ from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
-from tailorlm.core.machine import environment
+from tailorlm.core.machine import environment, processes
 from tailorlm.core.runs import Run, RunWriter, read_run
 from tailorlm.evaluation import Cost
 from tailorlm.evaluation.scores import score_table
@@ -23,9 +23,11 @@ from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fit import Fitted, fit
+from tailorlm.recipes.reload import check_reload
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples
 from tailorlm.training.job import Event
+from tailorlm.training.speed import speed
 
 # Counts into every run's key: raise it when a change of the program changes results, so that old runs are not taken for new.
 RESULTS_VERSION = 3
@@ -35,13 +37,18 @@ HARDEST = 20
 
 @dataclass
 class Bench:
-    """What all ways of a comparison share: settings, where runs go, the vectors of the frozen base, remembered trials."""
+    """What all ways of a comparison share: settings, where runs go, the vectors of the frozen base, remembered trials.
+
+    reload: whether the saved folder is read and asked by a fresh process. helps: this process trains beside one that keeps the run.
+    """
 
     settings: CompareSettings
     root: Path
     memory: TrialMemory
     cache: EmbeddingCache
     listen: Callable[[Event], None]
+    reload: bool = False
+    helps: bool = False
 
     def find(self, recipe: Recipe, fold: Fold, test: Examples | None, seed: int) -> Run | None:
         """The finished run of exactly this recipe, rows, settings and seed, if there is one."""
@@ -109,12 +116,15 @@ def run_way(
         metrics = _score(writer, fitted, answers, test, seed, bench.settings) if test is not None else {}
         adaptation = writer.folder / "adaptation"
         adaptation.mkdir()
-        fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
+        if not bench.helps:
+            fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
         writer.write_recipe(fitted.adaptation.recipe.plain())
         record = _record(tuned, fitted, fold, test, seed) | {
             "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
+    if bench.reload and not bench.helps:
+        check_reload(run.folder, fitted.adaptation, fold.validation.inputs)
     atomic.remove_folder(bench.underway(run_id))
     return run
 
@@ -200,6 +210,8 @@ def _training(fitted: Fitted) -> dict[str, Any] | None:
     return {
         "steps": len(trained.losses),
         "rows_per_second": round(trained.rows_seen / max(1e-9, trained.seconds), 1),
+        **speed(trained, fitted.adaptation.model.device, processes()[1]),
+        "forecast_bytes": trained.forecast.peak if trained.forecast else None,
         "notes": trained.notes,
         "hardest_rows": [
             {"id": trained.ids[i], "loss": round(float(trained.row_losses[i]), 4)} for i in trained.hardest(HARDEST)

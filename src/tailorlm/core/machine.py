@@ -43,7 +43,11 @@ def cores() -> int:
 
 def processes() -> tuple[int, int]:
     """Which of how many processes this is, as `torchrun` and `accelerate launch` tell: (0, 1) for one alone."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if (
+        not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
+    ):  # queues set some of them for jobs of one process too
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
 def processor() -> str:

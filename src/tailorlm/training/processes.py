@@ -6,6 +6,7 @@ over all processes, so that the step is the one that a single process would have
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -220,7 +221,10 @@ def join() -> tuple[int, int]:
     if count > 1:
         from accelerate import PartialState
 
+        fresh = not torch.distributed.is_initialized()
         state = PartialState(cpu=not torch.cuda.is_available())
+        if fresh:
+            atexit.register(state.destroy_process_group)
         if state.num_processes != count:
             raise TailorError(f"{count} processes were started", got=f"{state.num_processes} of them are connected")
     return rank, count
