@@ -68,6 +68,7 @@ def measure(name: str, steps: int) -> dict[str, int]:
     from tailorlm.models.heads import Linear
     from tailorlm.models.resolve import resolve
     from tailorlm.objectives.labels import Labels
+    from tailorlm.tasks.readings import Readings
     from tailorlm.training import rehearsal
     from tailorlm.training.job import Job
     from tailorlm.training.lesson import LabelLesson
@@ -97,7 +98,7 @@ def measure(name: str, steps: int) -> dict[str, int]:
     made = weights.get(part)
     names = made(made.Settings()).attach(model)
     settings = TrainSettings(epochs=1, rows_per_step=ROWS_A_STEP, **changes)
-    lesson = LabelLesson(TokenSource(model, texts), Labels(Labels.Settings()), codes)
+    lesson = LabelLesson(TokenSource(model, Readings(model.tokenize(texts))), Labels(Labels.Settings()), codes)
     told: dict[str, Any] = {}
     peak = PeakMemory()
 

@@ -51,7 +51,7 @@ def test_a_rehearsal_changes_no_bit(changes: dict[str, Any], always: None, monke
     plain = Toy()
     expected = train(job(plain, **changes))
     assert expected.forecast is None
-    assert len(rehearsed.asked) == len(plain.asked) + 3
+    assert len(rehearsed.asked) == len(plain.asked) + 4
     assert result.losses == expected.losses
     assert {n: v.tolist() for n, v in rehearsed.weights().items()} == {
         n: v.tolist() for n, v in plain.weights().items()

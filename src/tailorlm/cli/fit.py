@@ -54,24 +54,9 @@ def fit(
         Path | None,
         typer.Option("--out", help="The adaptation's folder. [default: tailor-runs/fit-...]", show_default=False),
     ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            help="What training computes in: auto, exact (float32) or bf16. [default: auto]",
-            show_default=False,
-        ),
-    ] = None,
-    track: Annotated[
-        str | None,
-        typer.Option(
-            "--track", help="Send numbers to tensorboard, trackio, mlflow or wandb; never text.", show_default=False
-        ),
-    ] = None,
-    reload: Annotated[
-        bool,
-        typer.Option("--reload/--no-reload", help="Let a fresh process read the saved folder and answer a few rows."),
-    ] = True,
+    precision: o.Precision = None,
+    track: o.Track = None,
+    reload: o.Reload = True,
     show_recipe: Annotated[
         bool, typer.Option("--show-recipe", help="Print the whole recipe, every default written, and stop.")
     ] = False,

@@ -122,3 +122,21 @@ Descriptions = Annotated[
         "--descriptions", help="A YAML file `label: words`, for ways that read label names.", show_default=False
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What training computes in: auto, exact (float32) or bf16. [default: auto]",
+        show_default=False,
+    ),
+]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        "--track", help="Send numbers to tensorboard, trackio, mlflow or wandb; never text.", show_default=False
+    ),
+]
+Reload = Annotated[
+    bool,
+    typer.Option("--reload/--no-reload", help="Let a fresh process read the saved folder and answer a few rows."),
+]

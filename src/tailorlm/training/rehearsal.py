@@ -69,16 +69,14 @@ def forecast_of(run: Run) -> Forecast | None:
 
     steps = run.order.steps(run.epoch)
     parts = telling(steps, lengths, cut)
-    run.job.lesson.module.train()
+    compute = [partial(run.job.lesson.losses, part) for part in parts]
+    learning, module = list(run.learning.values()), run.job.lesson.module
     try:
         with computing(run.result.computed_in, run.device):
-            return rehearse(
-                [partial(run.job.lesson.losses, part) for part in parts],
-                list(run.learning.values()),
-                accumulates=any(len(cut(step)) > 1 for step in steps[:8]),
-                state=_state_bytes(run),
-                tokens=sum(lengths[i] for part in parts for i in part),
-            )
+            operations = _operations(module, compute[1], learning) / sum(lengths[i] for i in parts[1]) if parts else 0.0
+            module.train()
+            several = any(len(cut(step)) > 1 for step in steps[:8])
+            return rehearse(compute, learning, accumulates=several, state=_state_bytes(run), operations=operations)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -113,12 +111,12 @@ def rehearse(
     *,
     accumulates: bool,
     state: int,
-    tokens: int,
+    operations: float,
 ) -> Forecast:
     """Compute some parts' losses and gradients once, and measure.
 
     compute: each gives the losses of a part. accumulates: whether steps have several parts, so that gradients are held while a part is computed.
-    state: bytes that the optimiser will keep. tokens: of all parts, without padding. What torch raises when memory is short comes through.
+    state: bytes that the optimiser will keep. operations: of a token. What torch raises when memory is short comes through.
     """
     device, random = learning[0].device, random_states()
     for parameter in learning:
@@ -127,7 +125,7 @@ def rehearse(
         if device.type == "cuda":
             held, available = torch.cuda.memory_allocated(device), _obtainable(device)
             torch.cuda.reset_peak_memory_stats(device)
-            operations = _once(compute, tokens)
+            _all(compute)
             peak = int(torch.cuda.max_memory_allocated(device))
         else:
             available = obtainable()
@@ -135,7 +133,7 @@ def rehearse(
                 pass
             held = before.bytes
             with PeakMemory() as high:
-                operations = _once(compute, tokens)
+                _all(compute)
             peak = high.bytes
     finally:
         for parameter in learning:
@@ -144,13 +142,23 @@ def rehearse(
     return Forecast(peak + state, held, state, available, operations)
 
 
-def _once(compute: Sequence[Callable[[], Tensor]], tokens: int) -> float:
+def _all(compute: Sequence[Callable[[], Tensor]]) -> None:
+    for losses in compute:
+        losses().sum().backward()  # type: ignore[no-untyped-call]
+
+
+def _operations(module: nn.Module, losses: Callable[[], Tensor], learning: Sequence[nn.Parameter]) -> float:
+    """Operations that a part asks for, counted with the model at rest, so that blocks computed again do not count twice."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    random = random_states()
+    module.eval()
     with FlopCounterMode(display=False) as counter:
-        for losses in compute:
-            losses().sum().backward()  # type: ignore[no-untyped-call]
-    return float(counter.get_total_flops() / max(1, tokens))
+        losses().sum().backward()  # type: ignore[no-untyped-call]
+    for parameter in learning:
+        parameter.grad = None
+    restore_random(random)
+    return float(counter.get_total_flops())
 
 
 def _obtainable(device: torch.device) -> int:
