@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tailorlm.models.disk import OnDisk
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
@@ -93,12 +95,55 @@ def test_states_are_computed_once_while_they_fit(base: Base, monkeypatch: pytest
     assert asked == [len(set(ROWS.texts))]
     assert again.spent == 0
     assert again.charge() > 0, "each way is charged for what it needs"
-    none = EmbeddingView(EmbeddingCache(states_limit=0))
+    none = EmbeddingView(EmbeddingCache(states_limit=0, disk=OnDisk(limit=0)))
     kept = none.states(trunk, readings)
     assert [len(state) for state in kept.take(every)] == readings.lengths
     kept.take([0, 1])
     assert asked[1:] == [len(set(ROWS.texts)), len(ROWS), 2]
-    assert none.cache.arrays == {}
+    assert len(none.cache.known) == 0
+
+
+def test_states_on_disk_are_those_in_memory_to_the_bit(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = model_of(base())
+    trunk = frozen_trunk(model, TopLayers(TopLayers.Settings(layers=2)).attach(model))
+    assert trunk is not None
+    readings, every = Readings(model.tokenize(ROWS.texts)), list(range(len(ROWS)))
+    held, disk = EmbeddingCache(), OnDisk()
+    view = EmbeddingView(EmbeddingCache(states_limit=0, disk=disk))
+    first = EmbeddingView(held).states(trunk, readings).take(every)
+    there = view.states(trunk, readings)
+    monkeypatch.setattr(Trunk, "portions", lambda *given: pytest.fail("computed twice"))
+    for _ in range(2):
+        assert all(np.array_equal(a, b) for a, b in zip(first, there.take(every), strict=True))
+    assert len(disk) == len(set(ROWS.texts)) == len(held.arrays)
+    assert disk.bytes == sum(array.nbytes for array in held.arrays.values())
+    assert view.cache.arrays == {}
+    assert view.charge() > 0
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [], "the file has no name"
+
+
+def test_a_disk_that_fills_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    disk, arrays = OnDisk(), {key: np.full((3, 2), n, np.float32) for n, key in enumerate("abc")}
+    assert disk.add({"a": arrays["a"], "b": arrays["b"]})
+
+    def full(*given: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        assert not disk.add({"c": arrays["c"]})
+    assert not disk.add({"c": arrays["c"]}), "it is not tried again"
+    assert list(disk) == ["a", "b"]
+    assert np.array_equal(disk["b"], arrays["b"])
+    assert "c" not in disk
+    small = OnDisk(limit=30)
+    assert small.add({"a": arrays["a"]})
+    assert not small.add({"b": arrays["b"]})
+    assert OnDisk(limit=0).add({"a": arrays["a"]}) is False
 
 
 def test_no_trunk_where_the_lowest_block_or_the_embeddings_learn(base: Base) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tailorlm.models.disk import OnDisk
 from tailorlm.models.encoder import TextModel
 from tailorlm.tasks.readings import Readings
 
@@ -63,14 +65,27 @@ def embed(model: TextModel, texts: Sequence[str]) -> np.ndarray:
 class EmbeddingCache:
     """What frozen bases give, computed once and shared by ways, trials and seeds: key to (array, seconds it cost).
 
-    Vectors of texts, (width,), and states after a frozen trunk, (tokens, width), which are kept while they fit into `states_limit` bytes
-    (a quarter of the memory that is free, unless told).
+    Vectors of texts, (width,), and states after a frozen trunk, (tokens, width), which are kept in memory while they fit into `states_limit`
+    bytes (a quarter of the memory that is free, unless told), then on `disk`.
     """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     states_limit: int = -1
     states_bytes: int = 0
+    disk: OnDisk = field(default_factory=OnDisk)
+
+    @property
+    def known(self) -> Mapping[str, np.ndarray]:
+        """All that is kept, in memory and on disk."""
+        return ChainMap(self.arrays, self.disk)  # type: ignore[arg-type]
+
+    def keep(self, states: Mapping[str, np.ndarray]) -> bool:
+        """Keep states where there is room; False where there is none."""
+        if not self.room(sum(state.nbytes for state in states.values())):
+            return self.disk.add(states)
+        self.arrays.update(states)
+        return True
 
     def room(self, size: int) -> bool:
         """Whether states of so many bytes may be kept; if so they are counted."""
@@ -117,18 +132,16 @@ class EmbeddingView:
         return [known[key] for key in keys]
 
     def states(self, trunk: Trunk, readings: Readings) -> KeptStates:
-        """States after the trunk, computed now for as many readings as fit into memory, and anew each time for the others."""
+        """States after the trunk, computed now for as many readings as fit into memory or on disk, and anew each time for the others."""
         space = f"{trunk.model.base.fingerprint}/trunk {trunk.boundary}/"
         keys = [space + key for key in readings.keys]
-        known = self.cache.arrays
+        known = self.cache.known
         new = {key: i for i, key in enumerate(keys) if key not in known}
         start, names, fresh = time.perf_counter(), list(new), []
         for index, states in trunk.portions(readings.select(list(new.values()))) if new else ():
-            if not self.cache.room(sum(state.nbytes for state in states)):
+            if not self.cache.keep({names[i]: state for i, state in zip(index, states, strict=True)}):
                 break
-            for i, state in zip(index, states, strict=True):
-                known[names[i]] = state
-                fresh.append(names[i])
+            fresh += [names[i] for i in index]
         took = time.perf_counter() - start if new else 0.0
         self.spent += took
         self.cache.seconds |= dict.fromkeys(fresh, took / max(1, len(fresh)))

@@ -65,7 +65,8 @@ def forecast_of(run: Run) -> Forecast | None:
     lengths = run.job.lesson.lengths
 
     def cut(step: Sequence[int]) -> list[list[int]]:
-        return [part for part, _ in run.group.parts(step, lengths, run.micro)]
+        padded = run.job.lesson.padded
+        return [part for part, _ in run.group.parts(step, lengths, run.micro, padded=padded)]
 
     steps = run.order.steps(run.epoch)
     parts = telling(steps, lengths, cut)
