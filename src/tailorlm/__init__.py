@@ -13,11 +13,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tailorlm.api import Adaptation, Comparison, Recipe, TailorError, compare, fit, load, methods, read
+    from tailorlm.api import Adaptation, Comparison, Recipe, TailorError, compare, fit, load, methods, prep, read
 
-_NAMES = ("Adaptation", "Comparison", "Recipe", "TailorError", "compare", "fit", "load", "methods", "read")
+_NAMES = ("Adaptation", "Comparison", "Recipe", "TailorError", "compare", "fit", "load", "methods", "prep", "read")
 
-__all__ = ["Adaptation", "Comparison", "Recipe", "TailorError", "compare", "fit", "load", "methods", "read"]
+__all__ = ["Adaptation", "Comparison", "Recipe", "TailorError", "compare", "fit", "load", "methods", "prep", "read"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,12 @@ from tailorlm.recipes.schema import Recipe
 if TYPE_CHECKING:
     from tailorlm.recipes.adaptation import Adaptation
 
-__all__ = ["Adaptation", "Comparison", "Recipe", "TailorError", "compare", "fit", "load", "methods", "read"]
+__all__ = ["Adaptation", "Comparison", "Recipe", "TailorError", "compare", "fit", "load", "methods", "prep", "read"]
 
+DRY_ROWS = 20_000
+"""Rows that a dry run looks at, of each file set."""
+MODELS = "tailorlm.models.for_rows:ForRows"
+"""Who brings language models to steps of a preparation that ask for one; by name, so that nothing of torch loads before that."""
 Paths = str | Path | Sequence[str | Path]
 Event = dict[str, Any]
 
@@ -120,6 +124,25 @@ def load(folder: str | Path, *, base: str | None = None) -> Adaptation:
 def methods() -> dict[str, str]:
     """The methods by name, with one line on what each does."""
     return {name: preset.summary for name, preset in PRESETS.items()}
+
+
+def prep(
+    rows: Paths, *, out: str | Path | None = None, dry_run: bool = False, workers: int | None = None, **settings: Any
+) -> dict[str, Any]:
+    """Prepare rows into the folder `out` (`tailor prep` from Python); returns the manifest.
+
+    settings: the keys of a preparation's YAML (steps, test, columns, key_file, ...), e.g. `steps=["repair", {"part": "redact",
+    "mode": "drop"}]`. out: beside the first file, with `-prep` behind its name, without it. dry_run: write nothing; each step then
+    has `examples` of before and after, of the first 20,000 rows. Steps that ask a language model get ours.
+    Raises TailorError for files and settings, and where `out` exists already.
+    """
+    from tailorlm.data.prep import PrepSettings, default_out, prepare
+    from tailorlm.data.prep import dry_run as tried
+
+    asked = validate({"rows": _names(rows), **settings}, PrepSettings)
+    if dry_run:
+        return tried(asked, rows=DRY_ROWS, workers=workers, models=MODELS)
+    return prepare(asked, out or default_out(asked), workers=workers, models=MODELS)
 
 
 def _task(task: str | Mapping[str, Any], text: str | None, label: str | None) -> dict[str, Any]:

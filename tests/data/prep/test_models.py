@@ -244,3 +244,19 @@ def test_a_prompt_needs_a_place_and_a_way_its_models(tmp_path):
         step = {"part": "augment", "ways": [{"part": "paraphrase", "model": "nowhere", **way}]}
         with pytest.raises(UsageError, match=said):
             prepare(settings(rows=source, steps=[step]), tmp_path / "o", models=models)
+
+
+def test_the_same_from_python(tmp_path, base, monkeypatch):
+    import tailorlm
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.jsonl", [{"text": text, "label": "x"} for text in ("pay the fee now", "Pay, the fee: NOW")])
+    step = {"part": "deduplicate", "near": 1.0, "semantic": 0.99, "encoder": str(base("bert", "mean"))}
+    tried = tailorlm.prep("a.jsonl", steps=[step], dry_run=True)
+    assert list(tried["steps"][0]["examples"]) == ["equal but for case, punctuation and blanks"]
+    assert not (tmp_path / "a-prep").exists()
+    manifest = tailorlm.prep("a.jsonl", steps=[step])
+    assert manifest["written"]["rows"] == 1
+    assert read(tmp_path / "a-prep/rows.jsonl")[0]["text"] == "pay the fee now"
+    with pytest.raises(TailorError, match="exists already"):
+        tailorlm.prep("a.jsonl", steps=[step])
