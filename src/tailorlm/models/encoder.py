@@ -134,7 +134,7 @@ class TextModel(nn.Module):
         """Names of the parameters that turn the body's states into label scores (inside the body where it is native)."""
         if self.pooling != "native":
             return [f"head.{name}" for name, _ in self.head.named_parameters()] if self.head is not None else []
-        inner = {id(p) for p in self._inner().parameters()}
+        inner = {id(p) for p in self.transformer.parameters()}
         own = {id(p) for p in self._plain().parameters()} - inner
         return [name for name, p in self.named_parameters() if id(p) in own]
 
@@ -150,7 +150,7 @@ class TextModel(nn.Module):
             caught.append(output[0])
             raise _Reached
 
-        hook = self._inner().register_forward_hook(stop)
+        hook = self.transformer.register_forward_hook(stop)
         try:
             with suppress(_Reached):
                 self.body(input_ids=ids, attention_mask=mask, **_segments(types))
@@ -162,7 +162,9 @@ class TextModel(nn.Module):
         # PEFT's wrapper has attributes of its own under the names that many bodies go by.
         return self.body.get_base_model() if hasattr(self.body, "get_base_model") else self.body  # type: ignore[operator]
 
-    def _inner(self) -> nn.Module:
+    @property
+    def transformer(self) -> nn.Module:
+        """The bare transformer inside the body, below heads and wrappers."""
         body = self._plain()
         inner: nn.Module = getattr(body, str(body.base_model_prefix), body)
         return inner

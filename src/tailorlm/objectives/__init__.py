@@ -2,6 +2,10 @@
 
 from tailorlm.core.registry import Registry
 
-TABLE = {"labels": "tailorlm.objectives.labels:Labels"}
+TABLE = {
+    "labels": "tailorlm.objectives.labels:Labels",
+    "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
+    "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
+}
 
 objectives = Registry("objective", TABLE, "tailorlm.objectives")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorlm.core import config
 from tailorlm.core.config import setting
@@ -26,6 +26,8 @@ class Labels:
         smoothing: float = setting(
             0.0, ge=0, lt=1, help="label smoothing: share of the target spread over all labels, against overconfidence"
         )
+
+    learns_from: ClassVar[str] = "labels"
 
     def __init__(self, settings: Settings):
         self.settings = settings
