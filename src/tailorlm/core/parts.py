@@ -35,6 +35,11 @@ class Part:
         """Whether fitting the part moves the model's body, which is what makes passes dear."""
         return bool(getattr(self.registry.get(self.name), "body_learns", False))
 
+    @property
+    def learns_from(self) -> str:
+        """What an objective learns from: `labels` of the task, or `text` alone."""
+        return str(getattr(self.registry.get(self.name), "learns_from", "labels"))
+
     def plain(self) -> dict[str, Any]:
         """As written in YAML: the name and every setting."""
         return {"part": self.name, **self.settings.model_dump()}

@@ -167,7 +167,7 @@ class Adaptation:
         folder = _adaptation_folder(Path(folder))
         record = _record(folder)
         recipe = load_settings(folder / "recipe.yaml", Recipe)
-        parts = [stage.weights.make() for stage in recipe.stages]
+        parts = list(dict.fromkeys(recipe.parts()))
         whole = any(getattr(part, "whole", False) for part in parts)
         name = record["base"]["name"]
         found = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,7 @@ from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.lesson import IGNORED, LabelLesson, Source
 from tailorlm.training.loop import train
+from tailorlm.training.plain_text import text_lesson
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
 # On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
@@ -86,10 +87,15 @@ def fit(
     fitting = _Fitting(
         answering, rows, validation, metric_of(metric or task.metrics[0]), seed, view, listen, checkpoints
     )
-    parts = [fitting.stage(stage) for stage in recipe.stages]
+    parts = recipe.parts()
+    for stage, part in zip(recipe.stages, parts, strict=True):
+        fitting.stage(stage, part)
+    for part in dict.fromkeys(parts):
+        if part.trains:
+            part.settle(model)
     if recipe.context is not None:
         fitting.context(recipe.context.make())
-    adaptation = Adaptation(recipe, answering, parts)
+    adaptation = Adaptation(recipe, answering, list(dict.fromkeys(parts)))
     score = None
     if validation is not None:
         # The loop's score is that of the trained head: a classifier or a context put behind it answers instead.
@@ -116,6 +122,8 @@ class _Fitting:
         self.trained: list[Trained] = []
         self.trainable = 0
         self.frozen = True  # whether the body still is the base's own
+        self.begun: Any = None  # the part that a stage before began to train, and the names that learn
+        self.names: list[str] = []
         self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
 
     def _read(self, examples: Examples) -> Readings:
@@ -134,32 +142,63 @@ class _Fitting:
             return self.embeddings.vectors(self.model, readings)
         return vectors_of(self.model, readings)
 
-    def stage(self, stage: Stage) -> Any:
-        part = stage.weights.make()
+    def stage(self, stage: Stage, part: Any) -> None:
+        """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
         if not part.trains:
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
             self.model.head = head.to(self.model.device)
             self.trainable = sum(p.numel() for p in head.parameters())
-            return part
-        if self.model.pooling != "native":
-            self.model.head = self._start_of_head(part.settings.head_start).to(self.model.device)
-        names = part.attach(self.model)
-        shapes = dict(self.model.named_parameters())
-        self.trainable = sum(shapes[name].numel() for name in names)
-        lesson = LabelLesson(self._source(names), stage.objective.make(), self.targets, self.task.target)
-        ids = [self.rows.ids[row] for row in self.readings.rows]
-        job = Job(lesson, names, ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint)
-        job.rates, job.begins = self._rates(part, names, stage.train.layer_decay), part.begins(self.model, names)
+            return
+        names = self._learning(stage, part)
+        job = self._job(stage, names)
+        own = [name for name in names if name in set(job.trainable)]
+        job.rates, job.begins = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
         scene = StageScene(self.model, self.task, names)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
         job.held = [penalty.plain() for penalty in stage.penalties]
-        validate = self.score if self.validation is not None else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
-        part.settle(self.model)
+        of_labels = stage.objective.learns_from == "labels"
+        validate = self.score if self.validation is not None and of_labels else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
         part.release()
         self.held = None
         self.model.requires_grad_(False)
-        return part
+
+    def _learning(self, stage: Stage, part: Any) -> list[str]:
+        """Make what learns trainable, the head at its start; returns the names."""
+        if self.model.pooling != "native":
+            start = stage.weights.settings.head_start if stage.objective.learns_from == "labels" else "random"
+            self.model.head = self._start_of_head(start).to(self.model.device)
+        if part is self.begun:
+            names: list[str] = self.names
+            parameters = dict(self.model.named_parameters())
+            for name in names:
+                parameters[name].requires_grad_(True)
+        else:
+            names = self.names = part.attach(self.model)
+            self.begun = part
+        shapes = dict(self.model.named_parameters())
+        self.trainable = sum(shapes[name].numel() for name in names)
+        return names
+
+    def _job(self, stage: Stage, names: list[str]) -> Job:
+        """What the loop is to do in this stage: from labels, or from text, of which the task's head learns nothing."""
+        objective, lr, base = stage.objective.make(), stage.weights.settings.lr, self.model.base.fingerprint
+        if stage.objective.learns_from == "labels":
+            lesson = LabelLesson(self._source(names), objective, self.targets, self.task.target)
+            ids = [self.rows.ids[row] for row in self.readings.rows]
+            return Job(lesson, names, ids, stage.train, lr, self.seed, base=base)
+        self.frozen = False
+        named, texts = objective.texts(self.rows.ids, self.rows.texts)
+        found, made = text_lesson(objective, self.model, named, texts, self.seed)
+        heads = set(self.model.head_parameters())
+        names = [*(name for name in names if name not in heads), *made]
+        return Job(found, names, found.rows.names, stage.train, lr, self.seed, base=base)
+
+    def _kept(self) -> Checkpoints | None:
+        """Where this stage is kept while it goes: each behind the first in a folder of its own."""
+        if self.checkpoints is None or not self.trained:
+            return self.checkpoints
+        return replace(self.checkpoints, folder=self.checkpoints.folder / f"stage-{len(self.trained) + 1}")
 
     def _source(self, names: Sequence[str]) -> Source:
         """Where scores come from, computing no more than what learns: the head on vectors, blocks on states, or the whole model."""
@@ -237,7 +276,7 @@ class _Fitting:
 
         outputs = len(self.task.outputs(self.rows.labels))
         dropout = float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
-        if start == "random" or not self.frozen or self.task.target != "one":
+        if start == "random" or self.task.target != "one":
             generator = torch.Generator().manual_seed(self.seed)
             return Linear.fresh(self.model.width, outputs, dropout=dropout, generator=generator)
         return probe(*self._labelled_vectors(), outputs, dropout)

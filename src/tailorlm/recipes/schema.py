@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
@@ -42,6 +43,12 @@ class Stage(Settings):
     train: TrainSettings = setting(TrainSettings(), help="how long, in what steps")
 
 
+def _goes_on(one: Stage, other: Stage) -> bool:
+    """Whether the second stage trains the very parameters of the first."""
+    first, second = (stage.weights.plain() | {"lr": 0, "head_start": ""} for stage in (one, other))
+    return first == second
+
+
 class Recipe(Settings):
     """A base model, stages in order, a context. `method` names the preset it came from, if any."""
 
@@ -68,13 +75,32 @@ class Recipe(Settings):
     def _something_answers(self) -> Recipe:
         if not self.stages and self.context is None:
             raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
+        trained = [stage for stage in self.stages if stage.weights.trains]
         # One folder holds the tensors of one trained part: a second would overwrite the first, or wrap it under other names.
-        if len(self.stages) > 1 and [stage.weights.trains for stage in self.stages] != [True, False]:
+        if any(not _goes_on(one, other) for one, other in pairwise(trained)) or any(
+            not stage.weights.trains for stage in self.stages[:-1]
+        ):
             names = ", ".join(stage.weights.name for stage in self.stages)
             raise ValueError(
-                f"stages: {names} cannot be kept together yet; take one trained part, with `features` behind it at most"
+                f"stages: {names} cannot be kept together yet; take stages of one trained part with the same settings (lr may differ), "
+                "with `features` behind them at most"
+            )
+        if (
+            self.context is None
+            and self.stages[-1].weights.trains
+            and self.stages[-1].objective.learns_from != "labels"
+        ):
+            raise ValueError(
+                "the last stage learns from text, and nothing answers: put a stage of labels, `features` or a context behind it"
             )
         return self
+
+    def parts(self) -> list[Any]:
+        """The weights part of each stage. A trained stage goes on with the part of the trained one before: it is the same object."""
+        made: list[Any] = []
+        for stage in self.stages:
+            made.append(made[-1] if made and stage.weights.trains else stage.weights.make())
+        return made
 
     @property
     def grid(self) -> dict[str, list[Any]]:

@@ -18,10 +18,10 @@ from tailorlm.training.token_rows import TokenRows
 
 def text_lesson(
     objective: Any, model: TextModel, names: Sequence[str], texts: Sequence[str], seed: int
-) -> HiddenTokens | NextTokens:
-    """What `masked_lm` or `causal_lm` learn from these texts. names: of the texts, for messages.
+) -> tuple[HiddenTokens | NextTokens, list[str]]:
+    """What `masked_lm` or `causal_lm` learn from these texts, and names of parameters that learn besides the body's. names: of the texts.
 
-    The lesson's module holds the body under the names that it has in the model; `module.made` are names that learn besides.
+    The lesson's module holds the body under the names that it has in the model.
     Raises TailorError for a tokenizer without a mask, or texts of which nothing can be learned.
     """
     settings = objective.settings
@@ -30,7 +30,7 @@ def text_lesson(
     losses = RowLosses(worded.whole, pad=int(model.tokenizer.pad_token_id or 0))
     if objective.head == "causal":
         rows = _framed(model.tokenizer, names, texts, length, min(settings.overlap, length - 1))
-        return NextTokens(losses, rows, worded)
+        return NextTokens(losses, rows, worded), worded.made
     mask = model.tokenizer.mask_token_id
     if mask is None:
         raise TailorError(
@@ -40,7 +40,7 @@ def text_lesson(
         )
     rows, begins = _pieces(model.tokenizer, names, texts, length)
     size = int(losses.head.weight.shape[0])
-    return HiddenTokens(
+    lesson = HiddenTokens(
         losses,
         rows,
         mask=int(mask),
@@ -50,6 +50,7 @@ def text_lesson(
         seed=seed,
         module=worded,
     )
+    return lesson, worded.made
 
 
 def _framed(tokenizer: Any, names: Sequence[str], texts: Sequence[str], length: int, overlap: int) -> TokenRows:
