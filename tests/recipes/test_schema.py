@@ -123,7 +123,7 @@ def test_the_key_knows_everything_but_the_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "stages", [["lora", "full"], ["features", "lora"], ["head", "head"], ["lora", "features", "features"]]
+    "stages", [["lora", "full"], ["features", "lora"], ["head", "bias"], ["lora", "features", "features"]]
 )
 def test_stages_that_cannot_be_kept_together_are_refused(stages: list[str]) -> None:
     with pytest.raises(UsageError, match=f"stages: {', '.join(stages)} cannot be kept together yet"):
