@@ -122,3 +122,46 @@ def test_help_of_the_verb_and_of_its_verbs(tailor: Tailor) -> None:
     assert "--retriever" in tailor("index", "search", "--help").out
     assert tailor("index", "serch", "i").code == 2
     assert tailor("index", "search").code == 2
+
+
+def test_scores_by_questions(tailor: Tailor, tmp_path: Path) -> None:
+    tailor("index", "build", "docs", "--out", "i", "--encoder", "none")
+    rows = [
+        {"question": "when is the fee due", "document": "a.md", "span": "due  in May"},
+        {"question": "where does luggage go", "document": "docs/b.txt", "span": None},
+        {"question": "nothing of this is there", "document": "b.txt", "span": "plane"},
+        {"question": "who", "document": "b.txt", "span": "words it does not hold"},
+        {"question": "who", "document": "c.txt"},
+    ]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = json.loads(tailor("index", "score", "i", "q.jsonl", "--json").out)
+    assert said["questions"] == 3
+    assert said["aside"] == [
+        "q.jsonl:4: the document does not hold the words of the answer",
+        "q.jsonl:5: the index has no document of that name, or several (c.txt)",
+    ]
+    scores = said["scores"]["bm25"]
+    assert {name: one["value"] for name, one in scores.items()} == pytest.approx(
+        {"recall@1": 2 / 3, "recall@5": 2 / 3, "recall@10": 2 / 3, "mrr@10": 2 / 3, "ndcg@10": 2 / 3}
+    )
+    assert 0 < scores["recall@5"]["low"] < 2 / 3 < scores["recall@5"]["high"] < 1
+    assert "recall@5 0.667" in tailor("index", "score", "i", "q.jsonl").out
+    assert "is it 'question'?" in tailor("index", "score", "i", "q.jsonl", "--question", "questin").err
+    assert tailor("index", "score", "i", "docs").code == 2
+
+
+def test_test_rows_are_kept_out(tailor: Tailor, tmp_path: Path, docs: Path) -> None:
+    (tmp_path / "test.csv").write_text('body,label\n"Luggage goes into the plane, 東京駅!",x\n', encoding="utf-8")
+    said = tailor(
+        "index", "build", "docs", "--out", "i", "--encoder", "none", "--held-out", "test.csv", "--held-out-text", "body"
+    )
+    assert said.code == 3
+    assert "1 document is among the test rows" in said.err
+    assert "docs/b.txt" in said.err
+    assert not list((tmp_path / "i").glob("version*"))
+    text = (docs / "b.txt").read_text(encoding="utf-8")
+    (docs / "b.txt").unlink()
+    options = ("--encoder", "none", "--held-out", "test.csv", "--held-out-text", "body")
+    assert tailor("index", "build", "docs", "--out", "i", *options).code == 0
+    (docs / "b.txt").write_text(text, encoding="utf-8")
+    assert tailor("index", "add", "i", "docs").code == 3

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tailorlm.context.index import IndexSettings, PassageIndex
-from tailorlm.context.retrieval.scores import covering, hit_at
+from tailorlm.context.index import IndexSettings, PassageIndex, gold_of, score_index
 from tailorlm.context.retrieval.settings import SearchSettings
+from tailorlm.data import read
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "retrieval.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def test_the_commands_run_in_their_order(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     blocks = re.findall(r"```bash\n(.*?)```", GUIDE, flags=re.S)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    assert len(lines) == 9
+    assert len(lines) == 10
     said = []
     for line in lines:
         assert line.startswith("tailor index ")
@@ -47,6 +47,8 @@ def test_the_commands_run_in_their_order(tmp_path: Path) -> None:
     assert "10 documents (1 removed)" in said[5]
     assert json.loads(said[7])[0]["passages"][0]["document"] == "documents/electric_bicycles.md"
     assert said[8].startswith(" 1  documents/electric_bicycles.md#")
+    assert [line.split()[0] for line in said[9].splitlines()] == ["bm25", "dense", "fused"]
+    assert "n = 32" in said[9]
 
 
 def test_the_python_runs(tmp_path: Path) -> None:
@@ -62,19 +64,7 @@ def test_the_handbook_answers_its_questions_by_words(tmp_path: Path) -> None:
         tmp_path / "index", [str(HANDBOOK / "documents")], IndexSettings(encoder=None, size=500)
     )
     assert change.documents == 10
-    questions = [json.loads(line) for line in (HANDBOOK / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(questions) == 32
-    gold = []
-    for one in questions:
-        name = f"documents/{one['document']}"
-        text = index.text(name)
-        folded = " ".join(text.split())
-        assert " ".join(one["span"].split()) in folded, one["question"]
-        found = re.search(r"\s+".join(map(re.escape, one["span"].split())), text)
-        assert found is not None
-        here = [index.passage(position) for position in index.positions(name)]
-        gold.append({here[i].id for i in covering([(p.start, p.end) for p in here], *found.span())})
-    ranked = [
-        [p.id for p in some] for some in index.search([one["question"] for one in questions], SearchSettings(k=5))
-    ]
-    assert hit_at(ranked, gold, 5).mean() > 0.85
+    gold = gold_of(index, read(HANDBOOK / "questions.jsonl"))
+    assert len(gold.questions) == 32
+    assert gold.aside == []
+    assert score_index(index, gold, SearchSettings())["recall@5"].mean() > 0.85

@@ -26,7 +26,7 @@ VERBS = {
     "fit": ("tailorlm.cli.fit:fit", "Fit one method or recipe and keep the adaptation."),
     "predict": ("tailorlm.cli.predict:predict", "Predict rows with an adaptation."),
     "eval": ("tailorlm.cli.evaluate:evaluate", "Score an adaptation on labelled rows."),
-    "index": ("tailorlm.cli.index:index", "Passages of your documents: build, add, remove, search, info."),
+    "index": ("tailorlm.cli.index:index", "Passages of your documents: build, add, remove, search, score, info."),
     "runs": ("tailorlm.cli.runs:runs", "List runs, or show one."),
     "doctor": ("tailorlm.cli.doctor:doctor", "Report the environment, for bug reports and for yourself."),
 }

@@ -14,6 +14,7 @@ from tailorlm.cli import options as o
 
 if TYPE_CHECKING:
     from tailorlm.context.index import Change, IndexSettings, Passage, PassageIndex, ReadSettings
+    from tailorlm.context.retrieval.held_out import HeldOut
 
 SHOWN = 300
 MANY = 1_000_000
@@ -80,6 +81,15 @@ def build(
     format: o.Format = None,
     encoding: o.Encoding = None,
     max_bad: MaxBad = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-out",
+            help="Files of test rows: a document that is one is refused, now and later.",
+            show_default=False,
+        ),
+    ] = None,
+    held_out_text: Annotated[str, typer.Option("--held-out-text", help="The column of the test rows' text.")] = "text",
     as_json: o.Json = False,
 ) -> None:
     """Build an index over documents; over an old one of the same settings, only what changed is done."""
@@ -88,7 +98,9 @@ def build(
     settings = _settings(o.flags_given({"size": size, "overlap": overlap}), encoder, o.key_values(set_))
     read = _read({"text": text, "id": id, "format": format, "encoding": encoding, "max_bad": max_bad})
     with _progress(quiet=as_json) as listen:
-        made, change = PassageIndex.build(out, documents, settings, read, listen=listen)
+        made, change = PassageIndex.build(
+            out, documents, settings, read, held_out=_held_out(held_out, held_out_text), listen=listen
+        )
     _changed(made, change, as_json=as_json)
 
 
@@ -168,6 +180,55 @@ def search(
 
 
 @index.command()
+def score(
+    folder: Folder,
+    questions: Annotated[
+        list[str], typer.Argument(metavar="QUESTIONS", help="Files of questions with the document that answers each.")
+    ],
+    question: Annotated[
+        str | None, typer.Option("--question", help="The column of the question.", show_default=False)
+    ] = None,
+    document: Annotated[
+        str | None, typer.Option("--document", help="The column of the document.", show_default=False)
+    ] = None,
+    span: Annotated[
+        str | None,
+        typer.Option(
+            "--span", help="The column of words of the document that answer. [default: span]", show_default=False
+        ),
+    ] = None,
+    encoder: Where = None,
+    as_json: o.Json = False,
+) -> None:
+    """Measure how often the passage that answers is found, by words, by meaning and by both."""
+    from tailorlm.context.index import PassageIndex, QuestionSettings, gold_of, score_index
+    from tailorlm.context.retrieval.settings import SearchSettings
+    from tailorlm.data import read
+    from tailorlm.evaluation.intervals import wilson
+
+    opened = PassageIndex(folder, encoder=encoder)
+    columns = QuestionSettings().with_(**o.flags_given({"question": question, "document": document, "span": span}))
+    gold = gold_of(opened, read(questions), columns)
+    ways = ["bm25"] if opened.settings.encoder is None else ["bm25", "dense", "fused"]
+    found = {way: score_index(opened, gold, SearchSettings.model_validate({"retriever": way})) for way in ways}
+    count = len(gold.questions)
+    plain: dict[str, Any] = {}
+    for way, scores in found.items():
+        plain[way] = {name: {"value": float(values.mean()), "n": count} for name, values in scores.items()}
+        for name, one in plain[way].items():
+            if name.startswith("recall"):  # shares; the others are means of fractions
+                one["low"], one["high"] = wilson(one["value"], count, 0.95)
+    if as_json:
+        sys.stdout.write(json.dumps({"questions": count, "aside": gold.aside, "scores": plain}, indent=2) + "\n")
+        return
+    for way, scores in plain.items():
+        shown = "  ".join(f"{name} {one['value']:.3f}" for name, one in scores.items())
+        at = scores["recall@5"]
+        sys.stdout.write(f"{way:<6} {shown}  (recall@5: {at['low']:.3f} to {at['high']:.3f}, n = {count})\n")
+    sys.stdout.writelines(f"set aside: {fault}\n" for fault in gold.aside)
+
+
+@index.command()
 def info(folder: Folder, as_json: o.Json = False) -> None:
     """Show what an index holds and how it was made."""
     from tailorlm.context.index import PassageIndex
@@ -213,6 +274,15 @@ def _read(given: dict[str, Any]) -> ReadSettings:
     from tailorlm.core.config import validate
 
     return validate(o.flags_given(given), ReadSettings)
+
+
+def _held_out(files: list[str] | None, column: str) -> HeldOut | None:
+    if not files:
+        return None
+    from tailorlm.context.retrieval.held_out import HeldOut
+    from tailorlm.data import as_text, read
+
+    return HeldOut.of(as_text(value) for value in read(files).column(column) if value is not None)
 
 
 def _changed(made: PassageIndex, change: Change, *, as_json: bool) -> None:

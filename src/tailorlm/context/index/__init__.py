@@ -2,7 +2,18 @@
 
 from tailorlm.context.index.documents import ReadSettings
 from tailorlm.context.index.passage_index import Passage, PassageIndex
+from tailorlm.context.index.questions import Gold, QuestionSettings, gold_of, score_index
 from tailorlm.context.index.settings import IndexSettings
 from tailorlm.context.index.writing import Change
 
-__all__ = ["Change", "IndexSettings", "Passage", "PassageIndex", "ReadSettings"]
+__all__ = [
+    "Change",
+    "Gold",
+    "IndexSettings",
+    "Passage",
+    "PassageIndex",
+    "QuestionSettings",
+    "ReadSettings",
+    "gold_of",
+    "score_index",
+]

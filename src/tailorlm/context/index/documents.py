@@ -75,6 +75,9 @@ def read_documents(paths: Sequence[str], settings: ReadSettings, aside: Aside) -
     try:
         for row in rows:
             document = _document(row, settings, roots)
+            if isinstance(document, str):
+                aside.unreadable.append(f"{row.where}: {document}")
+                continue
             if document is None:
                 aside.empty.append(f"{row.where}: no text in the column '{settings.text}'")
                 continue
@@ -82,7 +85,7 @@ def read_documents(paths: Sequence[str], settings: ReadSettings, aside: Aside) -
                 raise CheckError(
                     f"two documents are called '{document.name}'",
                     got=f"{seen[document.name]} and {row.where}",
-                    hint="rename one, or give --id the column that names each document",
+                    hint="rename one, or name the folder above both; of tables give --id the column that names each",
                 )
             seen[document.name] = row.where
             yield document
@@ -97,8 +100,8 @@ def read_documents(paths: Sequence[str], settings: ReadSettings, aside: Aside) -
         raise _too_bad(aside, len(seen), settings.max_bad) from fault
 
 
-def _document(row: Row, settings: ReadSettings, roots: Sequence[str]) -> Document | None:
-    """The document of a row, or None where its text is missing or blank."""
+def _document(row: Row, settings: ReadSettings, roots: Sequence[str]) -> Document | str | None:
+    """The document of a row, None where its text is missing or blank, or why it has none."""
     values = row.values
     if values.get("source") == row.source and "text" in values and "title" in values:
         pages = values.get("pages")
@@ -113,6 +116,8 @@ def _document(row: Row, settings: ReadSettings, roots: Sequence[str]) -> Documen
             hint=f"--text {near[0] if near else next(iter(values), 'COLUMN')}",
         )
     text = values[settings.text]
+    if isinstance(text, list | dict):
+        return f"a list or object in the column '{settings.text}'"
     if text is None or not as_text(text).strip():
         return None
     name = _name(row.source, roots) + f":{row.line}" if settings.id is None else _id(row, settings.id)

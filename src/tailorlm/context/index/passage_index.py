@@ -26,6 +26,7 @@ from tailorlm.context.index.writing import (
     searched,
     write_version,
 )
+from tailorlm.context.retrieval.approximate import faiss_module
 from tailorlm.context.retrieval.encoder import Encoder
 from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.manifest import check_encoder, held_out_of, read_manifest
@@ -104,6 +105,8 @@ class PassageIndex:
             encoder = Encoder(settings.encoder) if settings.encoder else None
             if encoder is not None:
                 encoder.base  # noqa: B018  # that there is no such model is said before an hour of reading
+            if settings.engine == "faiss":
+                faiss_module()
             plan = Plan(settings, encoder, None, {}, held_out, read.model_dump(), listen)
         change = _publish(folder, plan, lambda aside: read_documents(paths, read, aside), drop=lambda name: True)
         return cls(folder, encoder=settings.encoder.model if settings.encoder else None), change

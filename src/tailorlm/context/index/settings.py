@@ -39,6 +39,8 @@ class IndexSettings(Settings):
     def _room_to_go_on(self) -> IndexSettings:
         if self.repeated * 2 >= self.size:
             raise ValueError(f"overlap: must be less than half of size ({self.size})")
+        if self.engine == "faiss" and self.encoder is None:
+            raise ValueError("engine: faiss searches vectors, and without an encoder there are none")
         return self
 
     @property

@@ -36,7 +36,7 @@ class Approximate:
     @staticmethod
     def write(folder: Path, vectors: NDArray[Any], seed: int = 0) -> None:
         """Learn the cells of vectors, (n, width) of length one, and write them beside them."""
-        faiss = _faiss()
+        faiss = faiss_module()
         count, width = vectors.shape
         cells = max(1, min(int(4 * math.sqrt(count)), count // _PER_CELL))
         index = faiss.IndexIVFScalarQuantizer(
@@ -52,7 +52,7 @@ class Approximate:
     @classmethod
     def load(cls, folder: Path, vectors: NDArray[Any]) -> Approximate:
         """The cells that `write` wrote. Raises TailorError when they cannot be read, or faiss is not installed."""
-        faiss = _faiss()
+        faiss = faiss_module()
         try:
             cells = faiss.read_index(str(folder / CELLS))
         except RuntimeError as error:
@@ -79,7 +79,8 @@ class Approximate:
         return answers
 
 
-def _faiss() -> Any:
+def faiss_module() -> Any:
+    """The package faiss. Raises TailorError with what to type where it is not installed."""
     try:
         import faiss
     except ImportError:
