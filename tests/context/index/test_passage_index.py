@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -274,3 +275,23 @@ def test_who_has_it_open_keeps_what_was_opened(docs: Path, tmp_path: Path) -> No
     assert reader.search(["refund"])[0][0].document == "docs/money.md"
     assert writer.search(["refund"])[0] == []
     assert PassageIndex(tmp_path / "index").search(["refund"])[0] == []
+
+
+def test_pages_of_a_pdf_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("pypdf")
+    made = runpy.run_path(str(Path(__file__).parents[2] / "data" / "made.py"))["pdf"]
+    (tmp_path / "x.pdf").write_bytes(
+        made(["The first page is about a fee.", "", "The third page is about a bus and a train."])
+    )
+    index, _ = PassageIndex.build(tmp_path / "index", [str(tmp_path / "x.pdf")], WORDS.with_(size=50, overlap=0))
+    assert index.search(["fee"])[0][0].page == 1
+    assert index.search(["train"])[0][0].page == 3
+
+
+def test_cells_need_vectors_and_a_list_is_no_document(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="without an encoder"):
+        IndexSettings(engine="faiss", encoder=None)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": ["a", "list"]}\n{"text": "words"}\n')
+    with pytest.raises(CheckError, match=r"1 unreadable, 0 empty[\s\S]*a list or object in the column 'text'"):
+        PassageIndex.build(tmp_path / "index", [str(path)], WORDS)

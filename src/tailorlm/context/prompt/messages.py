@@ -69,7 +69,9 @@ def assemble(
                    the query
 
     Whatever is not given leaves no trace, blank lines included. Text is shown as it stands: signs of a chat template inside it are
-    for whoever turns messages into tokens to keep from meaning anything. Raises UsageError for a history that does not alternate.
+    for whoever turns messages into tokens to keep from meaning anything. To learn from a prompt, put the answer behind it and learn
+    the last answer alone (`Chat.render(..., learn="last")`): the answers of examples are shown, not learned.
+    Raises UsageError for a history that does not alternate.
     """
     s = settings or PromptSettings()
     earlier = list(history)
