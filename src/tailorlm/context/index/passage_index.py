@@ -109,7 +109,9 @@ class PassageIndex:
                 faiss_module()
             plan = Plan(settings, encoder, None, {}, held_out, read.model_dump(), listen)
         change = _publish(folder, plan, lambda aside: read_documents(paths, read, aside), drop=lambda name: True)
-        return cls(folder, encoder=settings.encoder.model if settings.encoder else None), change
+        made = cls(folder, encoder=settings.encoder.model if settings.encoder else None)
+        made.encoder = plan.encoder  # the model is loaded already
+        return made, change
 
     def add(
         self, paths: Sequence[str], read: ReadSettings | None = None, *, listen: Listener = lambda what, done, of: None
@@ -259,7 +261,6 @@ class PassageIndex:
         self._records: dict[int, dict[str, Any]] = {}
         self._names = list(self.entries)
         self._number = {name: number for number, name in enumerate(self._names)}
-        self.__dict__.pop("encoder", None)
 
     def _map(self) -> None:
         """Everything of a version is opened at once: it may be removed at any time, and what is mapped stays readable."""
