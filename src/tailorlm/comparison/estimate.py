@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tailorlm.comparison.search import candidates
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
+from tailorlm.models.decoder import load_writer
 from tailorlm.models.encoder import load_model
 from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import resolve
@@ -72,6 +73,8 @@ def _overhead(recipe: Recipe) -> float:
 
 
 def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
+    if recipe.written:
+        return _row_seconds_written(recipe, fold)
     task = recipe.task.make()
     model = load_model(
         resolve(recipe.base),
@@ -83,4 +86,17 @@ def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     embed(model, sample[:4])
     start = time.perf_counter()
     embed(model, sample)
+    return (time.perf_counter() - start) / len(sample), len(blocks(model.body))
+
+
+def _row_seconds_written(recipe: Recipe, fold: Fold) -> tuple[float, int]:
+    """Seconds to read one row with a model that writes; what it writes comes on top, and is not foreseen."""
+    model = load_writer(resolve(recipe.base), max_length=recipe.task.settings.max_length)
+    sample = [model.chat.tokens.encode(text)[: model.max_length] or [0] for text in fold.everything.texts[:16]]
+    import torch
+
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for row in sample:
+            model.next_logits([row])
     return (time.perf_counter() - start) / len(sample), len(blocks(model.body))

@@ -90,12 +90,12 @@ class CompareRequest(Settings):
     def recipes(self) -> list[Recipe]:
         """The recipe of every way; recipes given whole take this request's base and task where they name none.
 
-        Of the standard ways those that read label names are left out where the task's answers have no such words.
+        Of the standard ways those that cannot answer the task are left out.
         """
-        task, words = self.task.plain(), hasattr(self.task.registry.get(self.task.name), "label_texts")
+        task, asked = self.task.plain(), self.task.registry.get(self.task.name)
         made = []
         for way in self.ways:
-            if self.ways == STANDARD and not words and preset(way).context == "instruction":
+            if self.ways == STANDARD and not preset(way).answers(asked):
                 continue
             if isinstance(way, str):
                 made.append(preset(way).recipe(way, self.base, task))

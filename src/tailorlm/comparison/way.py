@@ -172,9 +172,9 @@ def _last_fit(tuned: Tuned, fold: Fold, care: Care, *, refit: bool) -> tuple[Fit
 
 def _predict(fitted: Fitted, test: Examples) -> tuple[Answers, float]:
     answering = fitted.adaptation.answering
-    answering.answer(test.inputs[:8])  # the first call pays for what later ones do not
+    answering.answer(test.inputs[:8], test.ids[:8])  # the first call pays for what later ones do not
     start = time.perf_counter()
-    answers = answering.answer(test.inputs)
+    answers = answering.answer(test.inputs, test.ids)
     return answers, (time.perf_counter() - start) / max(1, len(test))
 
 

@@ -5,6 +5,7 @@ from tailorlm.core.registry import Registry
 TABLE = {
     "instruction": "tailorlm.context.instruction:Instruction",
     "examples": "tailorlm.context.examples:Examples",
+    "prompt": "tailorlm.context.prompted:Prompted",
 }
 
 contexts = Registry("context", TABLE, "tailorlm.context")

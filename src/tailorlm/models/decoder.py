@@ -37,6 +37,10 @@ class Writer(nn.Module):
     end, so that a model whose padding is its end of text loses nothing.
     """
 
+    # As weights parts see it: nothing is pooled and there is no head of ours, its own output layer answers.
+    pooling = "written"
+    head = None
+
     def __init__(
         self, base: BaseModel, body: nn.Module, tokenizer: PreTrainedTokenizerBase, chat: Chat, max_length: int
     ):
@@ -49,6 +53,11 @@ class Writer(nn.Module):
         """The body's transformers configuration (of its text part, where it has several)."""
         config: Any = self.body.config
         return config.get_text_config() if hasattr(config, "get_text_config") else config
+
+    @property
+    def width(self) -> int:
+        """Width of the hidden states."""
+        return int(self.config.hidden_size)
 
     @property
     def device(self) -> torch.device:

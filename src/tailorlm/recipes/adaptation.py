@@ -20,12 +20,11 @@ from tailorlm.core import atomic
 from tailorlm.core.config import load as load_settings
 from tailorlm.core.errors import TailorError
 from tailorlm.core.yaml import dump_yaml
-from tailorlm.models.encoder import TextModel, load_model
-from tailorlm.models.heads import load_head, save_head
 from tailorlm.models.resolve import BaseModel, resolve
 from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
 from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.writing import WriteAnswering
 
 FORMAT = 1
 
@@ -54,12 +53,12 @@ class Adaptation:
     recipe: what it was fitted from. answering: how it answers. parts: its fitted weights parts, in order. Made by `fit` or `Adaptation.load`.
     """
 
-    def __init__(self, recipe: Recipe, answering: HeadAnswering, parts: Sequence[Any]):
+    def __init__(self, recipe: Recipe, answering: HeadAnswering | WriteAnswering, parts: Sequence[Any]):
         self.recipe, self.answering, self.parts = recipe, answering, list(parts)
 
     @property
-    def model(self) -> TextModel:
-        """The model that answers."""
+    def model(self) -> Any:
+        """The model that answers: a `TextModel`, or a `Writer` where answers are written."""
         return self.answering.model
 
     @property
@@ -68,10 +67,9 @@ class Adaptation:
         return self.answering.labels
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
-        """Scores of every label for tasks with one a text, (texts, labels) float32: logits, margins, cosines or vote shares, by what answers."""
-        if not inputs:
-            return np.zeros((0, len(self.answering.task.outputs(self.labels))), dtype=np.float32)
-        return np.concatenate(self.answering.scores(inputs))
+        """Scores of every label for tasks with one a text, (texts, labels): logits, margins, cosines, vote shares or log-probabilities,
+        by what answers."""
+        return self.answering.scores(inputs)
 
     def predict(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Answer]:
         """Predict texts, or rows as mappings that hold the task's columns.
@@ -133,17 +131,13 @@ class Adaptation:
             for part in self.parts:
                 if part.trains:
                     part.save(self.model, folder)
-            if self.model.head is not None:
-                save_head(self.model.head, folder)
+            self.answering.write(folder)
             base = self.model.base
             record = {
                 "format": FORMAT,
                 "labels": list(self.labels),
                 "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
-                "pooling": self.model.pooling,
-                "max_length": self.model.max_length,
-                "pad_token_id": self.model.config.pad_token_id,
-            }
+            } | self.answering.facts()
             plain = self.recipe.plain()
             if Path(str(plain["base"])).is_absolute():
                 plain["base"] = base.origin
@@ -180,16 +174,12 @@ class Adaptation:
                 allowed=f"{record['base']['origin']} with fingerprint {record['base']['fingerprint'][:12]}",
                 hint="give the right base with --base, or fit again",
             )
-        task = recipe.task.make()
-        outputs = task.outputs(record["labels"])
-        model = load_model(found, labels=outputs, pooling=record["pooling"], max_length=record["max_length"])
+        answering = (WriteAnswering if recipe.written else HeadAnswering).open(recipe, found, record)
         for part in parts:
             if part.trains and not getattr(part, "whole", False):
-                part.load(model, folder)
-        if (folder / "head.json").is_file():
-            model.head = load_head(folder).to(model.device)
-        model.eval()
-        return cls(recipe, HeadAnswering(task, model, record["labels"]), parts)
+                part.load(answering.model, folder)
+        answering.restore(folder)
+        return cls(recipe, answering, parts)
 
 
 def _portable(base: BaseModel, folder: Path) -> str:

@@ -1,16 +1,23 @@
-"""How a fitted model answers a task: inputs to readings, readings to scores, scores to answers."""
+"""How a fitted model answers a task with a head: inputs to readings, readings to scores, scores to answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tailorlm.evaluation import Predictions
-from tailorlm.models.encoder import TextModel
+from tailorlm.models.encoder import TextModel, load_model
+from tailorlm.models.heads import load_head, save_head
+from tailorlm.models.resolve import BaseModel
 from tailorlm.models.run import scores_of
+from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, HeadTask, Task
+
+# What stands for an answer that is none of the labels.
+NO_ANSWER = "(no answer)"
 
 
 class HeadAnswering:
@@ -19,12 +26,25 @@ class HeadAnswering:
     def __init__(self, task: HeadTask, model: TextModel, labels: Sequence[str]):
         self.task, self.model, self.labels = task, model, tuple(labels)
 
-    def scores(self, inputs: Sequence[Any]) -> list[np.ndarray]:
-        """Scores of every reading of the inputs, (places, outputs) float32: logits, margins, cosines or vote shares, by what answers."""
-        return scores_of(self.model, self.task.read(self.model.tokenizer, inputs, self.model.max_length))
+    @classmethod
+    def open(cls, recipe: Recipe, base: BaseModel, record: Mapping[str, Any]) -> HeadAnswering:
+        """From the record that `facts` went into: the base's model, before weights parts and `restore`."""
+        task, labels = recipe.task.make(), record["labels"]
+        model = load_model(
+            base, labels=task.outputs(labels), pooling=record["pooling"], max_length=record["max_length"]
+        )
+        return cls(task, model, labels)
 
-    def answer(self, inputs: Sequence[Any]) -> Answers:
-        """One answer an input, in their order."""
+    def scores(self, inputs: Sequence[Any]) -> np.ndarray:
+        """Scores of every reading of the inputs, (places, outputs) float32: logits, margins, cosines or vote shares, by what answers."""
+        if not inputs:
+            return np.zeros((0, len(self.task.outputs(self.labels))), dtype=np.float32)
+        return np.concatenate(
+            scores_of(self.model, self.task.read(self.model.tokenizer, inputs, self.model.max_length))
+        )
+
+    def answer(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> Answers:
+        """One answer an input, in their order. ids: names of the rows, which a head has no use for."""
         readings = self.task.read(self.model.tokenizer, inputs, self.model.max_length)
         return self.decode(scores_of(self.model, readings), readings, inputs)
 
@@ -33,8 +53,27 @@ class HeadAnswering:
         votes = self.model.head is not None and self.model.head.kind == "nearest"
         return self.task.decode(scores, readings, inputs, self.labels, votes=votes)
 
+    def facts(self) -> dict[str, Any]:
+        """What `open` needs again."""
+        model = self.model
+        return {"pooling": model.pooling, "max_length": model.max_length, "pad_token_id": model.config.pad_token_id}
+
+    def write(self, folder: Path) -> None:
+        """Write the head."""
+        if self.model.head is not None:
+            save_head(self.model.head, folder)
+
+    def restore(self, folder: Path) -> None:
+        """Read what `write` wrote."""
+        if (folder / "head.json").is_file():
+            self.model.head = load_head(folder).to(self.model.device)
+        self.model.eval()
+
 
 def predictions_of(task: Task, examples: Examples, answers: Answers, labels: Sequence[str]) -> Predictions:
     """Answers beside the right ones, as scoring takes them."""
-    values = tuple(answers.values)
-    return Predictions(examples.ids, examples.gold, values, tuple(labels), answers.scores, task.answers)
+    values, labels, scores = tuple(answers.values), tuple(labels), answers.scores
+    if task.answers == "label" and None in values:  # what was written is no label: a wrong answer of its own
+        values = tuple(NO_ANSWER if value is None else value for value in values)
+        labels, scores = tuple(sorted({*labels, NO_ANSWER})), None
+    return Predictions(examples.ids, examples.gold, values, labels, scores, task.answers)

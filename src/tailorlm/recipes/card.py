@@ -78,6 +78,8 @@ def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, An
 
 
 def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
+    if recipe.written:
+        return []
     part = recipe.stages[-1].weights.name if recipe.stages and recipe.context is None else None
     origin, native = record["base"]["origin"], record["pooling"] == "native"
     if part == "lora" and native:

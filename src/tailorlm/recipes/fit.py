@@ -20,6 +20,7 @@ from tailorlm.models.trunk import frozen_trunk
 from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import HeadAnswering, predictions_of
+from tailorlm.recipes.fit_writing import fit_writing
 from tailorlm.recipes.old import StageScene
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks.base import Examples, Target
@@ -75,8 +76,13 @@ def fit(
     """
     import torch
 
+    if recipe.written:
+        done = fit_writing(recipe, rows, validation, seed=seed, metric=metric, listen=listen, checkpoints=checkpoints)
+        return Fitted(Adaptation(recipe, done.answering, done.parts), done.trained, done.trainable, done.score)
     torch.manual_seed(seed)  # native heads draw their first weights while loading
     task = recipe.task.make()
+    if recipe.context is not None and recipe.context.name == "prompt":
+        raise TailorError("a prompt is for models that write", hint="answers: written, with a base that writes")
     pooling = "tokens" if task.tokens else recipe.pooling
     limit = task.settings.max_length
     model = load_model(

@@ -10,6 +10,9 @@ from tailorlm.core.config import validate
 from tailorlm.core.errors import unknown_name
 from tailorlm.recipes.schema import Recipe
 
+# Parts that are nothing but a head, which a model that writes does not have.
+HEAD_ALONE = {"features", "head"}
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -24,6 +27,13 @@ class Preset:
     context: str | dict[str, Any] | None = None
     train: dict[str, Any] = field(default_factory=dict)
     quantise: str = "none"
+
+    def answers(self, task: type) -> bool:
+        """Whether this way can answer a task (its class), however the model answers: with a head, or by writing."""
+        part = self.weights if isinstance(self.weights, str) else (self.weights or {}).get("part")
+        if not hasattr(task, "outputs"):
+            return part not in HEAD_ALONE
+        return self.context != "instruction" or hasattr(task, "label_texts")
 
     def recipe(self, name: str, base: str, task: Mapping[str, Any]) -> Recipe:
         """The recipe of this preset for a base model and a task."""

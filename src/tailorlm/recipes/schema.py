@@ -64,6 +64,10 @@ class Recipe(Settings):
         "none",
         help="the frozen base in 4 bits (`nf4` as QLoRA, `nf4_plain` with plain scales) or 8 (`int8`): less memory, other answers",
     )
+    answers: Literal["auto", "head", "written"] = setting(
+        "auto",
+        help="a head on the model's states answers, or the model writes; `auto`: a head wherever the task allows one",
+    )
     task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
     stages: tuple[Stage, ...] = setting((), help="what is trained, in order")
     context: ContextPart | None = setting(None, help="what the model is shown when it answers")
@@ -101,6 +105,12 @@ class Recipe(Settings):
         for stage in self.stages:
             made.append(made[-1] if made and stage.weights.trains else stage.weights.make())
         return made
+
+    @property
+    def written(self) -> bool:
+        """Whether the model writes its answers."""
+        by_head = hasattr(self.task.registry.get(self.task.name), "outputs")
+        return self.answers == "written" or (self.answers == "auto" and not by_head)
 
     @property
     def grid(self) -> dict[str, list[Any]]:

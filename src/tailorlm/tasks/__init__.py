@@ -4,6 +4,7 @@ from tailorlm.core.registry import Registry
 
 TABLE = {
     "classify": "tailorlm.tasks.classify:Classify",
+    "generate": "tailorlm.tasks.generate:Generate",
     "tag": "tailorlm.tasks.tag:Tag",
 }
 

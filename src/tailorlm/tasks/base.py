@@ -142,3 +142,33 @@ class HeadTask(Task, Protocol):
         votes: bool = False,
     ) -> Answers:
         """Answers from the scores, (places, outputs), of each reading. votes: scores are shares of a vote, not logits."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An input as a model that writes is asked it.
+
+    text: what the user says last. history: messages before it (`role`, `content`), a system message first where there is one.
+    """
+
+    text: str
+    history: tuple[Mapping[str, Any], ...] = ()
+
+
+class WriteTask(Task, Protocol):
+    """A task that a model which writes can answer."""
+
+    def ask(self, value: Any) -> Asked:
+        """An input as it is asked."""
+
+    def written(self, gold: Any) -> str:
+        """A right answer as it would be written."""
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """The answers there are, in the order of `labels`; empty where answers are free."""
+
+    def hear(self, text: str | None, labels: Sequence[str]) -> Any:
+        """What was written as an answer; None where it is none."""
+
+    def told(self, labels: Sequence[str]) -> dict[str, Any]:
+        """What an instruction can be made of (`context.prompt.TaskWords`); empty where the rows say themselves what is asked."""

@@ -13,7 +13,7 @@ from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, UsageError, near_misses
 from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Rows, as_text
-from tailorlm.tasks.base import Answers, Examples, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import SHOWN, count, has_words, refuse, refuse_faults, require_column, row_ids, texts_given
 from tailorlm.tasks.readings import Readings, shares, token_ids
 
@@ -125,6 +125,27 @@ class Classify:
         best = table.argmax(1) if len(table) else np.zeros(0, int)
         sure = shares(table, votes=votes)[np.arange(len(table)), best]
         return Answers([labels[i] for i in best], sure, table)
+
+    def ask(self, value: str) -> Asked:
+        """The text."""
+        return Asked(value)
+
+    def written(self, gold: str) -> str:
+        """The label."""
+        return gold
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """The labels."""
+        return list(labels)
+
+    def hear(self, text: str | None, labels: Sequence[str]) -> str | None:
+        """The label that was written, spelled as it is; None for anything else."""
+        return text.strip() if text is not None and text.strip() in labels else None
+
+    def told(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The labels with their words."""
+        words = {label: self.settings.descriptions.get(label, label) for label in labels}
+        return {"kind": "classify", "inputs": (self.settings.text,), "answer": self.settings.label, "labels": words}
 
     def findings(self, train: Examples) -> list[dict[str, object]]:
         """Conflicting labels, nearly empty labels, imbalance."""

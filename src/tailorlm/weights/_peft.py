@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def task_type(model: TextModel) -> str:
     """PEFT's word for what the model is asked for."""
-    return "SEQ_CLS" if model.pooling == "native" else "FEATURE_EXTRACTION"
+    return {"native": "SEQ_CLS", "written": "CAUSAL_LM"}.get(model.pooling, "FEATURE_EXTRACTION")
 
 
 def native_heads(model: TextModel) -> list[str] | None:

@@ -82,7 +82,7 @@ class Full(TrainedPart):
         """Write the whole model as transformers does: config.json, model.safetensors, tokenizer files."""
         model.body.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
         model.tokenizer.save_pretrained(folder)
-        if model.pooling != "native":
+        if model.pooling not in ("native", "written"):
             # The place where sentence encoders name their pooling, so that the folder can be a base model in its turn.
             # A model read token by token names the mean, for whoever takes it as a sentence encoder.
             name = {"cls": "cls_token", "last": "lasttoken"}.get(model.pooling, "mean_tokens")

@@ -12,6 +12,7 @@ from tailorlm.evaluation.kinds._base import AnswerKind
 TABLE = {
     "label": "tailorlm.evaluation.kinds.label:Label",
     "spans": "tailorlm.evaluation.kinds.spans:Spans",
+    "text": "tailorlm.evaluation.kinds.text:Text",
 }
 
 kinds = Registry("kind of answer", TABLE, "tailorlm.kinds")

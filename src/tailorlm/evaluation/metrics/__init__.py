@@ -8,11 +8,13 @@ from tailorlm.evaluation.metrics._base import Metric
 TABLE = {
     "accuracy": "tailorlm.evaluation.metrics.accuracy:Accuracy",
     "balanced_accuracy": "tailorlm.evaluation.metrics.balanced_accuracy:BalancedAccuracy",
+    "exact_match": "tailorlm.evaluation.metrics.exact_match:ExactMatch",
     "macro_f1": "tailorlm.evaluation.metrics.macro_f1:MacroF1",
     "span_f1": "tailorlm.evaluation.metrics.span_f1:SpanF1",
     "span_overlap_f1": "tailorlm.evaluation.metrics.span_overlap_f1:SpanOverlapF1",
     "span_precision": "tailorlm.evaluation.metrics.span_precision:SpanPrecision",
     "span_recall": "tailorlm.evaluation.metrics.span_recall:SpanRecall",
+    "token_f1": "tailorlm.evaluation.metrics.token_f1:TokenF1",
 }
 
 metrics = Registry("metric", TABLE, "tailorlm.metrics")

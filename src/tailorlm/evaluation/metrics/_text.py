@@ -1,0 +1,51 @@
+"""Comparing texts as the SQuAD task does, and means over rows."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tailorlm.evaluation.metrics._base import FloatArray, Sums
+from tailorlm.evaluation.predictions import Predictions
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = frozenset(string.punctuation)
+
+
+def plain(text: str) -> str:
+    """Lower case, without ASCII punctuation, English articles and surplus white space, in this order: SQuAD's normalisation."""
+    kept = "".join(char for char in text.lower() if char not in _PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", kept).split())
+
+
+def texts_of(gold: Any) -> list[str]:
+    """The gold texts of a row."""
+    return [gold] if isinstance(gold, str) else list(gold)
+
+
+def shared_words(gold: str, predicted: str) -> float:
+    """F1 of the words of two texts, each counted as often as it stands; 1 for two texts without words, 0 where only one has any."""
+    wanted, said = plain(gold).split(), plain(predicted).split()
+    if not wanted or not said:
+        return float(wanted == said)
+    same = sum((Counter(wanted) & Counter(said)).values())
+    return 2 * same / (len(wanted) + len(said))
+
+
+def mean_of_best(predictions: Predictions, score: Callable[[str, str], float]) -> Sums:
+    """The mean over rows of the best score against a row's gold texts; a row without an answer counts 0."""
+    values = [
+        0.0 if answer is None else max(score(text, answer) for text in texts_of(gold))
+        for gold, answer in zip(predictions.gold, predictions.predicted)
+    ]
+    parts = np.array([[value, 1.0] for value in values], dtype=np.float64).reshape(len(values), 2)
+    return Sums(parts, _mean)
+
+
+def _mean(sums: FloatArray) -> FloatArray:
+    return sums[:, 0] / sums[:, 1]

@@ -1,0 +1,30 @@
+"""Exact match: the answer is a gold text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from tailorlm.evaluation.metrics._base import Evidence
+from tailorlm.evaluation.metrics._text import mean_of_best, plain
+
+if TYPE_CHECKING:
+    from tailorlm.evaluation.predictions import Predictions
+
+
+class ExactMatch:
+    """The share of rows whose answer equals a gold text but for case, punctuation, English articles and white space.
+
+    As the official SQuAD script counts it (Rajpurkar et al. 2016, arXiv:1606.05250). Choose it where answers are short and there is one way of
+    saying them; `token_f1` where wording varies. A row without an answer is wrong.
+    """
+
+    name = "exact_match"
+    version = 1
+    higher_is_better = True
+    unit = "fraction"
+    reads = "text"
+    averages_over: Literal["rows", "labels", "parts"] = "rows"
+
+    def evidence(self, predictions: Predictions) -> Evidence:
+        """Right or wrong, row by row."""
+        return mean_of_best(predictions, lambda gold, answer: float(plain(gold) == plain(answer)))

@@ -1,0 +1,171 @@
+"""Fitting a recipe whose model writes: its stages on rendered conversations, with what is shown in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core.errors import CheckError, TailorError
+from tailorlm.evaluation.metrics import Metric, metric_of
+from tailorlm.models.chat import Nothing, Rendered
+from tailorlm.models.decoder import load_writer
+from tailorlm.models.resolve import resolve
+from tailorlm.models.row_losses import RowLosses
+from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.writing import WriteAnswering
+from tailorlm.tasks.base import Examples
+from tailorlm.training.checkpoint import Checkpoints
+from tailorlm.training.job import Job, Listener, Score, Trained
+from tailorlm.training.language import NextTokens
+from tailorlm.training.loop import train
+from tailorlm.training.token_rows import TokenRows
+
+# Validation rows that are answered after every pass where answers are free: writing is slow, and the loss is taken over all of them.
+WRITTEN = 64
+SHOWN = 8
+# Parts that show vectors as tokens, which packed rows have no place for.
+VIRTUAL = {"prefix", "prompt"}
+
+
+@dataclass
+class Written:
+    """What a fit left: how it answers, its parts, the loop's records, how many parameters learnt, the score on the validation rows."""
+
+    answering: WriteAnswering
+    parts: list[Any]
+    trained: list[Trained]
+    trainable: int
+    score: Score | None
+
+
+def fit_writing(
+    recipe: Recipe,
+    rows: Examples,
+    validation: Examples | None,
+    *,
+    seed: int,
+    metric: str | None,
+    listen: Listener,
+    checkpoints: Checkpoints | None,
+) -> Written:
+    """Fit a recipe whose model writes. Raises TailorError for parts that need a head, CheckError for rows with nothing to learn."""
+    import torch
+
+    torch.manual_seed(seed)
+    task = recipe.task.make()
+    if not hasattr(task, "ask"):
+        raise TailorError(f"the task '{recipe.task.name}' cannot be answered by writing yet", hint="answers: head")
+    model = load_writer(resolve(recipe.base, recipe.quantise), max_length=task.settings.max_length)
+    answering = WriteAnswering.of(recipe, model, rows)
+    fitting = _Fitting(answering, rows, validation, metric_of(metric or task.metrics[0]), seed, listen, checkpoints)
+    parts = [fitting.stage(stage) for stage in recipe.stages]
+    score = None
+    if validation is not None:
+        score = (fitting.trained[-1].best if fitting.trained else None) or fitting.score()
+    return Written(answering, parts, fitting.trained, fitting.trainable, score)
+
+
+@dataclass
+class _Fitting:
+    answering: WriteAnswering
+    rows: Examples
+    validation: Examples | None
+    metric: Metric
+    seed: int
+    listen: Listener
+    checkpoints: Checkpoints | None
+
+    def __post_init__(self) -> None:
+        self.task, self.model = self.answering.task, self.answering.model
+        self.trained: list[Trained] = []
+        self.trainable = 0
+        self.losses: RowLosses | None = None
+        self.held: NextTokens | None = None
+
+    def stage(self, stage: Stage) -> Any:
+        part = stage.weights.make()
+        if stage.weights.name in VIRTUAL:
+            raise TailorError(
+                f"weights: {stage.weights.name} cannot be trained on a model that writes yet",
+                hint="weights: lora, full, bias, ia3 or adapter",
+            )
+        if not part.trains or not part.body_learns:
+            raise TailorError(
+                f"weights: {stage.weights.name} learns a head, and a model that writes has none",
+                hint="weights: lora, full, bias or adapter; or answers: head",
+            )
+        names = part.attach(self.model)
+        shapes = dict(self.model.named_parameters())
+        self.trainable = sum(shapes[name].numel() for name in names)
+        self.losses = RowLosses(self.model.body, pad=self.model.pad_id)
+        lesson = self._lesson(self.rows)
+        self.held = self._lesson(self.validation) if self.validation is not None else None
+        job = Job(
+            lesson, names, self.rows.ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint
+        )
+        validate = self.score if self.validation is not None else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
+        part.release()
+        self.model.requires_grad_(False)
+        self.model.eval()
+        return part
+
+    def _lesson(self, examples: Examples) -> NextTokens:
+        assert self.losses is not None
+        rendered = self._rendered(examples)
+        rows = TokenRows.of([(row.ids, row.learned) for row in rendered], examples.ids)
+        return NextTokens(self.losses, rows, self.model)
+
+    def _rendered(self, examples: Examples) -> list[Rendered]:
+        """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told."""
+        found, empty = [], []
+        for name, prompt, gold in zip(
+            examples.ids, self.answering.prompts(examples.inputs, examples.ids), examples.gold, strict=True
+        ):
+            messages = [*prompt, {"role": "assistant", "content": self.task.written(gold)}]
+            try:
+                found.append(self.model.chat.render(messages, max_length=self.model.max_length, learn="last"))
+            except Nothing:
+                empty.append(name)
+        if empty:
+            more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
+            raise CheckError(f"{len(empty)} rows hold nothing to learn", got=", ".join(empty[:SHOWN]) + more)
+        cut = sum(row.cut > 0 or row.turns_cut > 0 for row in found)
+        if cut:
+            self.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": self.model.max_length})
+        return found
+
+    def score(self) -> Score:
+        """Metric and mean loss a token on the validation rows, as the model stands."""
+        assert self.validation is not None
+        free = not self.task.choices(self.rows.labels)
+        some = self.validation.select(range(min(WRITTEN, len(self.validation)))) if free else self.validation
+        answers = self.answering.answer(some.inputs, some.ids)
+        value = self.metric.evidence(predictions_of(self.task, some, answers, self.rows.labels)).score()
+        loss = self._loss(answers.scores)
+        return Score(value if self.metric.higher_is_better else -value, loss, by_loss=free)
+
+    def _loss(self, scores: np.ndarray | None) -> float:
+        import torch
+
+        assert self.validation is not None
+        if self.held is None:  # nothing is trained: of labels the log loss among them, of free text none is known
+            if scores is None:
+                return 0.0
+            place = {label: i for i, label in enumerate(self.rows.labels)}
+            codes = np.array([place[gold] for gold in self.validation.gold])
+            top = scores.max(1, keepdims=True)
+            logs = scores - top - np.log(np.exp(scores - top).sum(1, keepdims=True))
+            return float(-logs[np.arange(len(codes)), codes].mean())
+        with torch.no_grad():
+            index = range(len(self.held.lengths))
+            total = sum(float(self.held.losses(part).sum()) for part in _parts(list(index), 8))
+        return total / max(1, sum(self.held.counts))
+
+
+def _parts(index: Sequence[int], size: int) -> list[list[int]]:
+    return [list(index[start : start + size]) for start in range(0, len(index), size)]

@@ -1,0 +1,175 @@
+"""Models that write: prompts, examples, tuning and labels through one fit, one folder, one comparison."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tailorlm.core.config import validate
+from tailorlm.core.errors import TailorError
+from tailorlm.data.rows import Row, Rows
+from tailorlm.models.decoder import load_writer
+from tailorlm.models.resolve import resolve
+from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.writing import WriteAnswering
+from tiny import labelled
+from writers import tiny_writer
+
+PAIRS = [("say cat", "dog"), ("say sun", "moon"), ("say up", "down"), ("say hot", "cold ice"), ("say one", "two")]
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_writer(tmp_path_factory.mktemp("writer"), "qwen2")
+
+
+def recipe(writer: Path, **changes: Any) -> Recipe:
+    return validate({"name": "x", "base": str(writer), "task": "generate"} | changes, Recipe)
+
+
+def pairs(count: int = 5) -> Rows:
+    values = [{"prompt": p, "completion": a} for p, a in PAIRS[:count]]
+    return Rows(tuple(Row(v, "p.jsonl", i) for i, v in enumerate(values, 1)), ("prompt", "completion"))
+
+
+def prepared(made: Recipe, rows: Rows) -> Any:
+    return made.task.make().prepare(rows, what="train")
+
+
+def tuned(weights: dict[str, Any], epochs: int = 60) -> dict[str, Any]:
+    train = {"epochs": epochs, "rows_per_step": 5, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0}
+    return {"stages": [{"weights": weights, "train": train}]}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"part": "full", "lr": 0.01}, {"part": "lora", "lr": 0.05, "r": 8, "targets": "all", "dropout": 0.0}],
+    ids=["full", "lora"],
+)
+def test_pairs_learnt_by_heart_come_back_and_stop(weights: dict[str, Any], writer: Path, tmp_path: Path) -> None:
+    made = recipe(writer, **tuned(weights))
+    fitted = fit(made, prepared(made, pairs()))
+    assert fitted.trained[0].losses[-1] < 0.1
+    answers = fitted.adaptation.predict([{"prompt": p} for p, _ in PAIRS])
+    assert [answer.value for answer in answers] == [answer for _, answer in PAIRS]
+    assert all(answer.detail["finished"] for answer in answers)
+    fitted.adaptation.save(tmp_path / "kept")
+    again = Adaptation.load(tmp_path / "kept").predict([p for p, _ in PAIRS])
+    assert [answer.value for answer in again] == [answer for _, answer in PAIRS]
+    assert [a.confidence for a in again] == pytest.approx([a.confidence for a in answers], abs=1e-6)
+
+
+def test_the_score_is_that_of_the_answers_and_the_loss_that_of_the_gold(writer: Path) -> None:
+    made = recipe(writer, **tuned({"part": "full", "lr": 0.01}, epochs=40))
+    rows = prepared(made, pairs())
+    fitted = fit(made, rows, rows)
+    assert fitted.score is not None
+    assert fitted.score.value == 1.0
+    assert fitted.score.by_loss
+    assert fitted.score.loss == pytest.approx(fitted.trained[0].losses[-1], abs=0.3)
+
+
+def test_examples_are_train_rows_and_never_the_row_itself(writer: Path, tmp_path: Path) -> None:
+    context = {"part": "prompt", "instruction": "Answer.", "encoder": None} | {
+        "examples": {"part": "nearest", "k": 2, "retriever": "bm25"},
+        "writing": {"max_new_tokens": 4},
+    }
+    made = recipe(writer, context=context)
+    rows = prepared(made, pairs())
+    fitted = fit(made, rows)
+    answering = fitted.adaptation.answering
+    assert isinstance(answering, WriteAnswering)
+    for i, prompt in enumerate(answering.prompts(rows.inputs, rows.ids)):
+        shown = [message["content"] for message in prompt]
+        assert shown[0] == "Answer."
+        assert shown[-1] == PAIRS[i][0]
+        assert PAIRS[i][0] not in shown[1:-1]
+        assert len(shown) == 1 + 2 * 2 + 1
+    same = answering.prompts(["say cat"] and [rows.inputs[0]])[0]
+    assert PAIRS[0][1] in [message["content"] for message in same], "asked anew, the same question may be shown"
+    fitted.adaptation.save(tmp_path / "kept")
+    again = Adaptation.load(tmp_path / "kept")
+    assert again.answering.prompts(rows.inputs, rows.ids) == answering.prompts(rows.inputs, rows.ids)  # type: ignore[union-attr]
+    assert [a.value for a in again.predict(["say cat"])] == [a.value for a in fitted.adaptation.predict(["say cat"])]
+
+
+def classified(writer: Path, **changes: Any) -> Recipe:
+    return recipe(writer, task="classify", answers="written", **changes)
+
+
+@pytest.mark.parametrize("choose", ["score", "write"])
+def test_labels_are_scored_or_written(choose: str, writer: Path) -> None:
+    made = classified(writer, context={"part": "prompt", "choose": choose, "encoder": None})
+    rows = labelled(9, 3)
+    fitted = fit(made, rows, rows)
+    answers = fitted.adaptation.predict(list(rows.texts))
+    assert {answer.value for answer in answers} <= set(rows.labels)
+    assert all(0 < float(answer.confidence or 0) <= 1 for answer in answers)
+    assert fitted.score is not None
+    right = np.mean([a.value == gold for a, gold in zip(answers, rows.gold, strict=True)])
+    assert fitted.score.value == pytest.approx(right)
+    if choose == "score":
+        scores = fitted.adaptation.scores(list(rows.texts))
+        assert scores.shape == (9, 3)
+        assert [rows.labels[i] for i in scores.argmax(1)] == [answer.value for answer in answers]
+
+
+def test_an_instruction_is_proposed_from_the_labels_and_kept(writer: Path, tmp_path: Path) -> None:
+    made = classified(writer, context="instruction")
+    rows = labelled(6, 3)
+    fitted = fit(made, rows)
+    answering = fitted.adaptation.answering
+    assert isinstance(answering, WriteAnswering)
+    assert all(label in answering.instruction for label in rows.labels)
+    fitted.adaptation.save(tmp_path / "kept")
+    assert json.loads((tmp_path / "kept" / "shown.json").read_text())["instruction"] == answering.instruction
+
+
+def test_calibration_takes_off_what_is_said_to_nothing(writer: Path) -> None:
+    made = classified(writer, context={"part": "prompt", "calibrate": True, "encoder": None})
+    plain = classified(writer, context={"part": "prompt", "encoder": None})
+    rows = labelled(6, 3)
+    ours, other = (fit(one, rows).adaptation.scores(list(rows.texts)) for one in (made, plain))
+    assert not np.allclose(ours, other)
+    shift = ours - other
+    assert np.allclose(shift - shift[:, :1], shift[0] - shift[0, 0], atol=1e-6), "the same shift for every row"
+
+
+def test_labels_are_learnt_by_writing_them(writer: Path) -> None:
+    made = classified(writer, **tuned({"part": "full", "lr": 0.01}, epochs=30))
+    rows = labelled(12, 3)
+    fitted = fit(made, rows, rows)
+    assert fitted.score is not None
+    assert fitted.score.value > 0.9
+
+
+def test_what_needs_a_head_is_refused(writer: Path) -> None:
+    rows = labelled(6, 3)
+    for weights in ("features", "head"):
+        with pytest.raises(TailorError, match="a model that writes has none"):
+            fit(classified(writer, stages=[{"weights": weights}]), rows)
+    made = validate({"name": "x", "base": str(writer), "task": "classify", "context": "prompt"}, Recipe)
+    with pytest.raises(TailorError, match="a prompt is for models that write"):
+        fit(made, rows)
+    tags = validate(
+        {"name": "x", "base": str(writer), "task": "tag", "answers": "written", "context": "prompt"}, Recipe
+    )
+    with pytest.raises(TailorError, match="cannot be answered by writing yet"):
+        fit(tags, rows)
+
+
+def test_the_rendering_that_is_learnt_begins_with_what_is_served(writer: Path) -> None:
+    made = recipe(writer, **tuned({"part": "full", "lr": 0.01}, epochs=1))
+    rows = prepared(made, pairs())
+    answering = WriteAnswering.of(made, load_writer(resolve(str(writer)), max_length=64), rows)
+    for prompt, (_, answer) in zip(answering.prompts(rows.inputs), PAIRS, strict=True):
+        served = answering.model.chat.prompt(prompt).ids
+        learnt = answering.model.chat.render([*prompt, {"role": "assistant", "content": answer}])
+        assert learnt.ids[: len(served)] == served
+        assert not any(learnt.learned[: len(served)])
