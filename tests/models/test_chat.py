@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -127,6 +128,34 @@ def test_several_turns(name: str, tokenizers: Any) -> None:
     assert learned_text(chat, chat.render(unweighted)) == ["four five" + mid, "eight" + stop]
     with pytest.raises(Nothing, match="weight 0"):
         chat.render([dict(m, weight=0) for m in messages])
+
+
+PIECES = [
+    " ", "\n", "\n\n", "\t", "\r\n", "a", " a", "the cat", "日本", "🙂", "e\u0301", "<|im_end|>", "<|im_start|>", "</s>", "<s>", "[INST]",
+    "<|eot_id|>",    "<end_of_turn>", "<|endoftext|>", "{{x}}", "{% if %}", "\u200b", "\x00", "12345", "Ġ", "<0x0A>", "user\n", "### assistant:\n", "ASSISTANT: ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_whatever_is_said(name: str, tokenizers: Any) -> None:
+    chat, random = chat_for(tokenizers, name), Random(name)
+
+    def said(least: int) -> str:
+        return "".join(random.choice(PIECES) for _ in range(random.randint(least, 6)))
+
+    for _ in range(40):
+        messages = turns(
+            name, *[text for _ in range(random.randint(1, 3)) for text in (said(0), said(1) + "x")], system=False
+        )
+        rendered = chat.render(messages)
+        answers = [m["content"].strip() if "trim" in STYLES[name].template else m["content"] for m in messages[1::2]]
+        ends = [STYLES[name].stop if name != "no_stop" or i == len(answers) - 1 else "" for i in range(len(answers))]
+        assert learned_text(chat, rendered) == [answer + end for answer, end in zip(answers, ends, strict=True)]
+        for turn in range(0, len(messages), 2):
+            served = chat.prompt(messages[: turn + 1]).ids
+            assert rendered.ids[: len(served)] == served
+            assert rendered.learned[len(served)]
+            assert not rendered.learned[len(served) - 1]
 
 
 def test_what_follows_the_last_answer_is_left_out(tokenizers: Any) -> None:

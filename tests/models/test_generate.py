@@ -15,7 +15,7 @@ from tailorlm.models.decoder import Writer, load_writer
 from tailorlm.models.generate import shared_start, write
 from tailorlm.models.resolve import resolve
 from tailorlm.models.score import candidate_scores
-from writers import KINDS, tiny_writer
+from writers import KINDS, POSITIONS, tiny_writer
 
 Made = Callable[..., Writer]
 
@@ -90,14 +90,18 @@ def test_equal_to_transformers_with_padding_on_the_left(writers: Made) -> None:
         assert row.ids == other[: len(row.ids)]
 
 
-def test_rows_that_end_leave_and_others_follow(writers: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("rows", "held"), [(4, 65_536), (64, 100), (64, 30), (1, 65_536)])
+def test_rows_that_end_leave_and_others_follow(
+    rows: int, held: int, writers: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = writers("llama")
     prompts = prompts_of(writer, 20)
     alone = [write(writer, [prompt], Writing(max_new_tokens=10))[0].ids for prompt in prompts]
     # Every third row ends early: whatever it says second is a stop.
     stops = frozenset(ids[1] for ids in alone[::3])
     monkeypatch.setitem(vars(writer.chat), "stop_ids", stops)
-    monkeypatch.setattr("tailorlm.models.generate.ROWS", {"cpu": 4})
+    monkeypatch.setattr("tailorlm.models.generate.ROWS", {"cpu": rows})
+    monkeypatch.setattr("tailorlm.models.generate.HELD", {"cpu": held})
     written = write(writer, prompts, Writing(max_new_tokens=10))
     for row, ids in zip(written, alone, strict=True):
         end = next((i + 1 for i, token in enumerate(ids) if token in stops), len(ids))
@@ -136,8 +140,15 @@ def test_shared_start() -> None:
     assert shared_start([[5], [5, 6]]) == 0
 
 
-def test_nothing_to_write(writers: Made) -> None:
-    assert write(writers("llama"), [], Writing()) == []
+def test_nothing_to_write_and_no_room(writers: Made) -> None:
+    writer = writers("llama")
+    assert write(writer, [], Writing()) == []
+    with pytest.raises(TailorError, match="no token"):
+        write(writer, [[20], []], Writing())
+    with pytest.raises(TailorError, match="nothing can be written"):
+        write(writer, [[20] * POSITIONS], Writing())
+    last = write(writer, [[20] * (POSITIONS - 1), [21]], Writing(max_new_tokens=3))
+    assert [len(row.ids) for row in last] == [1, 3]
 
 
 def test_missing_weights_are_refused(tmp_path: Path) -> None:

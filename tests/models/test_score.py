@@ -47,6 +47,33 @@ def test_candidates_behind_one_reading(kind: str, shared: int, writers: Made) ->
         assert np.abs(parts - found).max() < 1e-4
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_equal_to_transformers_with_padding_on_either_side(side: str, writers: Made) -> None:
+    writer = writers("llama")
+    prompts = rows_of(writer, 8, 0)
+    whole = [[*p, 21, 22, 23] for p in prompts]
+    longest = max(map(len, whole))
+    pads = [[0] * (longest - len(row)) for row in whole]
+    ids = [[*pad, *row] if side == "left" else [*row, *pad] for pad, row in zip(pads, whole, strict=True)]
+    mask = torch.tensor(
+        [
+            [*pad, *[1] * len(row)] if side == "left" else [*[1] * len(row), *pad]
+            for pad, row in zip(pads, whole, strict=True)
+        ]
+    )
+    with torch.inference_mode():
+        logits = writer.body(
+            torch.tensor(ids), attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0)
+        ).logits.double()
+    scores = torch.log_softmax(logits, -1)
+    found = candidate_scores(writer, prompts, [[21, 22, 23]])[:, 0]
+    for i, (pad, prompt) in enumerate(zip(pads, prompts, strict=True)):
+        at = len(prompt) - 1 + (len(pad) if side == "left" else 0)
+        assert found[i] == pytest.approx(
+            sum(float(scores[i, at + k, token]) for k, token in enumerate((21, 22, 23))), abs=1e-4
+        )
+
+
 def test_single_tokens_need_nothing_but_the_prompt(writers: Made) -> None:
     writer = writers("llama")
     prompts = rows_of(writer, 3, 0)

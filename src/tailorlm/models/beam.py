@@ -11,7 +11,7 @@ from torch import Tensor
 from tailorlm.models.answers import Writing
 from tailorlm.models.cache import Prefix, Slots
 from tailorlm.models.decoder import Writer
-from tailorlm.models.generate import Written, room_for, shared_prefix
+from tailorlm.models.generate import Written, check_room, room_for, shared_prefix
 from tailorlm.models.run import batches
 
 
@@ -32,6 +32,7 @@ def search(writer: Writer, rows: Sequence[Written], writing: Writing) -> None:
     length to the power `length_penalty` is taken. An answer is followed no further once nothing that is still live could beat the
     worst of `beams` whole ones at its present length.
     """
+    check_room(writer, [row.prompt for row in rows])
     writer.check()
     prefix = shared_prefix(writer, [row.prompt for row in rows])
     waiting = sorted(rows, key=lambda row: (-len(row.prompt), row.index))

@@ -149,11 +149,14 @@ class Chat:
     def shown(self, rendered: Rendered) -> list[tuple[str, bool]]:
         """The text as the model sees it, special tokens written out, in stretches with whether they are learned."""
         found: list[tuple[str, bool]] = []
-        start = 0
+        start, before = 0, ""
         for at in range(1, len(rendered.ids) + 1):
             if at == len(rendered.ids) or rendered.learned[at] != rendered.learned[start]:
-                found.append((self.tokens.decode(rendered.ids[start:at], special=True), rendered.learned[start]))
-                start = at
+                # Some tokenizers drop a blank at the very beginning of what they decode: each stretch is read behind the others.
+                whole = self.tokens.decode(rendered.ids[:at], special=True)
+                alone = self.tokens.decode(rendered.ids[start:at], special=True)
+                found.append((whole[len(before) :] if whole.startswith(before) else alone, rendered.learned[start]))
+                start, before = at, whole
         return found
 
     def answer(self, prompt: Sequence[int], written: Sequence[int]) -> str:

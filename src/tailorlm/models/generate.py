@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from tailorlm.core.errors import TailorError
 from tailorlm.models.answers import Writing
 from tailorlm.models.cache import Prefix, Slots
 from tailorlm.models.chat import Chat
@@ -84,6 +85,20 @@ def room_for(writer: Writer, capacity: int) -> int:
     return max(1, min(ROWS[kind], HELD[kind] // capacity))
 
 
+def check_room(writer: Writer, prompts: Sequence[Sequence[int]]) -> None:
+    """Raise TailorError for a prompt without a token, or one that leaves no room for an answer."""
+    lengths = [len(prompt) for prompt in prompts]
+    if not all(lengths):
+        raise TailorError("a prompt has no token, so there is nothing to go on from")
+    if max(lengths, default=0) >= writer.max_length:
+        raise TailorError(
+            "a prompt is as long as the model's context, so nothing can be written behind it",
+            got=f"{max(lengths)} tokens",
+            allowed=f"fewer than {writer.max_length}",
+            hint="cut the prompts (Chat.prompt with max_length does), or choose a model with a longer context",
+        )
+
+
 @torch.inference_mode()
 def write(
     writer: Writer,
@@ -98,6 +113,7 @@ def write(
     rules: makes the rule of row i. listen: is called with a row whenever a token of it came. Raises TailorError where a prompt leaves
     no room for an answer.
     """
+    check_room(writer, prompts)
     writer.check()
     was_training = writer.training
     writer.eval()
