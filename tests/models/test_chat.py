@@ -131,8 +131,10 @@ def test_several_turns(name: str, tokenizers: Any) -> None:
 
 
 PIECES = [
-    " ", "\n", "\n\n", "\t", "\r\n", "a", " a", "the cat", "日本", "🙂", "e\u0301", "<|im_end|>", "<|im_start|>", "</s>", "<s>", "[INST]",
-    "<|eot_id|>",    "<end_of_turn>", "<|endoftext|>", "{{x}}", "{% if %}", "\u200b", "\x00", "12345", "Ġ", "<0x0A>", "user\n", "### assistant:\n", "ASSISTANT: ",
+    " ", "\n", "\n\n", "\t", "\r\n", "a", " a", "the cat", "日本", "🙂", "é", "<|im_end|>",
+    "<|im_start|>", "</s>", "<s>", "[INST]", "<|eot_id|>", "<end_of_turn>", "<|endoftext|>",
+    "{{x}}", "{% if %}", "\u200b", "\x00", "12345", "Ġ", "<0x0A>", "user\n", "### assistant:\n",
+    "ASSISTANT: ",
 ]  # fmt: skip
 
 
