@@ -38,7 +38,7 @@ def test_the_first_row_with_what_is_learned(tailor, put, model, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl", "model"}
     found = json.loads(tailor("prep", rows, "--show-mask", model, "--json").out)
     assert [part["learned"] for part in found["shown"]] == [False, True]
-    assert (found["template"], found["rows"], len(found["nothing_to_learn"])) == ("own", 8, 7)
+    assert (found["template"], found["rows"], len(found["nothing_to_learn"])) == ("own", 1, 7)
 
 
 def test_rows_without_conversations_and_without_answers(tailor, put, model):

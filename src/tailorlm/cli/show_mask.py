@@ -7,7 +7,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,52 +25,35 @@ def show_mask(settings: PrepSettings, model: str, *, as_json: bool) -> None:
     Raises UsageError for rows that hold no conversation, CheckError where no row has anything to learn.
     """
     from tailorlm.data.shapes import detect
-    from tailorlm.models.chat import Nothing, chat_of
+    from tailorlm.models.chat import chat_of
+    from tailorlm.models.renderings import render_all
     from tailorlm.models.resolve import resolve
 
     rows = list(islice(_rows(settings), LOOKED_AT))
     columns = list(dict.fromkeys(name for row in rows for name in row.values))
     shape = detect(columns, rows, shape=settings.columns.shape, chosen=settings.columns.roles)
     chat = chat_of(resolve(model).folder)
-    shown: list[tuple[str, bool]] = []
-    found: dict[str, Any] = {
+    records = [(row.where, shape.record(row)) for row in rows]
+    if any("messages" not in record for _, record in records):
+        raise UsageError(
+            f"rows of the shape {shape.name} hold no answer of an assistant to learn from",
+            allowed="messages, sharegpt, alpaca, completion",
+            hint="--shape NAME --column ROLE=COLUMN, if the shape is another",
+        )
+    found = render_all(chat, records).check(None)
+    shown = chat.shown(found.rows[0])
+    facts: dict[str, Any] = {
         "model": model,
         "shape": shape.name,
         "template": "own" if chat.own else "plain",
-        "rows": len(rows),
+        "row": found.names[0],
     }
-    tokens = learned = 0
-    empty: list[str] = []
-    for row in rows:
-        record = shape.record(row)
-        if "messages" not in record:
-            raise UsageError(
-                f"rows of the shape {shape.name} hold no answer of an assistant to learn from",
-                allowed="messages, sharegpt, alpaca, completion",
-                hint="--shape NAME --column ROLE=COLUMN, if the shape is another",
-            )
-        try:
-            rendered = chat.render(record["messages"], tools=record.get("tools"))
-        except Nothing as reason:
-            empty.append(f"{row.where}: {reason.what}")
-            continue
-        except TailorError as error:
-            raise type(error)(
-                f"{row.where}: {error.what}", got=error.got, allowed=error.allowed, hint=error.hint
-            ) from None
-        tokens, learned = tokens + len(rendered.ids), learned + rendered.targets
-        if not shown:
-            shown, found["row"] = chat.shown(rendered), row.where
-    if not shown:
-        raise CheckError(
-            f"none of the first {len(rows)} rows has anything to learn", got="; ".join(empty[:NAMED]) or None
-        )
-    found |= {"tokens": tokens, "learned": learned, "nothing_to_learn": empty}
+    facts |= found.counts() | {"nothing_to_learn": [f"{name}: {reason}" for name, reason in found.empty.items()]}
     if as_json:
-        found["shown"] = [{"text": text, "learned": is_learned} for text, is_learned in shown]
-        sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+        facts["shown"] = [{"text": text, "learned": learned} for text, learned in shown]
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
     else:
-        _print(found, shown)
+        _print(facts, shown)
 
 
 def _rows(settings: PrepSettings) -> Iterator[Row]:
@@ -100,9 +83,8 @@ def _print(found: dict[str, Any], shown: list[tuple[str, bool]]) -> None:
     console.print("[bold green]green[/]" if colours else "⟦in brackets⟧")
     console.print(text)
     share = found["learned"] / found["tokens"]
-    usable = found["rows"] - len(found["nothing_to_learn"])
     console.print(
-        f"\n{usable:,} rows looked at: {found['learned']:,} of {found['tokens']:,} tokens are learned ({share:.0%})"
+        f"\n{found['rows']:,} rows looked at: {found['learned']:,} of {found['tokens']:,} tokens are learned ({share:.0%})"
     )
     for line in found["nothing_to_learn"][:NAMED]:
         console.print(f"nothing to learn: {line}")
