@@ -12,13 +12,8 @@ NOTHING = "–"
 MINUS = "\u2212"
 VERDICTS = ("best", "cannot be told apart", "worse")
 
-_METRIC_TITLES = {
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro F1",
-    "micro_f1": "Micro F1",
-    "weighted_f1": "Weighted F1",
-    "mcc": "MCC",
-}
+# Words of metrics' names that are written otherwise than in small letters.
+_METRIC_WORDS = {"f1": "F1", "mcc": "MCC", "map": "mAP", "rmse": "RMSE", "mae": "MAE", "bleu": "BLEU", "rouge": "ROUGE"}
 # Control characters can drive a terminal and lone surrogates cannot be written as UTF-8; both become U+FFFD.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Marks that turn the reading direction around: harmless in a file of rows, misleading in a table of labels.
@@ -50,8 +45,8 @@ def one_line(text: Any, limit: int | None = None) -> str:
 
 def metric_title(name: str) -> str:
     """`macro_f1` -> 'Macro F1'."""
-    plain = one_line(name)
-    return _METRIC_TITLES.get(plain, plain.replace("_", " ")[:1].upper() + plain.replace("_", " ")[1:])
+    title = " ".join(_METRIC_WORDS.get(word, word) for word in one_line(name).replace("_", " ").split())
+    return title[:1].upper() + title[1:]
 
 
 def metric_words(name: str) -> str:
