@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,13 @@ def test_what_needs_a_head_is_refused(writer: Path) -> None:
     )
     with pytest.raises(TailorError, match="cannot be answered by writing yet"):
         fit(tags, rows)
+
+
+def test_an_encoder_cannot_write(base: Callable[..., Path]) -> None:
+    made = validate({"name": "x", "base": str(base("bert", "mean")), "task": "generate", "context": "prompt"}, Recipe)
+    with pytest.raises(TailorError, match="cannot be loaded as a model that writes") as error:
+        fit(made, prepared(made, pairs()))
+    assert "bert reads and cannot write" in str(error.value)
 
 
 def test_the_rendering_that_is_learnt_begins_with_what_is_served(writer: Path) -> None:

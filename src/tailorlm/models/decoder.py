@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tailorlm.core.errors import TailorError
 from tailorlm.models.cache import Behind, Prefix, Recorder
 from tailorlm.models.chat import Chat
-from tailorlm.models.encoder import positions
+from tailorlm.models.encoder import is_causal, positions
 from tailorlm.models.layers import blocks
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
@@ -282,6 +282,8 @@ def _body(base: BaseModel, dtype: Dtype) -> Any:
         raise ValueError(
             f"{config.model_type} reads with an encoder and writes with a decoder: load it with load_transducer"
         )
+    if not is_causal(config):
+        raise ValueError(f"{config.model_type} reads and cannot write: choose a base such as Llama, Qwen or GPT-2")
     logging.disable_progress_bar()
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # its report of missing weights is checked below

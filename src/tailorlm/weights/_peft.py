@@ -79,7 +79,9 @@ def load(model: TextModel, folder: Path, what: str) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        model.body = peft.PeftModel.from_pretrained(model.body, folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.body = peft.PeftModel.from_pretrained(model.body, folder)
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
             saved = set(file.keys())
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
