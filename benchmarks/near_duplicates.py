@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from prep_rows import edited
 
 from tailorlm.data.near import Near, Shingles
 from tailorlm.data.quality import normalised
@@ -80,6 +81,7 @@ def main() -> None:
             for tool in tools:
                 found[tool].append(child(tool, folder, args.threshold))
                 found[tool][-1] |= quality(np.load(f"{folder}/labels.npy"), truth)
+                print(tool, found[tool][-1], file=sys.stderr, flush=True)
         show(found, len(texts))
 
 
@@ -281,14 +283,6 @@ def made_rows(folder: Path, count: int) -> list[str]:
         texts.append(rnd.choice([old, old.upper(), *(edited(old, rnd) for _ in range(3))]))
     rnd.shuffle(texts)
     return texts
-
-
-def edited(text: str, rnd: random.Random) -> str:
-    """One to three places where up to two characters are put in, changed or taken out."""
-    for _ in range(rnd.randint(1, 3)):
-        at = rnd.randrange(len(text))
-        text = text[:at] + rnd.choice(["", "x", "ab"]) + text[at + rnd.randint(0, 1) :]
-    return text
 
 
 def show_edits(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tailorlm.data import read
-from tailorlm.data.near import across, find_near
+from tailorlm.data.near import Bar, across, find_near
 from tailorlm.data.overlap import Overlap
 
 BANKING = Path(__file__).parents[4] / "shared" / "data" / "banking77"
@@ -33,8 +33,8 @@ def lightly_edited(text: str, how: int, rnd: random.Random) -> str:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_copies_of_test_rows_in_train(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "threshold"), [(0, 0.6), (1, 0.6), (2, 0.6), (0, Bar()), (1, Bar()), (2, Bar())])
+def test_copies_of_test_rows_in_train(seed: int, threshold: float | Bar) -> None:
     rnd = random.Random(seed)
     test = [row.values["text"] for row in read(BANKING / "test.jsonl")][:1500]
     train = [row.values["text"] for row in read(BANKING / "train.jsonl.gz")][:3000]
@@ -43,7 +43,7 @@ def test_copies_of_test_rows_in_train(seed: int) -> None:
     exact, edited = chosen[:50], chosen[50:]
     planted = [test[i] for i in exact] + [lightly_edited(test[i], n % 7, rnd) for n, i in enumerate(edited)]
     sizes = [len(train) + 100, len(test)]
-    clusters = across(find_near([*train, *planted, *test], threshold=0.6), sizes)
+    clusters = across(find_near([*train, *planted, *test], threshold=threshold), sizes)
     cluster_of = {row: number for number, cluster in enumerate(clusters) for row in cluster.indices}
     found = [
         cluster_of.get(len(train) + n, -1) == cluster_of.get(sizes[0] + i, -2) for n, i in enumerate(exact + edited)

@@ -1,5 +1,6 @@
 """Duplicate rows: equal to the letter, equal when normalised, near (MinHash, true Jaccard), alike in meaning (vectors)."""
 
+from tailorlm.data.near.bar import Bar
 from tailorlm.data.near.clusters import Cluster, Pair, across, place
 from tailorlm.data.near.index import Near, find_near, shingle_by, shingle_for, typical_length
 from tailorlm.data.near.keep import RULES, Given, Rule, choose, damage
@@ -10,6 +11,7 @@ from tailorlm.data.near.vectors import find_semantic
 
 __all__ = [
     "RULES",
+    "Bar",
     "Cluster",
     "Given",
     "Near",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.near.bands import Bands, choose_bands
+from tailorlm.data.near.bar import Bar, bar_of
 from tailorlm.data.near.clusters import Cluster, clusters_of
 from tailorlm.data.near.fold import fold
 from tailorlm.data.near.search import Search, equal_rows
@@ -47,7 +48,7 @@ def typical_length(texts: Sequence[str]) -> float:
 class Near:
     """An index of texts in which duplicates are found: add texts, then ask for the clusters.
 
-    threshold: the least Jaccard similarity of two near duplicates. shingle, unit: see `Shingles`; without a shingle size
+    threshold: the least Jaccard similarity of two near duplicates, or a `Bar` by their lengths. shingle, unit: see `Shingles`; without a shingle size
     it is chosen by the first 1,000 texts (see `shingle_for`; 3 of words). permutations: more of them find the same pairs with fewer
     comparisons, and cost a byte each a text. recall: the least chance to find a pair that is just at the threshold
     (pairs above it are found more often; equal texts always). workers: threads; results do not depend on them.
@@ -67,7 +68,7 @@ class Near:
     def __init__(
         self,
         *,
-        threshold: float = 0.7,
+        threshold: float | Bar = 0.7,
         shingle: int | None = None,
         unit: Unit = "characters",
         permutations: int = 128,
@@ -75,16 +76,16 @@ class Near:
         recall: float = 0.97,
         workers: int = 1,
     ):
+        self.bar = bar_of(threshold)
         for name, value, good in (
-            ("threshold", threshold, 0 < threshold <= 1),
             ("recall", recall, 0 < recall < 1),
             ("number of workers", workers, workers >= 1),
         ):
             if not good:
-                bounds = {"threshold": "above 0, up to 1", "recall": "above 0, below 1"}.get(name, "1 or more")
+                bounds = "above 0, below 1" if name == "recall" else "1 or more"
                 raise UsageError(f"the {name} is out of bounds", got=str(value), allowed=bounds)
-        self.threshold, self.workers = threshold, workers
-        self.bands: Bands = choose_bands(min(threshold, 0.999999), permutations, recall)
+        self.workers = workers
+        self.bands: Bands = choose_bands(min(self.bar.low, 0.999999), permutations, recall)
         self.signatures = Signatures(permutations, shingle or 3, unit, seed)
         self.crowded = 0
         self._first: list[str] | None = [] if shingle is None and unit == "characters" else None
@@ -150,7 +151,7 @@ class Near:
             self._settle()
         firsts, pairs = equal_rows(self._exact[: self._rows], self._folded[: self._rows])
         search = Search(self._signed[: self._rows], self._lengths[: self._rows], firsts, self.bands)
-        pairs += search.run(fetch, self.shingles, self.threshold, self.workers)
+        pairs += search.run(fetch, self.shingles, self.bar, self.workers)
         self.crowded = search.crowded
         return clusters_of(pairs)
 
@@ -166,7 +167,7 @@ def find_near(
     texts: Iterable[str],
     *,
     fetch: Fetch | None = None,
-    threshold: float = 0.7,
+    threshold: float | Bar = 0.7,
     shingle: int | None = None,
     unit: Unit = "characters",
     permutations: int = 128,
@@ -180,7 +181,7 @@ def find_near(
     Every 'near' pair has a true Jaccard similarity of `threshold` or more; of the pairs that do, at least 97 in 100 are in
     one cluster. The same texts and settings give the same clusters, however they arrive and whatever the workers.
     Raises UsageError for settings out of bounds, or a stream without fetch.
-    Choose a threshold of 0.6 to see leaks between splits, 0.7 to thin out short rows, 0.8 for documents. Texts that say
+    Choose `Bar()` for rows whose lengths differ, 0.6 to see leaks between splits of short rows, 0.8 for documents. Texts that say
     the same in other words are found by `find_semantic` alone.
 
     >>> find_near(["one and the same row", "another", "One and the same row!"])[0].indices

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorlm.core.errors import UsageError
+from tailorlm.data.near.bar import Bar, bar_of
 from tailorlm.data.near.clusters import Cluster
 from tailorlm.data.near.shingles import Shingles
 from tailorlm.data.near.vectors import cosine
@@ -42,7 +43,7 @@ def choose(
     fetch: Fetch,
     *,
     rule: Rule = "first",
-    threshold: float = 0.7,
+    threshold: float | Bar = 0.7,
     shingles: Shingles | None = None,
     when: Callable[[int], Any] | None = None,
     before: Callable[[int], bool] | None = None,
@@ -64,7 +65,7 @@ def choose(
         raise UsageError(f"there is no rule called '{rule}'", allowed=", ".join(RULES))
     if rule == "recent" and when is None:
         raise UsageError("the rule 'recent' needs to know when a row was made", hint="name the column with the date")
-    cut = shingles or Shingles()
+    cut, bar = shingles or Shingles(), bar_of(threshold)
     given: list[Given] = []
     for batch in batches(clusters):
         rows = np.unique(np.concatenate([cluster.indices for cluster in batch]))
@@ -78,8 +79,9 @@ def choose(
             rest = []
             for left in open_:
                 judged = [(row, next(similar)) for row in left[1:]]
-                given += [Given(row, left[0], s) for row, s in judged if s >= threshold]
-                rest.append([row for row, s in judged if s < threshold])
+                least = bar.of(len(texts[left[0]]), [len(texts[row]) for row in left[1:]]).tolist()
+                given += [Given(row, left[0], s) for (row, s), bound in zip(judged, least, strict=True) if s >= bound]
+                rest.append([row for (row, s), bound in zip(judged, least, strict=True) if s < bound])
             open_ = [left for left in rest if left]
     return sorted(given, key=lambda one: one.index)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailorlm.data.near.bands import Bands, Pairs, band_keys, buckets
+from tailorlm.data.near.bar import Bar
 from tailorlm.data.near.clusters import Forest, Pair
 from tailorlm.data.near.shingles import Hashes, Shingles
 from tailorlm.data.near.sketches import in_order
@@ -54,10 +54,10 @@ class Search:
         self.crowded = 0
         self._whole = np.zeros(bands.number, bool)  # bands in which every bucket was compared each with each
 
-    def run(self, fetch: Fetch, shingles: Shingles, threshold: float, workers: int) -> list[Pair]:
+    def run(self, fetch: Fetch, shingles: Shingles, bar: Bar, workers: int) -> list[Pair]:
         """The pairs in the order in which they were found, which is the same on every machine."""
         forest, found = Forest(self.rows.size), []
-        floor = self._floor(threshold)
+        lengths = self.lengths[self.rows]
 
         def job(asked: tuple[Pairs, NDArray[np.int64], list[str]]) -> tuple[Pairs, NDArray[np.float64]]:
             pairs, rows, texts = asked
@@ -65,9 +65,10 @@ class Search:
 
         for band in range(self.bands.number):
             for portion in self._band(band, forest):
-                asked = self._asked(self._likely(portion, band, floor, forest), forest, fetch)
+                asked = self._asked(self._likely(portion, band, bar, forest), forest, fetch)
                 for pairs, similar in in_order(job, asked, workers):
-                    for at in np.flatnonzero(similar >= threshold).tolist():
+                    least = bar.of(lengths[pairs[:, 0]], lengths[pairs[:, 1]])
+                    for at in np.flatnonzero(similar >= least).tolist():
                         left, right = pairs[at].tolist()
                         if forest.join(left, right):
                             found.append((left, right, float(similar[at])))
@@ -80,15 +81,16 @@ class Search:
         yield from met.rest(forest.of)
         self._whole[band] = not met.crowded
 
-    def _likely(self, pairs: Pairs, band: int, floor: float, forest: Forest) -> Pairs:
+    def _likely(self, pairs: Pairs, band: int, bar: Bar, forest: Forest) -> Pairs:
         """The pairs in two clusters, met in no band before, whose signatures agree about as often as they should."""
         pairs = pairs[forest.of(pairs[:, 0]) != forest.of(pairs[:, 1])]
         rows = self.bands.rows
+        floors = self._floors(bar.of(*(self.lengths[self.rows[side]] for side in pairs.T)))
         kept = np.zeros(len(pairs), bool)
         for at in range(0, len(pairs), _COMPARED):
             part = pairs[at : at + _COMPARED]
             same = self.signed[self.rows[part[:, 0]]] == self.signed[self.rows[part[:, 1]]]
-            kept[at : at + _COMPARED] = likely = np.count_nonzero(same, axis=1) >= floor
+            kept[at : at + _COMPARED] = likely = np.count_nonzero(same, axis=1) >= floors[at : at + _COMPARED]
             before = same[likely][:, : band * rows].reshape(int(likely.sum()), band, rows).all(axis=2)
             kept[at : at + _COMPARED][likely] = ~(before & self._whole[:band]).any(axis=1)
         return pairs[kept]
@@ -103,8 +105,9 @@ class Search:
                 rows = np.unique(part)
                 yield part, rows, list(fetched(fetch, self.rows[rows]))
 
-    def _floor(self, threshold: float) -> float:
-        """The least number of equal places: three standard errors below what the threshold promises."""
+    def _floors(self, least: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The least numbers of equal places: three standard errors below what these similarities promise."""
         size = int(self.signed.shape[1])
-        share = threshold + (1 - threshold) / 256
-        return size * share - _DEVIATIONS * math.sqrt(size * share * (1 - share))
+        share = least + (1 - least) / 256
+        floors: NDArray[np.float64] = size * share - _DEVIATIONS * np.sqrt(size * share * (1 - share))
+        return floors

@@ -5,10 +5,12 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from tailorlm.data.near import Cluster, Near, Sketch, shingle_by
+from tailorlm.data.near import Bar, Cluster, Near, Sketch, shingle_by
 from tailorlm.data.near.keep import batches
 from tailorlm.data.near.sketches import stream
 from tailorlm.data.near.verify import jaccard
@@ -17,6 +19,7 @@ from tailorlm.data.steps.base import Context, Item, RowsOnDisk
 _PAIRS = 200_000
 _CROWD = 2_000_000
 """Pairs of one cluster, beyond which a near row will do for the nearest."""
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def sketched(items: Sequence[Item], context: Context) -> list[str]:
@@ -26,7 +29,7 @@ def sketched(items: Sequence[Item], context: Context) -> list[str]:
 
 
 def alike(
-    looks: Iterable[list[str]], rows: RowsOnDisk, context: Context, threshold: float
+    looks: Iterable[list[str]], rows: RowsOnDisk, context: Context, threshold: float | Bar
 ) -> tuple[list[Cluster], Near]:
     """The clusters of rows whose texts are alike, and the index that found them.
 
@@ -44,7 +47,7 @@ def alike(
     return near.clusters(fetch), near
 
 
-def _index(context: Context, threshold: float = 1.0) -> Near:
+def _index(context: Context, threshold: float | Bar = 1.0) -> Near:
     return Near(threshold=threshold, shingle=shingle_by(context.typical), seed=0, workers=max(1, context.workers))
 
 
@@ -86,7 +89,7 @@ def _compared(own: Sequence[str], others: Sequence[str], near: Near) -> Iterator
         some = others[at : at + width]
         alone = []
         for each, (place, similar) in zip(left, _best(left, some, near), strict=True):
-            if similar >= near.threshold:
+            if similar >= 0:
                 yield each, some[place], similar
             else:
                 alone.append(each)
@@ -94,12 +97,13 @@ def _compared(own: Sequence[str], others: Sequence[str], near: Near) -> Iterator
 
 
 def _best(own: Sequence[str], others: Sequence[str], near: Near) -> Iterator[tuple[int, float]]:
-    """For each text the place of the nearest of the others, and how alike the two are."""
+    """For each text the place of the nearest of the others, and how alike the two are; -1 where none is near enough."""
     block = max(1, _PAIRS // len(others))
     for at in range(0, len(own), block):
         part = own[at : at + block]
         left, right = np.indices((len(part), len(others)))
         pairs = np.stack((left.ravel(), len(part) + right.ravel()), axis=1)
         similar = jaccard([*part, *others], pairs, near.shingles).reshape(len(part), len(others))
-        for row in similar:
+        least = near.bar.of(*np.ix_([len(text) for text in part], [len(text) for text in others]))
+        for row in np.where(similar >= least, similar, -1.0):
             yield int(row.argmax()), float(row.max())

@@ -50,7 +50,7 @@ class ByLetters:
             [Cluster(tuple(item.number for item in group), ()) for group in groups],
             lambda numbers: [texts[number] for number in numbers],
             rule=rule,
-            threshold=self.near.threshold,
+            threshold=self.near.bar,
             shingles=self.near.shingles,
             when=when,
         )

@@ -12,11 +12,11 @@ from typing import Any, Literal
 from tailorlm.core.config import Settings as BaseSettings
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, UsageError
-from tailorlm.data.near import Near
+from tailorlm.data.near import Bar, Near
 from tailorlm.data.quality import normalised
 from tailorlm.data.rows import as_text
 from tailorlm.data.split import quotas, stratified
-from tailorlm.data.steps._alike import alike, fetched, nearest, sketched
+from tailorlm.data.steps._alike import Share, alike, fetched, nearest, sketched
 from tailorlm.data.steps._time import cell, is_number, time_of, told_time
 from tailorlm.data.steps.base import SHOWN, Context, Dropped, Item, RowsOnDisk, Step, Tally
 
@@ -48,11 +48,10 @@ class Split(Step):
         test: float = setting(0.1, ge=0, lt=1, help="share of the rows (or groups) for the test")
         validation: float = setting(0.1, ge=0, lt=1, help="share for validation")
         column: str | None = setting(None, help="the column that holds the group, or the time")
-        near: float = setting(
-            0.7,
-            ge=0,
-            le=1,
-            help="no row has one this alike (Jaccard) on another side; 1: equal ones only; 0: no matter",
+        near: Share | Literal["auto"] = setting(
+            "auto",
+            help="no row has one this alike (Jaccard) on another side: a share, or `auto`: 0.6 for short texts up to 0.7 for "
+            "long ones; 1: equal ones only; 0: no matter",
         )
         test_from: str | None = setting(None, help="by time: test rows begin here, in place of the share")
         validation_from: str | None = setting(None, help="by time: validation rows begin here")
@@ -66,7 +65,7 @@ class Split(Step):
     def __init__(self, settings: Settings, context: Context):
         super().__init__(settings, context)
         # Content and group need nothing of the other rows.
-        self.surveys = settings.near > 0 or settings.by in ("random", "label", "time")
+        self.surveys = settings.near != 0 or settings.by in ("random", "label", "time")
         self._sides: str | None = None
         self._leaks: dict[int, list[Any]] = {}
         self._borders: dict[str, str] = {}
@@ -89,7 +88,9 @@ class Split(Step):
 
     def learn(self, looks: Iterator[Any], rows: RowsOnDisk) -> Any:
         """Borders of labels and times; at random the sides of all rows; else the rows that are copies of held-out ones."""
-        clusters, near = alike(looks, rows, self.context, self.settings.near or 1.0)
+        clusters, near = alike(
+            looks, rows, self.context, Bar(high=0.7) if self.settings.near == "auto" else self.settings.near or 1.0
+        )
         if self.settings.by == "random":
             return {"sides": self._exact(_units(len(rows), [cluster.indices for cluster in clusters]))}
         if self.settings.by == "label" and not self._label_borders:
