@@ -22,7 +22,7 @@ def plainly(text: str, others: list[str], near: Near) -> tuple[int, float] | Non
         for other, own in zip(others, sets[1:], strict=True)
     ]
     best = max(range(len(others)), key=lambda i: (text == others[i], alike[i], -i))
-    return (best, alike[best]) if alike[best] >= near.threshold else None
+    return (best, alike[best]) if alike[best] >= near.bar.low else None
 
 
 def test_nearest_is_what_the_definition_says():
