@@ -8,7 +8,7 @@ Rows come from `prep_rows.py` (real sentences, copies, dirt, made-up addresses) 
 characters, since a row holds few words), e-mail and IP addresses masked, written; one process, no split, no audit, no
 record of what was dropped. Every measurement is a process of its own, in turns (A B A B). Peak memory is that of the process and all
 its children together, looked at five times a second. datatrove is left out where it is not installed
-(`pip install datatrove tokenizers regex ftfy 'xxhash<4'`); `--python` names another interpreter to run it with.
+(`pip install datatrove tokenizers regex ftfy orjson 'xxhash<4'`); `--python` names another interpreter to run it with.
 """
 
 from __future__ import annotations
@@ -49,8 +49,13 @@ def main() -> None:
         prep_rows.write(args.data, args.rows, file)
         print(f"{args.rows:,} rows, {file.stat().st_size / 1e6:.0f} MB, {args.workers} processes for tailorlm\n")
         for number in range(args.rounds):
-            for tool in found:
-                found[tool].append(alone(tool, file, args))
+            for tool in list(found):
+                try:
+                    found[tool].append(alone(tool, file, args))
+                except subprocess.CalledProcessError:
+                    print(f"{tool}: left out (is it installed?)")
+                    del found[tool]
+                    continue
                 print(f"round {number + 1}, {tool}: {found[tool][-1]}", file=sys.stderr, flush=True)
     print("| tool | wall s, all rounds | processor s (spread) | µs a row | peak MB, all processes | rows left |")
     print("|---|---|---|---|---|---|")
