@@ -46,7 +46,7 @@ class Writer(nn.Module):
     ):
         super().__init__()
         self.base, self.body, self.tokenizer, self.chat, self.max_length = base, body, tokenizer, chat, max_length
-        self._checked = False
+        self._checked: int | None = None
 
     @property
     def config(self) -> Any:
@@ -73,6 +73,15 @@ class Writer(nn.Module):
     def layers(self) -> int:
         """How many blocks keep keys and values."""
         return len(blocks(self.body))
+
+    @property
+    def token_bytes(self) -> int:
+        """What the keys and values of one token take."""
+        config = self.config
+        heads = int(config.num_attention_heads)
+        width = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
+        kept = int(getattr(config, "num_key_value_heads", None) or heads)
+        return self.layers * 2 * kept * width * self.dtype.itemsize
 
     @property
     def budget(self) -> int:
@@ -230,7 +239,7 @@ class Writer(nn.Module):
     @torch.inference_mode()
     def check(self) -> None:
         """Raise TailorError unless reading in portions gives what the model gives when it reads everything at once."""
-        if self._checked:
+        if self._checked == id(self.body):  # a weights part may have put another around it since
             return
         row = [i % max(2, int(self.config.vocab_size)) for i in range(3, 19)]
         whole = self.body(input_ids=self.pad([row])).logits[0, -1].float()
@@ -242,7 +251,7 @@ class Writer(nn.Module):
                 got=f"{type(self.body).__name__}, logits that differ by {off:.2g}",
                 hint="choose another model",
             )
-        self._checked = True
+        self._checked = id(self.body)
 
 
 def load_writer(

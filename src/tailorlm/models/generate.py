@@ -20,8 +20,8 @@ from tailorlm.models.run import batches
 
 # A prefix shorter than this is read again with every row: splitting it off costs more.
 SHARED_LEAST = 16
-# Positions whose keys and values are kept at once, all rows together, and how many rows at most.
-HELD = {"cpu": 65_536, "cuda": 1_048_576}
+# Bytes of keys and values that are held at once, all rows together (at most half of what is free), and rows.
+HELD = {"cpu": 4 << 30, "cuda": 96 << 30}
 ROWS = {"cpu": 64, "cuda": 512}
 
 
@@ -81,8 +81,14 @@ def shared_prefix(writer: Writer, rows: Sequence[Sequence[int]]) -> Prefix:
 
 def room_for(writer: Writer, capacity: int) -> int:
     """How many rows of so many tokens are written at once."""
-    kind = "cuda" if writer.device.type == "cuda" else "cpu"
-    return max(1, min(ROWS[kind], HELD[kind] // capacity))
+    if writer.device.type == "cuda":
+        kind, free = "cuda", torch.cuda.mem_get_info(writer.device)[0]
+    else:
+        import psutil
+
+        kind, free = "cpu", psutil.virtual_memory().available
+    held = min(HELD[kind], free // 2)
+    return max(1, min(ROWS[kind], held // (capacity * writer.token_bytes)))
 
 
 def check_room(writer: Writer, prompts: Sequence[Sequence[int]]) -> None:
