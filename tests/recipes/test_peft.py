@@ -29,6 +29,12 @@ CASES = [
     ("lora", "bert", "mean"),
     ("lora", "distilbert", "cls"),
     ("lora", "gpt2", "last"),
+    ("ia3", "bert", "mean"),
+    ("ia3", "llama", "native"),
+    ("prefix", "bert", "mean"),
+    ("prefix", "gpt2", "native"),
+    ("prompt", "bert", "mean"),
+    ("prompt", "gpt2", "last"),
     ("full", "bert", "native"),
     ("full", "roberta", "native"),
     ("full", "qwen2", "native"),
@@ -77,7 +83,7 @@ def snippet(case: Case) -> str:
         code = "from transformers import AutoModelForSequenceClassification\n" + code
     assert '"THIS FOLDER' in code
     code = code.replace("THIS FOLDER", str(case.folder))
-    if case.part == "lora":
+    if case.part != "full":
         assert f'"{case.base.name}"' in code, "the base is named by what others can find it by"
         code = code.replace(f'"{case.base.name}"', f'"{case.base}"')
     return code
@@ -106,7 +112,7 @@ def test_plain_libraries_load_it(case: Case) -> None:
 
     native = case.pooling == "native"
     auto = AutoModelForSequenceClassification if native else AutoModel
-    if case.part == "lora":
+    if case.part != "full":
         base = auto.from_pretrained(case.base, **({"num_labels": 3} if native else {}))
         base.config.pad_token_id = case.adaptation.model.tokenizer.pad_token_id
         model = peft.PeftModel.from_pretrained(base, case.folder).eval()
@@ -120,6 +126,7 @@ def test_plain_libraries_load_it(case: Case) -> None:
     else:
         batch, head = case.batch(), load_file(case.folder / "head.safetensors")
         hidden, mask = model(**batch).last_hidden_state, batch["attention_mask"]
+        hidden = hidden[:, -mask.shape[1] :]
         if case.pooling == "mean":
             pooled = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
         else:
@@ -131,7 +138,7 @@ def test_plain_libraries_load_it(case: Case) -> None:
 def test_the_tokenizer_of_a_whole_model_is_there_and_is_the_same(case: Case) -> None:
     from transformers import AutoTokenizer
 
-    if case.part == "lora":
+    if case.part != "full":
         assert not (case.folder / "model.safetensors").exists()
         return
     tokens = AutoTokenizer.from_pretrained(case.folder)(list(ROWS.texts))["input_ids"]
@@ -145,9 +152,10 @@ def test_adapter_config_is_portable(case: Case) -> None:
         return
     config = json.loads(path.read_text())
     assert config["base_model_name_or_path"] == case.base.name
-    assert config["peft_type"] == "LORA"
+    kind = {"lora": "LORA", "ia3": "IA3", "prefix": "PREFIX_TUNING", "prompt": "PROMPT_TUNING"}
+    assert config["peft_type"] == kind[case.part]
     assert config["task_type"] == ("SEQ_CLS" if case.pooling == "native" else "FEATURE_EXTRACTION")
-    assert config["target_modules"] == sorted(config["target_modules"])
+    assert case.part in ("prefix", "prompt") or config["target_modules"] == sorted(config["target_modules"])
     assert str(case.base.parent) not in path.read_text()
     assert not re.search(r'"(/|[A-Z]:\\)', path.read_text())
 

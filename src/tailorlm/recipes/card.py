@@ -32,11 +32,15 @@ from safetensors.torch import load_file
 
 {body}
 head = load_file("THIS FOLDER/head.safetensors")
-hidden = body(**batch).last_hidden_state              # batch: input_ids and attention_mask
+hidden = body(**batch).last_hidden_state              # batch: input_ids and attention_mask{behind}
 mask = batch["attention_mask"].unsqueeze(-1).float()
 {pool}
 logits = pooled @ head["weight"].T + head["bias"]
 ```"""
+
+# The parts that are kept as PEFT keeps them. A native head behind a prompt is left out: of padded texts PEFT reads the wrong place.
+THROUGH_PEFT = ("lora", "ia3", "prefix", "prompt")
+_BEHIND = '\nhidden = hidden[:, -batch["attention_mask"].shape[1]:]    # the states of the text, behind the prompt'
 
 _POOLS = {
     "mean": "pooled = (hidden * mask).sum(1) / mask.sum(1)",
@@ -82,14 +86,18 @@ def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
         return []
     part = recipe.stages[-1].weights.name if recipe.stages and recipe.context is None else None
     origin, native = record["base"]["origin"], record["pooling"] == "native"
-    if part == "lora" and native:
+    if recipe.quantise != "none":
+        return []  # the arithmetic over quantised weights is ours
+    if part in THROUGH_PEFT and native and part != "prompt":
         padding = _PADDING.format(pad=record["pad_token_id"]) if record.get("pad_token_id") is not None else ""
         code = _NATIVE_LORA.format(origin=origin, labels=len(record["labels"]), padding=padding)
         return ["", "Without tailorlm:", "", code]
-    if part == "lora":
+    if part in THROUGH_PEFT and not native:
         imports = "from peft import PeftModel\nfrom transformers import AutoModel"
         body = f'body = PeftModel.from_pretrained(AutoModel.from_pretrained("{origin}"), "THIS FOLDER")'
-        return ["", "Without tailorlm:", "", _POOLED.format(imports=imports, body=body, pool=_POOLS[record["pooling"]])]
+        behind = _BEHIND if part == "prompt" else ""
+        code = _POOLED.format(imports=imports, body=body, pool=_POOLS[record["pooling"]], behind=behind)
+        return ["", "Without tailorlm:", "", code]
     if part == "full" and native:
         return ["", 'Without tailorlm: `AutoModelForSequenceClassification.from_pretrained("THIS FOLDER")`.']
     if part == "full":
@@ -98,6 +106,8 @@ def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
             "",
             "Without tailorlm:",
             "",
-            _POOLED.format(imports="from transformers import AutoModel", body=body, pool=_POOLS[record["pooling"]]),
+            _POOLED.format(
+                imports="from transformers import AutoModel", body=body, pool=_POOLS[record["pooling"]], behind=""
+            ),
         ]
     return []
