@@ -11,12 +11,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
 from tailorlm.models.layers import Block, places
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
+from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.schema import Recipe
 from tailorlm.weights._bottleneck import ACTIVATIONS, Bottleneck, Fusion, Shape
 from tailorlm.weights.adapter import Adapter
 from tiny import LAYERS, WIDTH, labelled
@@ -238,3 +242,29 @@ def test_what_is_no_adapter_is_refused(base: Base, tmp_path: Path) -> None:
     assert not [n for n, _ in model.named_parameters() if "adapter" in n], "nothing half-way"
     with pytest.raises(ValidationError, match="join: fuse needs two folders"):
         Adapter.Settings(join="fuse", over=("one",))
+
+
+# ---- two steps: domain text, then the task, by the same adapter over a frozen base
+
+
+def two_steps(base: Base, *, first: bool = True) -> Recipe:
+    weights, train = {"part": "adapter", "lr": 0.01}, {"epochs": 2, "rows_per_step": 6, "warmup": 0}
+    text = {"weights": weights, "objective": "masked_lm", "train": train}
+    labels = {"weights": weights, "objective": "labels", "train": train}
+    stages = [text, labels] if first else [labels]
+    return validate({"name": "x", "base": str(base("bert")), "pooling": "mean", "stages": stages}, Recipe)
+
+
+def test_domain_text_then_the_task_by_one_adapter_over_a_frozen_base(base: Base, tmp_path: Path) -> None:
+    made = fit(two_steps(base), ROWS).adaptation
+    bare = model_of(base("bert"))
+    compared = 0
+    for name, parameter in made.model.body.named_parameters():
+        if ".adapter." not in name:
+            assert torch.equal(parameter, bare.body.get_parameter(name)), name
+            compared += 1
+    assert compared == len(list(bare.body.parameters()))
+    scores = made.scores(ROWS.texts)
+    assert np.array_equal(Adaptation.load(made.save(tmp_path / "a")).scores(ROWS.texts), scores)
+    alone = fit(two_steps(base, first=False), ROWS).adaptation.scores(ROWS.texts)
+    assert np.abs(scores - alone).max() > 1e-3, "the first step left something behind"

@@ -159,7 +159,7 @@ class _Fitting:
         job = self._job(stage, names)
         own = [name for name in names if name in set(job.trainable)]
         job.rates, job.begins = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
-        scene = StageScene(self.model, self.task, names)
+        scene = StageScene(self.model, self.task, own)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
         job.held = [penalty.plain() for penalty in stage.penalties]
         of_labels = stage.objective.learns_from == "labels"

@@ -50,6 +50,10 @@ class EWC:
                 hint="penalties: [{part: ewc, rows: old.csv}], or l2_sp, which needs none",
             )
         body = {name: p for name, p in scene.learning.items() if name not in scene.head}
+        if not body:
+            raise UsageError(
+                "ewc holds nothing where the head alone learns", hint="leave the penalty out, or weights: lora"
+            )
         rows = scene.old(self.settings.rows, self.settings.count)
         weight = diagonal_fisher(rows, body, drawn=self.settings.labels == "drawn")
         start = {name: p.detach().clone() for name, p in body.items()}
