@@ -26,7 +26,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def test_all_presets_build() -> None:
-    assert len(PRESETS) == 17
+    assert len(PRESETS) == 18
     assert len(STANDARD) == 9
     assert set(STANDARD) < set(PRESETS)
     for name, made in PRESETS.items():
@@ -36,7 +36,8 @@ def test_all_presets_build() -> None:
         assert validate(built.plain(), Recipe) == built
         assert made.title
         assert made.summary[0].islower()
-        assert (len(built.stages) == 1) != (built.context is not None)
+        assert bool(built.stages) != (built.context is not None)
+        assert built.stages == () or len(built.stages) == 1 + len(made.before)
     assert {r.stages[0].weights.name for r in (p.recipe(n, "b", TASK) for n, p in PRESETS.items()) if r.stages} == set(
         weights
     )

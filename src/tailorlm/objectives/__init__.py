@@ -4,6 +4,7 @@ from tailorlm.core.registry import Registry
 
 TABLE = {
     "labels": "tailorlm.objectives.labels:Labels",
+    "contrastive": "tailorlm.objectives.contrastive:Contrastive",
     "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
 }

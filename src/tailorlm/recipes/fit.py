@@ -29,6 +29,7 @@ from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.lesson import IGNORED, LabelLesson, Source
 from tailorlm.training.loop import train
+from tailorlm.training.pairs import PairLesson
 from tailorlm.training.plain_text import text_lesson
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
@@ -194,11 +195,31 @@ class _Fitting:
             ids = [self.rows.ids[row] for row in self.readings.rows]
             return Job(lesson, names, ids, stage.train, lr, self.seed, base=base)
         self.frozen = False
+        heads = set(self.model.head_parameters())
+        body = [name for name in names if name not in heads]
+        if stage.objective.learns_from == "pairs":
+            return self._pairs_job(stage, objective, body)
         named, texts = objective.texts(self.rows.ids, self.rows.texts)
         found, made = text_lesson(objective, self.model, named, texts, self.seed)
-        heads = set(self.model.head_parameters())
-        names = [*(name for name in names if name not in heads), *made]
-        return Job(found, names, found.rows.names, stage.train, lr, self.seed, base=base)
+        return Job(found, [*body, *made], found.rows.names, stage.train, lr, self.seed, base=base)
+
+    def _pairs_job(self, stage: Stage, objective: Any, names: list[str]) -> Job:
+        """What the loop is to do with pairs of rows, of which no head learns."""
+        if self.task.tokens or self.task.target != "one":
+            raise TailorError(
+                "pairs are drawn from rows with one label each, and this task's have other answers",
+                hint="objective: labels",
+            )
+        if not names:
+            raise TailorError(
+                "pairs move the body, and here the head alone learns", hint="weights: full, lora or adapter"
+            )
+        codes = np.concatenate(self.targets)
+        lesson = PairLesson(self.model, self.readings, codes, objective, self.seed)
+        base = self.model.base.fingerprint
+        return Job(
+            lesson, names, lesson.names(self.rows.ids), stage.train, stage.weights.settings.lr, self.seed, base=base
+        )
 
     def _kept(self) -> Checkpoints | None:
         """Where this stage is kept while it goes: each behind the first in a folder of its own."""

@@ -18,7 +18,8 @@ HEAD_ALONE = {"features", "head"}
 class Preset:
     """A named point on the three axes.
 
-    title: as shown to people. summary: one line on what it does. quantise: how the base is kept.
+    title: as shown to people. summary: one line on what it does. quantise: how the base is kept. before: stages before the
+    last, as written. search: what the search tries, where it is not the last part's own grid.
     """
 
     title: str
@@ -27,6 +28,8 @@ class Preset:
     context: str | dict[str, Any] | None = None
     train: dict[str, Any] = field(default_factory=dict)
     quantise: str = "none"
+    before: tuple[dict[str, Any], ...] = ()
+    search: dict[str, list[Any]] | None = None
 
     def answers(self, task: type) -> bool:
         """Whether this way can answer a task (its class), however the model answers: with a head, or by writing."""
@@ -44,7 +47,8 @@ class Preset:
             "base": base,
             "quantise": self.quantise,
             "task": dict(task),
-            "stages": [stage] if self.weights else [],
+            "stages": [*self.before, stage] if self.weights else [],
+            "search": self.search,
             "context": self.context,
         }
         return validate(value, Recipe)
@@ -75,6 +79,15 @@ PRESETS: dict[str, Preset] = {
         "a linear head learns by gradient descent, the body is frozen",
         weights="head",
         train={"epochs": 60, "patience": 10},
+    ),
+    "contrastive": Preset(
+        "Contrastive pairs",
+        "pairs of rows move the vectors, logistic regression answers on them (for few rows)",
+        weights="features",
+        before=(
+            {"weights": "full", "objective": "contrastive", "train": {"epochs": 1, "warmup": 0.1, "rows_per_step": 16}},
+        ),
+        search={"stages.0.weights.lr": [2e-5, 5e-5, 1.5e-4]},
     ),
     "top-layers": Preset(
         "Top layers", "the last two blocks and the head learn (partial fine-tuning)", weights="top_layers"

@@ -95,7 +95,7 @@ class Recipe(Settings):
             and self.stages[-1].objective.learns_from != "labels"
         ):
             raise ValueError(
-                "the last stage learns from text, and nothing answers: put a stage of labels, `features` or a context behind it"
+                "the last stage learns no answers, and nothing else gives them: put a stage of labels, `features` or a context behind it"
             )
         return self
 
