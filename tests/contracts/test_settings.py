@@ -184,7 +184,9 @@ def other_value(where: str, name: str) -> Any:
 
 def recipe_with(kind: str, part: Any) -> dict[str, Any]:
     value: dict[str, Any] = {"name": "x", "stages": [{"weights": "head"}]}
-    if kind in ("weights", "objective"):
+    if kind == "objective":  # some learn no answers, and leave them to a classifier
+        return value | {"stages": [{"weights": "bias", "objective": part}, {"weights": "features"}]}
+    if kind == "weights":
         return value | {"stages": [{"weights": "head"} | {kind: part}]}
     if kind == "optimiser":
         return value | {"stages": [{"weights": "head", "train": {"optimiser": part}}]}

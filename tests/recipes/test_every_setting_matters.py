@@ -166,6 +166,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-full", "lr"): (0.001, scores),
     ("weights-full", "head_start"): ("random", scores),
     ("objective-labels", "smoothing"): (0.5, scores),
+    ("objective-contrastive", "pairs"): (2, steps),
     ("context-instruction", "template"): ("this is about {}", scores),
     ("context-examples", "k"): (1, scores),
     ("task-classify", "text"): ("other", prepared),
@@ -244,7 +245,7 @@ def all_keys() -> set[tuple[str, str]]:
 
 def test_the_table_holds_every_key() -> None:
     assert set(TABLE) == all_keys()
-    assert len(TABLE) >= 103
+    assert len(TABLE) >= 104
 
 
 def with_files(value: Any, base: Base) -> Any:
@@ -276,11 +277,14 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
         part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
+    if kind == "objective" and name != "labels":  # what learns no answers leaves them to a classifier behind it
+        stage["objective"] = part
     if kind == "penalty":
         stage["penalties"] = [part]
     if kind == "optimiser":
         stage["train"] = QUICK | {"optimiser": part}
     plain: dict[str, Any] = {"name": "x", "base": str(base("bert", "mean")), "stages": [stage]}
+    plain["stages"] += [{"weights": "features"}] if kind == "objective" and name != "labels" else []
     if kind == "context" or key == "descriptions":
         plain |= {"stages": [], "context": part if kind == "context" else "instruction"}
     if where == "stage" and key == "weights":

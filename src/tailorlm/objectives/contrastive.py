@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Contrastive:
-    """Learn from pairs of labelled rows: the cosine of their vectors goes to one for the same label, to zero for different ones.
+    """Learn from pairs of labelled rows: the cosine of their vectors goes to one where labels agree, else to zero.
 
     Few rows make many pairs, so that a sentence encoder learns from eight rows a label what full tuning cannot; a head on the new vectors
     answers (`features` in a stage behind). Beyond some fifty rows a label `labels` is as good and cheaper. Source: Tunstall et al. 2022
