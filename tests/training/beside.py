@@ -120,6 +120,8 @@ def scenarios(base: Path, folder: Path) -> dict[str, Any]:
         "on-chance": lambda: run(base, folder / "c3", dropout=0.2),
         "nan": lambda: run(base, at=6, what="nan"),
         "memory": lambda: run(base, at=3, what="memory", micro_tokens=64),
+        "short": lambda: run(base, part="lora", sharding="shards", precision="bf16"),
+        "adafactor": lambda: run(base, sharding="shards", optimiser="adafactor"),
         "other": lambda: run(base, rows=other),
     }
 

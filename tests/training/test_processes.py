@@ -19,7 +19,7 @@ from tailorlm.core.errors import UsageError
 from tailorlm.training.processes import Copies, join
 
 Base = Callable[..., Path]
-NAMES = [*["copies", "shards", "lora", "clipped", "chance", "nan", "memory", "other"]]
+NAMES = ["copies", "shards", "lora", "clipped", "chance", "nan", "memory", "other", "adafactor", "short"]
 NAMES += ["stopped-copies", "stopped-shards", "stopped-chance", "on-copies", "on-shards", "on-chance"]
 
 
@@ -91,6 +91,13 @@ def test_shards_of_a_frozen_base_and_a_clipped_gradient(folder: Path, base: Base
     assert_same(found(folder, "clipped")[0], beside.run(base(), clip=0.05))
 
 
+def test_shards_in_bfloat16_learn_about_the_same(folder: Path, base: Base) -> None:
+    short, exact = found(folder, "short")[0], beside.run(base(), part="lora")
+    difference = np.abs(np.array(short["losses"]) - np.array(exact["losses"]))
+    assert 0 < difference.max() < 0.02
+    assert short["plain"]
+
+
 @pytest.mark.parametrize(("name", "kept"), [("stopped-copies", "c1"), ("stopped-shards", "c2")])
 def test_one_process_goes_on_with_what_two_wrote(
     name: str, kept: str, folder: Path, base: Base, alone: dict[str, Any]
@@ -124,6 +131,9 @@ def test_a_fault_of_one_process_is_the_fault_of_all(folder: Path, alone: dict[st
     assert first["error"] == second["error"]
     assert "train different things" in first["error"]
     assert "rows" in first["error"]
+    first, second = found(folder, "adafactor")
+    assert first["error"] == second["error"]
+    assert "shared out" in first["error"]
 
 
 def test_memory_short_on_one_process_halves_the_parts_of_all(folder: Path, alone: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ def windows(
     which it has most on its nearer side. Pieces are matched to words by the tokenizer's offsets; a word of which the tokenizer
     leaves nothing is not read.
     """
-    readings = Readings([], [], None, [], [])
+    found: list[list[int]] = []
+    readings = Readings(found, [], None, [], [])
     if not texts:
         return readings
     assert readings.places is not None
@@ -38,7 +39,7 @@ def windows(
         room = max(1, max_length - len(before) - len(after))
         for start, end, chosen in _cut(len(pieces), heads, room, min(stride, room - 1)):
             tokens = [*before, *pieces[start:end], *after] or [tokenizer.pad_token_id or 0]
-            readings.tokens.append(list(tokens))
+            found.append(list(tokens))
             readings.rows.append(row)
             readings.places.append([len(before) + heads[word] - start for word in chosen])
             readings.detail.append(chosen)

@@ -15,7 +15,7 @@ from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import SHOWN, count, has_words, refuse, refuse_faults, require_column, row_ids, texts_given
-from tailorlm.tasks.readings import Readings, shares, token_ids
+from tailorlm.tasks.readings import Readings, ragged_ids, shares
 
 
 class Classify:
@@ -105,7 +105,7 @@ class Classify:
 
     def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
         """Each text whole, as far as `max_length`."""
-        return Readings(token_ids(tokenizer, inputs, max_length))
+        return Readings(ragged_ids(tokenizer, inputs, max_length))
 
     def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
         """The code of each row's label, (1,)."""

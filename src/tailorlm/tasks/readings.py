@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+
+PORTION = 4096
+
+
+class Ragged(Sequence[list[int]]):
+    """Rows of numbers of different lengths in one array: 4 bytes a number where lists take 40. Lists are made when they are asked for."""
+
+    def __init__(self, rows: Iterable[Sequence[int]]):
+        flat, ends = array("i"), array("q", [0])
+        for row in rows:
+            flat.extend(row)
+            ends.append(len(flat))
+        self._flat, self._ends = np.frombuffer(flat, np.int32) if flat else np.zeros(0, np.int32), ends
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> list[int]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[list[int]]: ...
+
+    def __getitem__(self, place: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        at = range(len(self))[place]
+        row: list[int] = self._flat[self._ends[at] : self._ends[at + 1]].tolist()
+        return row
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass
@@ -20,7 +55,7 @@ class Readings:
     back (offsets, words), one entry a reading. cut: rows of which something was left out because they are too long.
     """
 
-    tokens: list[list[int]]
+    tokens: Sequence[list[int]]
     rows: list[int] = field(default_factory=list)
     types: list[list[int]] | None = None
     places: list[list[int]] | None = None
@@ -46,23 +81,20 @@ class Readings:
     @property
     def keys(self) -> list[str]:
         """sha256 (hex) of each reading: equal ones give equal vectors."""
-        return [
-            hashlib.sha256(
-                repr(
-                    (
-                        self.tokens[i],
-                        self.types[i] if self.types is not None else None,
-                        self.places[i] if self.places is not None else None,
-                    )
-                ).encode()
-            ).hexdigest()
-            for i in range(len(self.tokens))
-        ]
+        return [self._key(i) for i in range(len(self.tokens))]
 
     @property
     def fingerprint(self) -> str:
         """sha256 (hex) over all of them, in order."""
-        return hashlib.sha256("".join(self.keys).encode()).hexdigest()
+        content = hashlib.sha256()
+        for i in range(len(self.tokens)):
+            content.update(self._key(i).encode())
+        return content.hexdigest()
+
+    def _key(self, i: int) -> str:
+        types = self.types[i] if self.types is not None else None
+        places = self.places[i] if self.places is not None else None
+        return hashlib.sha256(repr((self.tokens[i], types, places)).encode()).hexdigest()
 
     def select(self, index: Sequence[int]) -> Readings:
         """Some of the readings."""
@@ -82,6 +114,12 @@ def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[lis
     encoded = tokenizer([whole(text) for text in texts], truncation=True, max_length=max_length, padding=False)
     # GPT-2 and Qwen put nothing around a text, so an empty one has no token to read a state from: it is shown as one pad.
     return [list(ids) or [tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
+
+
+def ragged_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> Ragged:
+    """Like `token_ids`, some thousand texts at a time and in one array: for as many rows as there may be."""
+    starts = range(0, len(texts), PORTION)
+    return Ragged(ids for at in starts for ids in token_ids(tokenizer, texts[at : at + PORTION], max_length))
 
 
 def whole(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tailorlm.core.errors import UsageError
 from tailorlm.training.job import Job
 
 
@@ -18,7 +19,14 @@ def optimiser_of(job: Job, learning: Mapping[str, nn.Parameter]) -> torch.optim.
     for name, parameter in learning.items():
         decay = 0.0 if parameter.ndim < 2 or name.endswith("bias") else job.settings.weight_decay
         groups.setdefault((decay, job.rates.get(name, 1.0), type(parameter.data)), []).append(parameter)
-    made: torch.optim.Optimizer = job.settings.optimiser.make().make(
+    part = job.settings.optimiser.make()
+    if getattr(part, "whole_tensors", False) and any(type(p.data) is not Tensor for p in learning.values()):
+        raise UsageError(
+            f"{job.settings.optimiser.name} cannot work on weights that are shared out",
+            got="train.sharding: shards",
+            hint="train.optimiser: adamw, lion or sgd, or train.sharding: copies",
+        )
+    made: torch.optim.Optimizer = part.make(
         [
             {"params": parameters, "weight_decay": decay, "share": share, "lr": job.lr}
             for (decay, share, _), parameters in groups.items()

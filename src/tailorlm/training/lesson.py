@@ -77,7 +77,8 @@ class LabelLesson:
         each = [np.atleast_1d(np.asarray(row)) for row in targets]
         self.counts: Sequence[int] = [int((row != IGNORED).sum()) if target == "one" else len(row) for row in each]
         device = next(source.module.parameters()).device
-        self.targets = [torch.from_numpy(row).to(device) for row in each]
+        self.targets = torch.from_numpy(np.concatenate(each)).to(device)
+        self.borders = np.cumsum([0, *(len(row) for row in each)])
         content = hashlib.sha256(f"{type(objective).__name__} {target} {source.fingerprint} ".encode())
         for row in each:
             content.update(np.ascontiguousarray(row).tobytes())
@@ -89,6 +90,7 @@ class LabelLesson:
     def losses(self, index: Sequence[int]) -> Tensor:
         """Loss of each of these rows, (rows,), in nats, summed over its labels."""
         scores = self.source.scores(index)
-        targets = torch.cat([self.targets[i] for i in index])
+        places = np.concatenate([np.arange(self.borders[i], self.borders[i + 1]) for i in index])
+        targets = self.targets[torch.from_numpy(places).to(self.targets.device)]
         sizes = torch.tensor([self.source.sizes[i] for i in index], device=scores.device)
         return self.objective.losses(scores, targets, self.target, sizes)

@@ -2,7 +2,7 @@
 
 An optimiser part has `Settings` and `make(groups)`: groups are torch's own parameter groups (`params`, `lr`, `weight_decay`), the
 answer is a `torch.optim.Optimizer` whose state is tensors and plain numbers, so that a checkpoint can hold it. `state_bytes(size)` says what
-it will keep for a tensor of this size, for the forecast of memory.
+it will keep for a tensor of this size, for the forecast of memory; `whole_tensors = True` that it cannot work on shares of tensors.
 """
 
 from tailorlm.core.registry import Registry

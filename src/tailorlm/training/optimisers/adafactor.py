@@ -25,6 +25,8 @@ class Adafactor:
         beta2_decay: float = setting(-0.8, ge=-1, lt=0, help="how fast the memory of the gradient's size grows")
         clip_threshold: float = setting(1.0, ge=1, le=1e3, help="largest root mean square of a tensor's step")
 
+    whole_tensors = True  # works on matrices, not number by number: no share of one will do
+
     def __init__(self, settings: Settings):
         self.settings = settings
 

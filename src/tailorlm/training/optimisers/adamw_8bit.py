@@ -28,6 +28,8 @@ class AdamW8bit:
         beta2: float = setting(0.999, ge=0, lt=1, help="memory of the gradient's size")
         eps: float = setting(1e-8, gt=0, le=1, help="smallest size a gradient is divided by")
 
+    whole_tensors = True  # works on matrices, not number by number: no share of one will do
+
     def __init__(self, settings: Settings):
         self.settings = settings
 
