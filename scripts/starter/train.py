@@ -268,4 +268,8 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from here")
+        raise SystemExit(130) from None
