@@ -7,18 +7,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from tailorlm.context import contexts
 from tailorlm.core.config import validate
 from tailorlm.data.rows import Row, Rows
+from tailorlm.models.encoder import load_model
+from tailorlm.models.resolve import resolve
 from tailorlm.objectives import objectives
 from tailorlm.objectives.penalties import penalties
 from tailorlm.recipes.fit import Fitted, fit
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
-from tailorlm.training import processes
+from tailorlm.training import plain_text, processes
 from tailorlm.training.optimisers import optimisers
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource
@@ -98,6 +101,19 @@ def kept_for_backward(recipe: Recipe) -> Any:
     return sum(sizes)
 
 
+def words_to_hide(recipe: Recipe) -> Any:
+    """How many there are, when the tokenizer says that each text is one word."""
+    model = load_model(resolve(recipe.base), labels=ROWS.labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            plain_text,
+            "_pieces",
+            lambda *given, real=plain_text._pieces: (real(*given)[0], np.zeros(len(real(*given)[0].ids), bool)),
+        )
+        lesson, _ = plain_text.text_lesson(recipe.stages[0].objective.make(), model, ROWS.ids, ROWS.texts, 0)
+    return int(lesson.words[-1])
+
+
 def prepared(recipe: Recipe) -> Any:
     values = [
         {"text": "a b", "label": "x", "other": "c d", "second": "y", "no": "7"},
@@ -167,6 +183,15 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-full", "head_start"): ("random", scores),
     ("objective-labels", "smoothing"): (0.5, scores),
     ("objective-contrastive", "pairs"): (2, steps),
+    ("objective-masked_lm", "text"): ("<texts>", scores),
+    ("objective-masked_lm", "column"): ("other", scores),
+    ("objective-masked_lm", "max_length"): (8, scores),
+    ("objective-masked_lm", "share"): (0.5, scores),
+    ("objective-masked_lm", "hidden"): ("tokens", words_to_hide),
+    ("objective-causal_lm", "text"): ("<texts>", scores),
+    ("objective-causal_lm", "column"): ("other", scores),
+    ("objective-causal_lm", "max_length"): (8, scores),
+    ("objective-causal_lm", "overlap"): (2, scores),
     ("context-instruction", "template"): ("this is about {}", scores),
     ("context-examples", "k"): (1, scores),
     ("task-classify", "text"): ("other", prepared),
@@ -230,7 +255,13 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("penalty-ewc", "count"): {"rows": "<old rows 1>", "strength": 1e6},
     ("penalty-ewc", "labels"): {"rows": "<old rows 1>", "strength": 1e6},
     ("weights-adapter", "join"): {"over": ["<adapter 1>", "<adapter 2>"]},
+    ("objective-masked_lm", "column"): {"text": "<texts>"},
+    ("objective-causal_lm", "column"): {"text": "<texts>"},
+    ("objective-causal_lm", "overlap"): {"max_length": 8},
 }
+
+
+TEXT_MODEL = {"masked_lm": ("bert", "mean"), "causal_lm": ("llama", "last")}
 
 
 def all_keys() -> set[tuple[str, str]]:
@@ -260,6 +291,11 @@ def with_files(value: Any, base: Base) -> Any:
         lines = [f"{text},{label}" for text, label in zip(old.texts, old.gold, strict=True)]
         path.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
         return str(path)
+    if value == "<texts>":
+        path = base("bert", "mean").parent / "texts.csv"
+        pairs = zip(labelled(8, 2, start=5).texts, labelled(8, 2, start=90).texts, strict=True)
+        path.write_text("\n".join(["text,other", *(",".join(pair) for pair in pairs)]) + "\n", encoding="utf-8")
+        return str(path)
     if not str(value).startswith("<adapter "):
         return value
     folder = base("bert", "mean").parent / f"adapter-{value[9]}"
@@ -273,7 +309,7 @@ def with_files(value: Any, base: Base) -> Any:
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
     part = {"part": name, **GIVEN.get((where, key), {})} if name else None
-    if name in ("adapter", "ewc"):
+    if name in ("adapter", "ewc", "masked_lm", "causal_lm"):
         part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
@@ -285,6 +321,9 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
         stage["train"] = QUICK | {"optimiser": part}
     plain: dict[str, Any] = {"name": "x", "base": str(base("bert", "mean")), "stages": [stage]}
     plain["stages"] += [{"weights": "features"}] if kind == "objective" and name != "labels" else []
+    if name in TEXT_MODEL:  # a stage of text before the one of labels
+        full: dict[str, Any] = {"weights": {"part": "full", "lr": 0.01}, "train": QUICK}
+        plain |= {"stages": [full | {"objective": part}, full], "base": str(base(*TEXT_MODEL[name]))}
     if kind == "context" or key == "descriptions":
         plain |= {"stages": [], "context": part if kind == "context" else "instruction"}
     if where == "stage" and key == "weights":
