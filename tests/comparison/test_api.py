@@ -25,7 +25,7 @@ def rows(tmp_path: Path) -> Path:
 def test_the_public_names_are_there() -> None:
     for name in tailorlm.__all__:
         assert getattr(tailorlm, name) is not None
-    assert len(tailorlm.__all__) == 9
+    assert len(tailorlm.__all__) == 10
     with pytest.raises(AttributeError):
         _ = tailorlm.nothing
 

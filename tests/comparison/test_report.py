@@ -393,5 +393,5 @@ def test_numbers_in_human_units(make_text, expected):
 
 
 def test_metric_names():
-    assert [format.metric_title(n) for n in ("accuracy", "macro_f1", "rouge_l")] == ["Accuracy", "Macro F1", "Rouge l"]
+    assert [format.metric_title(n) for n in ("accuracy", "macro_f1", "rouge_l")] == ["Accuracy", "Macro F1", "ROUGE l"]
     assert [format.metric_words(n) for n in ("accuracy", "macro_f1", "mcc")] == ["accuracy", "macro F1", "MCC"]

@@ -159,8 +159,20 @@ def test_grids_hold_allowed_values_the_default_among_them_or_near(where: str) ->
         assert field_extra(field(where, name))["search"] == values
 
 
+# Values of fields that hold settings or parts of their own.
+NESTED: dict[tuple[str, str], Any] = {
+    ("context-prompt", "examples"): {"part": "random", "k": 2},
+    ("context-prompt", "encoder"): {"max_length": 64},
+    ("context-prompt", "search"): {"k": 5},
+    ("context-prompt", "layout"): {"query": "Q: {}"},
+    ("context-prompt", "writing"): {"max_new_tokens": 7},
+}
+
+
 def other_value(where: str, name: str) -> Any:
     """A valid value that is not the default."""
+    if (where, name) in NESTED:
+        return NESTED[where, name]
     info = field(where, name)
     kind, limits, default = kind_of(info), bounds(info), info.default
     if get_origin(kind) is Literal:

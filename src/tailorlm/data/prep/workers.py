@@ -45,7 +45,8 @@ class Workers:
     def __init__(self, count: int, hire: Callable[[], Worker] | None = None):
         self._count, self._away = count, hire is not None
         self._hire: Callable[[], Worker] = hire or Child
-        self._children: deque[Worker] = deque()
+        self._hired: tuple[Worker, ...] = ()
+        self._children: deque[Worker] = deque()  # those without a task; threads take them and bring them back
         self._threads: ThreadPoolExecutor | None = None
         self._stage: Stage | None = None
 
@@ -55,7 +56,7 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for child in self._children:
+        for child in self._hired:
             child.end(at_once=value is not None)
         if self._threads is not None:
             self._threads.shutdown(wait=True)
@@ -65,10 +66,11 @@ class Workers:
         self._stage = Stage(plan) if not self._away and (alone or self._count == 1) else None
         if self._stage is None:
             if self._threads is None:
-                self._children = deque(self._hire() for _ in range(self._count))
+                self._hired = tuple(self._hire() for _ in range(self._count))
+                self._children = deque(self._hired)
                 self._threads = ThreadPoolExecutor(self._count)
             data = plan.dump()
-            for child in self._children:
+            for child in self._hired:
                 child.ask(PLAN, data, 0)
 
     def look(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Any]:
