@@ -1,7 +1,7 @@
 """Scoring labels and writing answers beside transformers used plainly: same weights, same rows, same answers, in turns, in one run.
 
     python benchmarks/decoder_inference.py [--queries 8] [--prompts 64] [--new 64] [--rounds 2] [--threads 1] [--dtype fp32]
-        [--batches 8,16,64] [--part all]
+        [--batches 8,16,64] [--width 512] [--blocks 12] [--part all]
 
 A Llama of 54 million parameters with random weights (12 blocks, width 512, 8 heads over 4 key heads, 32,000 tokens) on the CPU or the
 GPU. Labels: ten demonstrations of 40 tokens that all queries share, queries of 20 to 40 tokens, four labels of 1 to 3 tokens; read
@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--width", type=int, default=512, help="of the model; a multiple of 128")
+    parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--batches", default="8,16,64", help="batch sizes of generate")
     parser.add_argument("--part", choices=("all", "labels", "answers"), default="all")
     args = parser.parse_args()
@@ -43,7 +45,7 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        writer = model(Path(folder), args.dtype)
+        writer = model(Path(folder), args.dtype, args.width, args.blocks)
     print(
         f"{sum(p.numel() for p in writer.body.parameters()) / 1e6:.0f} million parameters, {args.dtype}, {writer.device}\n"
     )
@@ -53,7 +55,7 @@ def main() -> None:
         answers(writer, args)
 
 
-def model(folder: Path, dtype: str) -> Any:
+def model(folder: Path, dtype: str, width: int = 512, blocks: int = 12) -> Any:
     """The model with random weights, saved and loaded as any other."""
     import torch
     from tokenizers import Tokenizer, models
@@ -64,8 +66,8 @@ def model(folder: Path, dtype: str) -> Any:
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=512, intermediate_size=1536, num_hidden_layers=12, num_attention_heads=8,
-        num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
+        vocab_size=VOCABULARY, hidden_size=width, intermediate_size=3 * width, num_hidden_layers=blocks, num_attention_heads=width // 64,
+        num_key_value_heads=width // 128, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     body = LlamaForCausalLM(config)
     with torch.no_grad():

@@ -11,15 +11,33 @@ from torch import Tensor
 
 from tailorlm.models.answers import Writing
 
+# Rows of logits that are gone over at once.
+TOGETHER = 4
+
 
 def pick(logits: Tensor, writing: Writing, draws: Sequence[float]) -> tuple[Tensor, Tensor]:
     """The next token of each row and its log-probability under the model, (rows,) each.
 
-    logits: (rows, vocabulary) float32, -inf for what may not come. draws: one number in [0, 1) a row, used where temperature is above 0.
+    logits: (rows, vocabulary) float32, -inf for what may not come; they are used up. draws: one number in [0, 1) a row, used where
+    temperature is above 0.
     """
-    chosen = _drawn(logits / writing.temperature, writing, draws) if writing.temperature else logits.argmax(1)
+    if not writing.temperature:
+        return _likeliest(logits)
+    chosen = _drawn(logits / writing.temperature, writing, draws)
     total = torch.logsumexp(logits, 1)
     return chosen, logits.gather(1, chosen[:, None])[:, 0] - total
+
+
+def _likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest token of each row and its log-probability, in place and a few rows at a time, which stay in the processor's cache."""
+    parts = torch.split(logits, TOGETHER) if logits.device.type == "cpu" else (logits,)
+    chosen, sums = [], []
+    for part in parts:
+        top = part.max(1)
+        chosen.append(top.indices)
+        # Over the largest, all together are at least one: its log-probability is minus the logarithm of that sum.
+        sums.append(part.sub_(top.values[:, None]).exp_().sum(1))
+    return torch.cat(chosen), -torch.cat(sums).log()
 
 
 def _drawn(logits: Tensor, writing: Writing, draws: Sequence[float]) -> Tensor:
