@@ -153,6 +153,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-lora", "b_ratio"): (16.0, scores),
     ("weights-top_layers", "unfreeze"): (1, scores),
     ("recipe", "quantise"): ("nf4", scores),
+    ("recipe", "answers"): ("written", lambda recipe: recipe.written),
     ("weights-lora", "bias"): ("all", learning),
     ("weights-lora", "ranks"): ({"query": 2}, learning),
     ("weights-lora", "alphas"): ({"query": 64.0}, scores),
