@@ -354,6 +354,8 @@ def test_every_method_answers_the_same_in_a_fresh_process(base: Base, tmp_path: 
     for architecture, pooling in (("bert", "mean"), ("gpt2", "native")):
         for name, preset in PRESETS.items():
             recipe = preset.recipe(name, str(base(architecture, pooling)), task)
+            if recipe.quantise != "none" and architecture == "gpt2":
+                continue  # its projections are no plain linear layers, which is refused (tests/models/test_quantise.py)
             if recipe.stages:
                 recipe = recipe.changed({"stages.0.train.epochs": 1, "stages.0.train.warmup": 0})
             adaptation = fit(recipe, rows).adaptation
@@ -362,7 +364,8 @@ def test_every_method_answers_the_same_in_a_fresh_process(base: Base, tmp_path: 
             folders.append(str(folder))
             scores.append(adaptation.scores(rows.texts))
             assert np.array_equal(Adaptation.load(folder).scores(rows.texts), scores[-1]), folder.name
-    assert len(folders) == 2 * len(PRESETS)
+    quantised = sum(preset.quantise != "none" for preset in PRESETS.values())
+    assert len(folders) == 2 * len(PRESETS) - quantised
     source = str(Path(tailorlm.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
     given = json.dumps([folders, rows.texts, str(tmp_path / "scores.npz")])
