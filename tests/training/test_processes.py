@@ -40,9 +40,13 @@ def launched(count: int, folder: Path, base: Path, names: list[str]) -> None:
         )
         for rank in range(count)
     ]
-    for process in started:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    try:
+        for process in started:
+            _, errors = process.communicate(timeout=280)  # some 25 seconds of processor, however busy the machine is
+            assert process.returncode == 0, errors
+    finally:
+        for process in started:
+            process.kill()
 
 
 @pytest.fixture(scope="module")
