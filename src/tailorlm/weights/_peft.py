@@ -31,9 +31,12 @@ def wrap(model: TextModel, config: Any) -> list[str]:
     """Put PEFT's wrapper around the body; returns the names of what learns, the head's included, sorted."""
     import peft
 
+    from tailorlm.models.low_rank import fuse
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # transformers' own names, met inside PEFT
         model.body = peft.get_peft_model(model.body, config)
+    fuse(model.body)
     if model.head is not None:
         model.head.requires_grad_(True)
     for name, parameter in model.named_parameters():
@@ -78,10 +81,13 @@ def load(model: TextModel, folder: Path, what: str) -> None:
     import peft
     from safetensors import SafetensorError, safe_open
 
+    from tailorlm.models.low_rank import fuse
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             model.body = peft.PeftModel.from_pretrained(model.body, folder)
+            fuse(model.body)
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
             saved = set(file.keys())
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
