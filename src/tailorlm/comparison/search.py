@@ -29,13 +29,17 @@ from tailorlm.training.processes import Alone
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting tried: what was set, validation score (higher is better) and log loss, passes kept, seconds it took."""
+    """One setting tried: what was set, validation score (higher is better) and log loss, passes kept, seconds it took.
+
+    found: settings of the task that its validation rows decided, such as a threshold.
+    """
 
     settings: Mapping[str, Any]
     score: float
     loss: float
     epochs: int | None
     seconds: float
+    found: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As kept in files."""
@@ -45,7 +49,7 @@ class Trial:
             "loss": self.loss,
             "epochs": self.epochs,
             "seconds": self.seconds,
-        }
+        } | ({"found": dict(self.found)} if self.found else {})
 
 
 @dataclass
@@ -131,7 +135,8 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     if all do, that is a TailorError.
     """
     grid = recipe.grid
-    if not grid and not any(stage.weights.trains for stage in recipe.stages):
+    chooses = hasattr(recipe.task.make(), "choose") and not recipe.written
+    if not grid and not chooses and not any(stage.weights.trains for stage in recipe.stages):
         return Tuned(recipe, [], None, 0.0)
     trials: list[Trial] = []
     faults: list[TailorError] = []
@@ -149,7 +154,7 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
         raise faults[0]
     by_loss = len(fold.validation) < FEW_ROWS and _gives_probabilities(recipe)
     best = max(trials, key=lambda trial: Score(trial.score, trial.loss, by_loss=by_loss).rank)
-    chosen = recipe.changed(best.settings)
+    chosen = recipe.changed({**best.settings, **{f"task.{name}": value for name, value in best.found.items()}})
     if best.epochs:
         chosen = chosen.changed(_passes(chosen, best.epochs, fold))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
@@ -197,7 +202,7 @@ def _trial(candidate: Recipe, changes: Mapping[str, Any], fold: Fold, care: Care
     seconds = time.perf_counter() - start - (care.view.spent - spent) + fitted.earlier
     assert fitted.score is not None
     epochs = fitted.trained[-1].best_epoch if fitted.trained else None
-    trial = Trial(dict(changes), fitted.score.value, fitted.score.loss, epochs, seconds)
+    trial = Trial(dict(changes), fitted.score.value, fitted.score.loss, epochs, seconds, fitted.found)
     care.memory.add(key, trial)
     if checkpoints is not None:
         checkpoints.remove()

@@ -53,8 +53,9 @@ class Linear(nn.Module):
 class Nearest(nn.Module):
     """A vote of the k most similar stored examples, each vote weighted by its cosine similarity.
 
-    examples: (stored, width), scaled to length one on entry. codes: (stored,) label of each. Returns the share of the
-    vote each label got, (batch, labels). A tie goes to the label of the nearer example.
+    examples: (stored, width), scaled to length one on entry. codes: (stored,) label of each, or (stored, labels) numbers: ones for all
+    labels it has, or what it was scored. Returns the share of the vote each label got, the weighted mean of numbers, (batch, labels). A
+    tie goes to the label of the nearer example.
     """
 
     kind = "nearest"
@@ -62,7 +63,7 @@ class Nearest(nn.Module):
     def __init__(self, examples: Tensor, codes: Tensor, *, labels: int, k: int):
         super().__init__()
         self.register_buffer("examples", nn.functional.normalize(examples.float(), dim=-1))
-        self.register_buffer("codes", codes.long())
+        self.register_buffer("codes", codes.long() if codes.ndim == 1 else codes.float())
         self.labels, self.k = labels, min(k, len(codes))
 
     def forward(self, pooled: Tensor) -> Tensor:
@@ -72,7 +73,10 @@ class Nearest(nn.Module):
         near, index = similarity.topk(self.k, dim=-1)
         # A vote is never negative, and the nearest gets a hair more, which settles ties.
         weight = near.clamp_min(0) + 1e-6 * torch.arange(self.k, 0, -1, dtype=near.dtype, device=near.device)
-        votes = pooled.new_zeros(len(pooled), self.labels).scatter_add_(1, self.get_buffer("codes")[index], weight)
+        said = self.get_buffer("codes")[index]
+        if said.ndim == 3:
+            return (said * weight.unsqueeze(-1)).sum(1) / weight.sum(-1, keepdim=True)
+        votes = pooled.new_zeros(len(pooled), self.labels).scatter_add_(1, said, weight)
         return votes / votes.sum(-1, keepdim=True)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -48,10 +48,14 @@ class HeadAnswering:
         readings = self.task.read(self.model.tokenizer, inputs, self.model.max_length)
         return self.decode(scores_of(self.model, readings), readings, inputs)
 
+    @property
+    def votes(self) -> bool:
+        """Whether scores are shares of a vote, not logits."""
+        return self.model.head is not None and self.model.head.kind == "nearest"
+
     def decode(self, scores: Sequence[np.ndarray], readings: Any, inputs: Sequence[Any]) -> Answers:
         """Answers from scores that are there already."""
-        votes = self.model.head is not None and self.model.head.kind == "nearest"
-        return self.task.decode(scores, readings, inputs, self.labels, votes=votes)
+        return self.task.decode(scores, readings, inputs, self.labels, votes=self.votes)
 
     def facts(self) -> dict[str, Any]:
         """What `open` needs again."""

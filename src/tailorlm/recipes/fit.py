@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,13 +43,15 @@ class Fitted:
     """A fitted recipe with what the fit left behind.
 
     adaptation: the thing that predicts. trained: the loop's record of each trained stage. trainable: parameters that
-    learnt (weights of a classical classifier included). score: on the validation rows, where there were any.
+    learnt (weights of a classical classifier included). score: on the validation rows, where there were any. found: settings of the
+    task that those rows decided, such as a threshold; they are in the adaptation's recipe.
     """
 
     adaptation: Adaptation
     trained: list[Trained]
     trainable: int
     score: Score | None
+    found: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def earlier(self) -> float:
@@ -81,6 +83,7 @@ def fit(
         done = fit_writing(recipe, rows, validation, seed=seed, metric=metric, listen=listen, checkpoints=checkpoints)
         return Fitted(Adaptation(recipe, done.answering, done.parts), done.trained, done.trainable, done.score)
     torch.manual_seed(seed)  # native heads draw their first weights while loading
+    recipe = _settled(recipe, rows)
     task = recipe.task.make()
     if recipe.context is not None and recipe.context.name == "prompt":
         raise TailorError("a prompt is for models that write", hint="answers: written, with a base that writes")
@@ -102,13 +105,24 @@ def fit(
             part.settle(model)
     if recipe.context is not None:
         fitting.context(recipe.context.make())
-    adaptation = Adaptation(recipe, answering, list(dict.fromkeys(parts)))
     score = None
     if validation is not None:
-        # The loop's score is that of the trained head: a classifier or a context put behind it answers instead.
-        trained_last = recipe.context is None and recipe.stages[-1].weights.trains
+        # The loop's score is that of the trained head: a classifier or a context put behind it answers instead. What validation rows
+        # decide is decided on the weights that are kept.
+        trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
-    return Fitted(adaptation, fitting.trained, fitting.trainable, score)
+    adaptation = Adaptation(_with(recipe, fitting.found), answering, list(dict.fromkeys(parts)))
+    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
+
+
+def _settled(recipe: Recipe, rows: Examples) -> Recipe:
+    """The recipe with those settings of the task that the train rows decide."""
+    settle = getattr(recipe.task.make(), "settle", None)
+    return _with(recipe, settle(rows)) if settle is not None else recipe
+
+
+def _with(recipe: Recipe, found: Mapping[str, Any]) -> Recipe:
+    return recipe.changed({f"task.{name}": value for name, value in found.items()}) if found else recipe
 
 
 @dataclass
@@ -128,6 +142,7 @@ class _Fitting:
         self.targets = self.task.targets(self.readings, self.rows)
         self.trained: list[Trained] = []
         self.trainable = 0
+        self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.frozen = True  # whether the body still is the base's own
         self.begun: Any = None  # the part that a stage before began to train, and the names that learn
         self.names: list[str] = []
@@ -251,8 +266,13 @@ class _Fitting:
         return rates
 
     def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors (places, width) and codes (places,) of every place at which one label is asked."""
+        """Vectors (places, width) of every place at which something is asked, and what: (places,) codes of one label each, or (places,
+        outputs), boolean for several labels and else numbers. TailorError where a place itself is asked."""
+        if self.task.target == "place":
+            raise TailorError("no classifier finds places in a text", hint="--method head, lora or full")
         vectors, codes = np.concatenate(self.vectors(self.readings)), np.concatenate(self.targets)
+        if self.task.target != "one":
+            return vectors, codes > 0 if self.task.target == "many" else codes
         asked = codes != IGNORED
         return (vectors, codes) if asked.all() else (vectors[asked], codes[asked])
 
@@ -281,12 +301,20 @@ class _Fitting:
         assert self.validation is not None
         readings, targets = self.judged
         scores = self._validation_scores(readings)
+        self._choose(scores, readings)
         answers = self.answering.decode(scores, readings, self.validation.inputs)
         predictions = predictions_of(self.task, self.validation, answers, self.rows.labels)
         value = self.metric.evidence(predictions).score()
         loss = _mean_loss(scores, targets, readings.sizes, self.task.target)
         few = len(self.validation) < FEW_ROWS
         return Score(value if self.metric.higher_is_better else -value, loss, by_loss=few)
+
+    def _choose(self, scores: Sequence[np.ndarray], readings: Readings) -> None:
+        """Answer with what these scores of the validation rows say is best, where the task leaves something to choose."""
+        choose = getattr(self.task, "choose", None)
+        if choose is not None:
+            self.found = choose(scores, readings, self.validation, votes=self.answering.votes)
+            self.answering.task = type(self.task)(self.task.settings.with_(**self.found))
 
     def _validation_scores(self, readings: Readings) -> list[np.ndarray]:
         import torch
@@ -303,7 +331,7 @@ class _Fitting:
 
         outputs = len(self.task.outputs(self.rows.labels))
         dropout = float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
-        if start == "random" or self.task.target != "one":
+        if start == "random" or self.task.target == "place":
             generator = torch.Generator().manual_seed(self.seed)
             return Linear.fresh(self.model.width, outputs, dropout=dropout, generator=generator)
         return probe(*self._labelled_vectors(), outputs, dropout)
@@ -325,14 +353,14 @@ def _mean_loss(
 def probe(vectors: np.ndarray, codes: np.ndarray, labels: int, dropout: float) -> Linear:
     """A head that begins as logistic regression on the frozen vectors (Kumar et al. 2022, arXiv:2202.10054).
 
-    vectors: (rows, width), as pooled; codes: (rows,). The regression is fitted on vectors of length one; dividing its weights by
+    vectors: (rows, width), as pooled; codes: as `Features.fit` takes them. The regression is fitted on vectors of length one; dividing its weights by
     the mean length lets the head read the pooled vector itself.
     """
     import torch
 
-    from tailorlm.weights.features import logistic_head, unit
+    from tailorlm.weights.features import logistic_head, regression_heads, unit
 
     scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
-    head = logistic_head(unit(vectors), codes, labels, c=10.0)
+    head = (logistic_head if codes.ndim == 1 else regression_heads)(unit(vectors), codes, labels, 10.0)
     with torch.no_grad():
         return Linear(head.weight / scale, head.bias, dropout=dropout)

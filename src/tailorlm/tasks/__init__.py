@@ -5,6 +5,8 @@ from tailorlm.core.registry import Registry
 TABLE = {
     "classify": "tailorlm.tasks.classify:Classify",
     "generate": "tailorlm.tasks.generate:Generate",
+    "many_labels": "tailorlm.tasks.many_labels:ManyLabels",
+    "score": "tailorlm.tasks.score:Score",
     "tag": "tailorlm.tasks.tag:Tag",
 }
 

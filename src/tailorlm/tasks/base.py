@@ -132,6 +132,10 @@ class HeadTask(Task, Protocol):
         """What each reading should give: by `target` (places,) codes (-100 where nothing is asked), (places, outputs) zeros and ones or
         numbers, or (outputs,) places."""
 
+    # A task may also have, where its settings leave something open:
+    #   settle(train) -> settings that the train rows decide (a scale), set before anything is fitted;
+    #   choose(scores, readings, validation, votes=) -> settings that validation rows decide (a threshold).
+
     def decode(
         self,
         scores: Sequence[np.ndarray],

@@ -14,7 +14,17 @@ from tailorlm.core.errors import CheckError, UsageError, near_misses
 from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks.base import Answers, Asked, Examples, Target
-from tailorlm.tasks.columns import SHOWN, count, has_words, refuse, refuse_faults, require_column, row_ids, texts_given
+from tailorlm.tasks.columns import (
+    SHOWN,
+    count,
+    has_words,
+    refuse,
+    refuse_faults,
+    require_labelled,
+    row_ids,
+    text_fault,
+    texts_given,
+)
 from tailorlm.tasks.readings import Readings, ragged_ids, shares
 
 
@@ -47,19 +57,16 @@ class Classify:
 
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names the columns there are, and the nearest."""
-        text, label = self.settings.text, self.settings.label
-        for name in (text, label, *([self.settings.id] if self.settings.id else [])):
-            require_column(rows, name, what, "--label" if name == label else "--text" if name == text else "--id")
+        require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
 
     def faults(self, rows: Rows) -> dict[int, str]:
         """Rows that cannot be used, by index, with the reason: no text, no label, a label that is a list or object."""
         text, label = self.settings.text, self.settings.label
         found: dict[int, str] = {}
         for i, (words, name) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
-            if isinstance(words, list | dict):
-                found[i] = f"a list or object in the column '{text}'"
-            elif not has_words(words):
-                found[i] = f"no text in the column '{text}'"
+            fault = text_fault(words, text)
+            if fault is not None:
+                found[i] = fault
             elif isinstance(name, list | dict):
                 found[i] = f"a list or object in the column '{label}' (one label a row)"
             elif not has_words(name):

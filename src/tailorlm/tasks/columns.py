@@ -29,6 +29,20 @@ def require_column(rows: Rows, name: str, what: str, flag: str) -> None:
     )
 
 
+def require_labelled(rows: Rows, text: str, label: str, id_column: str | None, what: str) -> None:
+    """UsageError where rows lack the column of the text, of the answer, or of the id that was named."""
+    for name, flag in ((text, "--text"), (label, "--label"), (id_column, "--id")):
+        if name:
+            require_column(rows, name, what, flag)
+
+
+def text_fault(value: object, column: str) -> str | None:
+    """What is wrong with a cell that should hold a text; None where it holds one."""
+    if isinstance(value, list | dict):
+        return f"a list or object in the column '{column}'"
+    return None if has_words(value) else f"no text in the column '{column}'"
+
+
 def refuse(rows: Sequence[Row], bad: Sequence[int], what: str, *, hint: str) -> None:
     """CheckError over the rows `bad`, if there are any. what: what is wrong, as it goes on behind "3 rows"."""
     if not bad:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from tailorlm.core import config
 from tailorlm.core.config import setting
+from tailorlm.core.errors import TailorError
 
 if TYPE_CHECKING:
     from tailorlm.models.heads import Kernel, Linear
@@ -62,20 +64,30 @@ class Features:
         return self.settings.classifier == "logistic"
 
     def fit(self, vectors: np.ndarray, codes: np.ndarray, labels: int, seed: int) -> Any:
-        """Fit on (rows, width) vectors and their label codes; returns the head that answers with it. Vectors are scaled to length one."""
+        """Fit on (rows, width) vectors scaled to length one; returns the head that answers with it.
+
+        codes: (rows,) label codes; or (rows, labels), boolean where each label is a question of its own (one classifier a label), else
+        numbers (ridge regression, with `linear_svm` a support vector regression). TailorError for `rbf_svm` on those.
+        """
         import torch
         from sklearn.svm import SVC, LinearSVC
 
         from tailorlm.models.heads import Nearest
 
         c, classifier = self.settings.c, self.settings.classifier
+        if codes.ndim == 2 and classifier == "rbf_svm":
+            raise TailorError(
+                "a machine with an RBF kernel tells one label a row from the others", hint="--method features-svm"
+            )
         if classifier == "knn":
             return Nearest(torch.from_numpy(vectors), torch.from_numpy(codes), labels=labels, k=self.settings.k)
         scaled = unit(vectors)
         if classifier == "rbf_svm":
             return kernel_head(SVC(C=c, gamma=self.settings.gamma, cache_size=500).fit(scaled, codes), labels)
         if classifier == "logistic":
-            return logistic_head(scaled, codes, labels, c)
+            return (logistic_head if codes.ndim == 1 else regression_heads)(scaled, codes, labels, c)
+        if codes.ndim == 2:
+            return margin_heads(scaled, codes, c, seed)
         model = _converged(LinearSVC(C=c, random_state=seed, max_iter=20_000), scaled, codes)
         return linear_head(model.coef_, model.intercept_, model.classes_, labels)
 
@@ -92,6 +104,46 @@ def logistic_head(vectors: np.ndarray, codes: np.ndarray, labels: int, c: float)
 
     model = _converged(LogisticRegression(C=c, max_iter=2000), vectors, codes)
     return linear_head(model.coef_, model.intercept_, model.classes_, labels)
+
+
+def regression_heads(vectors: np.ndarray, targets: np.ndarray, labels: int, c: float) -> Linear:
+    """A head of one regression an output, on (rows, width) vectors of length one: logistic where targets (rows, outputs) are boolean,
+    ridge (alpha = 1 / c) where they are numbers."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    if targets.dtype == bool:
+        return _one_each(lambda wanted: _converged(LogisticRegression(C=c, max_iter=2000), vectors, wanted), targets)
+    return _one_each(lambda wanted: Ridge(alpha=1 / c).fit(vectors, wanted), targets)
+
+
+def margin_heads(vectors: np.ndarray, targets: np.ndarray, c: float, seed: int) -> Linear:
+    """As `regression_heads`, with linear support vector machines: margins for boolean targets, numbers for numbers."""
+    from sklearn.svm import SVR, LinearSVC
+
+    if targets.dtype == bool:
+        made = LinearSVC(C=c, random_state=seed, max_iter=20_000)
+        return _one_each(lambda wanted: _converged(made, vectors, wanted), targets)
+    return _one_each(lambda wanted: SVR(kernel="linear", C=c).fit(vectors, wanted), targets)
+
+
+def _one_each(fitted: Callable[[np.ndarray], Any], targets: np.ndarray) -> Linear:
+    """A head with one fitted model an output; where targets are boolean and all alike, the answer is theirs whatever the vector."""
+    import torch
+
+    from tailorlm.models.heads import Linear
+
+    rows, biases = [], []
+    for wanted in targets.T:
+        if targets.dtype == bool and wanted.all() == wanted.any():
+            rows.append(None)
+            biases.append(10.0 if wanted.all() else -1e4)
+            continue
+        model = fitted(wanted)
+        rows.append(np.ravel(model.coef_))
+        biases.append(float(np.ravel(model.intercept_)[0]))
+    width = next((len(row) for row in rows if row is not None), 0)
+    weight = np.stack([np.zeros(width) if row is None else row for row in rows])
+    return Linear(torch.from_numpy(weight), torch.tensor(biases, dtype=torch.float64), normalise=True)
 
 
 def _converged(model: Any, vectors: np.ndarray, codes: np.ndarray) -> Any:

@@ -11,6 +11,8 @@ from tailorlm.evaluation.kinds._base import AnswerKind
 
 TABLE = {
     "label": "tailorlm.evaluation.kinds.label:Label",
+    "labels": "tailorlm.evaluation.kinds.labels:Labels",
+    "number": "tailorlm.evaluation.kinds.number:Number",
     "spans": "tailorlm.evaluation.kinds.spans:Spans",
     "text": "tailorlm.evaluation.kinds.text:Text",
 }

@@ -9,11 +9,18 @@ TABLE = {
     "accuracy": "tailorlm.evaluation.metrics.accuracy:Accuracy",
     "balanced_accuracy": "tailorlm.evaluation.metrics.balanced_accuracy:BalancedAccuracy",
     "exact_match": "tailorlm.evaluation.metrics.exact_match:ExactMatch",
+    "labels_macro_f1": "tailorlm.evaluation.metrics.labels_macro_f1:LabelsMacroF1",
     "macro_f1": "tailorlm.evaluation.metrics.macro_f1:MacroF1",
+    "mae": "tailorlm.evaluation.metrics.mae:MAE",
+    "micro_f1": "tailorlm.evaluation.metrics.micro_f1:MicroF1",
+    "rmse": "tailorlm.evaluation.metrics.rmse:RMSE",
+    "samples_f1": "tailorlm.evaluation.metrics.samples_f1:SamplesF1",
     "span_f1": "tailorlm.evaluation.metrics.span_f1:SpanF1",
     "span_overlap_f1": "tailorlm.evaluation.metrics.span_overlap_f1:SpanOverlapF1",
     "span_precision": "tailorlm.evaluation.metrics.span_precision:SpanPrecision",
     "span_recall": "tailorlm.evaluation.metrics.span_recall:SpanRecall",
+    "spearman": "tailorlm.evaluation.metrics.spearman:Spearman",
+    "subset_accuracy": "tailorlm.evaluation.metrics.subset_accuracy:SubsetAccuracy",
     "token_f1": "tailorlm.evaluation.metrics.token_f1:TokenF1",
 }
 

@@ -1,0 +1,222 @@
+"""`many_labels`: one text in, all labels that apply to it out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core import config
+from tailorlm.core.config import setting
+from tailorlm.core.errors import CheckError
+from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks.base import Answers, Examples, Target
+from tailorlm.tasks.columns import (
+    SHOWN,
+    count,
+    has_words,
+    refuse,
+    refuse_faults,
+    require_labelled,
+    row_ids,
+    text_fault,
+    texts_given,
+)
+from tailorlm.tasks.readings import Readings, ragged_ids
+
+SEPARATORS = ("|", ";", ",")
+
+
+class ManyLabels:
+    """Any number of labels for one text: emotions, topics, tags of an article.
+
+    Rows hold a list of labels, or a text with `|`, `;` or `,` between them. Each label is a question of its own: answered where its
+    probability reaches a threshold, one for all labels, at which micro-F1 is highest on the validation rows.
+    Scores: micro-F1, samples F1, macro-F1 over labels, subset accuracy. Where each row has one label, take `classify`.
+    """
+
+    class Settings(config.Settings):
+        """Settings of `many_labels`: the columns, and when a label is answered."""
+
+        text: str = setting("text", help="the column that holds the text", min_length=1)
+        label: str = setting("labels", help="the column with the labels, as a list or with a separator", min_length=1)
+        separator: str | None = setting(
+            None,
+            help="what stands between the labels of a text; without it the first of | ; , that the column holds",
+            min_length=1,
+        )
+        id: str | None = setting(None, help="a column that names each row; file:line where there is none")
+        threshold: float | None = setting(
+            None, ge=0, le=1, help="a label is answered from this probability; without it found on the validation rows"
+        )
+        least: int | None = setting(
+            None, ge=0, help="labels that every answer has at the least; without it 1 where every train row has one"
+        )
+        max_length: int = setting(
+            256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens"
+        )
+
+    answers = "labels"
+    metrics = ("micro_f1", "samples_f1", "labels_macro_f1", "subset_accuracy")
+    target: Target = "many"
+    tokens = False
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    # ---- rows
+
+    def columns(self, rows: Rows, *, what: str) -> None:
+        """Check that the columns are there; UsageError names the columns there are, and the nearest."""
+        require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
+
+    def faults(self, rows: Rows) -> dict[int, str]:
+        """Rows that cannot be used, by index, with the reason: no text, or neither a list nor a text of labels."""
+        text, label = self.settings.text, self.settings.label
+        found: dict[int, str] = {}
+        for i, (words, value) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
+            fault = text_fault(words, text)
+            if fault is not None:
+                found[i] = fault
+            elif isinstance(value, list):
+                if not all(has_words(one) and not isinstance(one, list | dict) for one in value):
+                    found[i] = f"a label without a name in the column '{label}'"
+            elif value is None or isinstance(value, dict):
+                found[i] = f"no list of labels in the column '{label}' (an empty one says that none applies)"
+        return found
+
+    def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
+        """Check rows and turn them into texts with sorted lists of labels.
+
+        labels: the label set to hold to; without it the rows' own, which must be two or more. Raises UsageError (missing column) and
+        CheckError (rows at fault, fewer than two labels, labels that train does not have), naming file and line.
+        """
+        self.columns(rows, what=what)
+        refuse_faults(rows, self.faults(rows))
+        gold = self._labels(rows.column(self.settings.label), frozenset(labels or ()))
+        totals = Counter(label for some in gold for label in some)
+        known = tuple(sorted(totals)) if labels is None else tuple(labels)
+        if labels is None and len(known) < 2:
+            raise CheckError(
+                f"the {what} rows have {count(len(known), 'label')}" if len(rows) else f"there are no {what} rows",
+                got=f"{self.settings.label} = {known[0]!r}" if known else None,
+                allowed="two labels or more",
+                hint=f"is '{self.settings.label}' the right column? the columns are: {', '.join(rows.columns)}",
+            )
+        strange = [i for i, some in enumerate(gold) if not set(some) <= set(known)]
+        names = ", ".join(sorted(repr(label) for label in set(totals) - set(known))[:SHOWN])
+        refuse(
+            rows, strange, f"with a label that no train row has ({names})", hint="mend the labels, or add train rows"
+        )
+        texts = tuple(as_text(value) for value in rows.column(self.settings.text))
+        # A split keeps the share of the rarest label that a row has.
+        strata = tuple(min(some, key=lambda label: (totals[label], label)) if some else "(none)" for some in gold)
+        return Examples(row_ids(rows, self.settings.id), texts, gold, known, strata=strata)
+
+    def _labels(self, values: Sequence[Any], known: frozenset[str]) -> tuple[list[str], ...]:
+        """The labels of each row, sorted. known: labels that are whole, whatever signs they hold."""
+        separator = self.settings.separator
+        if separator is None:
+            texts = [value for value in values if isinstance(value, str)]
+            separator = next((sign for sign in SEPARATORS if any(sign in text for text in texts)), SEPARATORS[0])
+        found = []
+        for value in values:
+            if isinstance(value, list):
+                parts = [as_text(one) for one in value]
+            else:
+                parts = [as_text(value)] if as_text(value).strip() in known else as_text(value).split(separator)
+            found.append(sorted({part.strip() for part in parts if part.strip()}))
+        return tuple(found)
+
+    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[str]:
+        """The texts of rows to predict: strings, or mappings that hold the text column."""
+        return texts_given(rows, self.settings.text)
+
+    def findings(self, train: Examples) -> list[dict[str, object]]:
+        """Labels of which there are too few rows to learn or to judge them."""
+        totals = Counter(label for some in train.gold for label in some)
+        rare = sorted(label for label, n in totals.items() if n < 10)
+        if not rare:
+            return []
+        message = f"{count(len(rare), 'label')} with fewer than ten rows: hardly learnt, and the score is chance"
+        return [{"code": "rare-label", "message": message, "rows": rare[:SHOWN]}]
+
+    # ---- a head on pooled vectors
+
+    def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """One output a label."""
+        return tuple(labels)
+
+    def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
+        """Each text whole, as far as `max_length`."""
+        return Readings(ragged_ids(tokenizer, inputs, max_length))
+
+    def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
+        """(1, labels) ones for the row's labels, zeros for the others."""
+        table = _table(examples)
+        return [table[row : row + 1] for row in readings.rows]
+
+    def settle(self, train: Examples) -> dict[str, Any]:
+        """Settings that the train rows decide: `least`."""
+        return {} if self.settings.least is not None else {"least": int(all(train.gold))}
+
+    def choose(
+        self, scores: Sequence[np.ndarray], readings: Readings, examples: Examples, *, votes: bool = False
+    ) -> dict[str, Any]:
+        """Settings that validation rows decide: the `threshold` at which micro-F1 over them is highest, half-way to the next score."""
+        if self.settings.threshold is not None or not len(scores):
+            return {}
+        return {"threshold": best_threshold(_chances(np.concatenate(scores), votes), _table(examples))}
+
+    def decode(
+        self,
+        scores: Sequence[np.ndarray],
+        readings: Readings,
+        inputs: Sequence[str],
+        labels: Sequence[str],
+        *,
+        votes: bool = False,
+    ) -> Answers:
+        """The labels from the threshold on, at least `least`; how sure is the chance that all are right, as if each stood for itself."""
+        table = np.concatenate(scores) if len(scores) else np.zeros((0, len(labels)), np.float32)
+        chances = _chances(table, votes)
+        said = chances >= (0.5 if self.settings.threshold is None else self.settings.threshold)
+        least = min(self.settings.least or 0, len(labels))
+        if least:
+            best = np.argsort(-chances, axis=1, kind="stable")[:, :least]
+            np.put_along_axis(said, best, True, axis=1)
+        sure = np.where(said, chances, 1 - chances).prod(axis=1)
+        return Answers([[labels[i] for i in np.flatnonzero(row)] for row in said], sure, table)
+
+    def cells(self, value: list[str], detail: Mapping[str, Any]) -> dict[str, Any]:
+        """The labels."""
+        return {"predicted": value}
+
+
+def best_threshold(chances: np.ndarray, wanted: np.ndarray) -> float:
+    """Where to cut so that micro-F1 is highest: chances (rows, labels) 0 to 1, wanted zeros and ones alike; 0.5 where nothing is wanted."""
+    order = np.argsort(-chances, axis=None, kind="stable")
+    sorted_chances, hits = chances.ravel()[order].astype(np.float64), wanted.ravel()[order].cumsum()
+    if not len(hits) or not hits[-1]:
+        return 0.5
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    below = np.append(sorted_chances[1:], 0.0)
+    f1[below == sorted_chances] = -1.0  # equal chances are answered together
+    best = int(f1.argmax())
+    return round(float((sorted_chances[best] + below[best]) / 2), 6)
+
+
+def _table(examples: Examples) -> np.ndarray:
+    place = {label: i for i, label in enumerate(examples.labels)}
+    table = np.zeros((len(examples), len(place)), np.float32)
+    for row, some in enumerate(examples.gold):
+        table[row, [place[label] for label in some]] = 1
+    return table
+
+
+def _chances(scores: np.ndarray, votes: bool) -> np.ndarray:
+    from scipy.special import expit
+
+    return scores if votes else np.asarray(expit(scores.astype(np.float64)))

@@ -1,0 +1,178 @@
+"""`score`: one text in, a number out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core import config
+from tailorlm.core.config import setting
+from tailorlm.core.errors import CheckError
+from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks.base import Answers, Examples, Target
+from tailorlm.tasks.columns import (
+    SHOWN,
+    count,
+    refuse_faults,
+    require_labelled,
+    row_ids,
+    text_fault,
+    texts_given,
+)
+from tailorlm.tasks.readings import Readings, ragged_ids
+
+# Up to so many different numbers a split keeps the share of each; beyond, that of ten stretches.
+FEW = 20
+
+
+class Score:
+    """A number for one text: ratings 1 to 5, similarity, prices, ages.
+
+    The model learns how many spreads a number lies from the middle of the train rows (squared error); answers are read back and stay
+    within the lowest and highest train number. Scores: Spearman's rank correlation, root mean squared error, mean absolute error. Steps
+    of a rating are taken to be equally far apart; where they are not, `classify` learns each for itself, without their order.
+    """
+
+    class Settings(config.Settings):
+        """Settings of `score`: the columns, and the scale, which the train rows give where it is not given."""
+
+        text: str = setting("text", help="the column that holds the text", min_length=1)
+        label: str = setting("score", help="the column that holds the number", min_length=1)
+        id: str | None = setting(None, help="a column that names each row; file:line where there is none")
+        middle: float | None = setting(None, help="the number that the model sees as 0; the train rows' mean")
+        spread: float | None = setting(
+            None, gt=0, help="the distance that the model sees as 1; the train rows' standard deviation"
+        )
+        low: float | None = setting(None, help="the lowest answer; the train rows' lowest number")
+        high: float | None = setting(None, help="the highest answer; the train rows' highest number")
+        max_length: int = setting(
+            256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens"
+        )
+
+    answers = "number"
+    metrics = ("spearman", "rmse", "mae")
+    target: Target = "number"
+    tokens = False
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    # ---- rows
+
+    def columns(self, rows: Rows, *, what: str) -> None:
+        """Check that the columns are there; UsageError names the columns there are, and the nearest."""
+        require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
+
+    def faults(self, rows: Rows) -> dict[int, str]:
+        """Rows that cannot be used, by index, with the reason: no text, or no finite number."""
+        text, label = self.settings.text, self.settings.label
+        found: dict[int, str] = {}
+        for i, (words, value) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
+            fault = text_fault(words, text)
+            if fault is not None:
+                found[i] = fault
+            elif _number(value) is None:
+                found[i] = f"no number in the column '{label}'"
+        return found
+
+    def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
+        """Check rows and turn them into texts with numbers.
+
+        labels: given for rows that are scored alone; without it these are rows to learn from, which must differ in their numbers. Raises
+        UsageError (missing column) and CheckError (rows at fault, one number for all), naming file and line.
+        """
+        self.columns(rows, what=what)
+        refuse_faults(rows, self.faults(rows))
+        gold = tuple(number for value in rows.column(self.settings.label) if (number := _number(value)) is not None)
+        if labels is None and len(set(gold)) < 2:
+            raise CheckError(
+                f"all {len(rows)} {what} rows have the same number" if len(rows) else f"there are no {what} rows",
+                got=f"{self.settings.label} = {gold[0]:g}" if gold else None,
+                allowed="two numbers or more",
+                hint=f"is '{self.settings.label}' the right column? the columns are: {', '.join(rows.columns)}",
+            )
+        texts = tuple(as_text(value) for value in rows.column(self.settings.text))
+        return Examples(row_ids(rows, self.settings.id), texts, gold, strata=_strata(gold))
+
+    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[str]:
+        """The texts of rows to predict: strings, or mappings that hold the text column."""
+        return texts_given(rows, self.settings.text)
+
+    def findings(self, train: Examples) -> list[dict[str, object]]:
+        """Numbers so far from the others that squared error sees little else."""
+        numbers = np.array(train.gold)
+        far = np.flatnonzero(np.abs(numbers - numbers.mean()) > 6 * numbers.std())
+        if not len(far):
+            return []
+        message = f"{count(len(far), 'row')} with a number more than six standard deviations from the mean"
+        return [{"code": "far-number", "message": message, "rows": [train.ids[i] for i in far[:SHOWN]]}]
+
+    # ---- a head on pooled vectors
+
+    def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """One output: the number."""
+        return (self.settings.label,)
+
+    def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
+        """Each text whole, as far as `max_length`."""
+        return Readings(ragged_ids(tokenizer, inputs, max_length))
+
+    def settle(self, train: Examples) -> dict[str, Any]:
+        """Settings that the train rows decide: the scale, and the range of answers."""
+        numbers = np.array(train.gold)
+        scale = {"middle": numbers.mean(), "spread": numbers.std() or 1.0, "low": numbers.min(), "high": numbers.max()}
+        return {name: float(value) for name, value in scale.items() if getattr(self.settings, name) is None}
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        s = self.settings
+        return (0.0 if s.middle is None else s.middle), (1.0 if s.spread is None else s.spread)
+
+    def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
+        """(1, 1): how many spreads the row's number lies above the middle."""
+        middle, spread = self._scale
+        numbers = ((np.array(examples.gold) - middle) / spread).astype(np.float32)
+        return [numbers[row].reshape(1, 1) for row in readings.rows]
+
+    def decode(
+        self,
+        scores: Sequence[np.ndarray],
+        readings: Readings,
+        inputs: Sequence[str],
+        labels: Sequence[str],
+        *,
+        votes: bool = False,
+    ) -> Answers:
+        """The numbers on the scale of the rows, within their range. Nothing tells how sure they are."""
+        middle, spread = self._scale
+        given = np.concatenate(scores)[:, 0].astype(np.float64) if len(scores) else np.zeros(0)
+        low, high = self.settings.low, self.settings.high
+        numbers = np.clip(middle + spread * given, -np.inf if low is None else low, np.inf if high is None else high)
+        return Answers(numbers.tolist())
+
+    def cells(self, value: float, detail: Mapping[str, Any]) -> dict[str, Any]:
+        """The number, to six significant digits."""
+        return {"predicted": float(f"{value:.6g}")}
+
+
+def _number(value: object) -> float | None:
+    """A cell as a finite number; None where it is none."""
+    if value is None or isinstance(value, bool | list | dict):
+        return None
+    text = as_text(value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in text else None
+
+
+def _strata(numbers: Sequence[float]) -> tuple[str, ...]:
+    different = sorted(set(numbers))
+    if len(different) <= FEW:
+        return tuple(f"{number:g}" for number in numbers)
+    edges = np.quantile(numbers, np.arange(1, 10) / 10)
+    return tuple(f"stretch {place}" for place in np.searchsorted(edges, numbers))
