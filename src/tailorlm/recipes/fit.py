@@ -314,7 +314,8 @@ class _Fitting:
         choose = getattr(self.task, "choose", None)
         if choose is not None:
             self.found = choose(scores, readings, self.validation, votes=self.answering.votes)
-            self.answering.task = type(self.task)(self.task.settings.with_(**self.found))
+            made: Any = type(self.task)
+            self.answering.task = made(self.task.settings.with_(**self.found))
 
     def _validation_scores(self, readings: Readings) -> list[np.ndarray]:
         import torch

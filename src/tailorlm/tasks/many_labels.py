@@ -188,7 +188,7 @@ class ManyLabels:
             best = np.argsort(-chances, axis=1, kind="stable")[:, :least]
             np.put_along_axis(said, best, True, axis=1)
         sure = np.where(said, chances, 1 - chances).prod(axis=1)
-        return Answers([[labels[i] for i in np.flatnonzero(row)] for row in said], sure, table)
+        return Answers([[labels[i] for i in np.flatnonzero(row).tolist()] for row in said], sure, table)
 
     def cells(self, value: list[str], detail: Mapping[str, Any]) -> dict[str, Any]:
         """The labels."""

@@ -132,7 +132,8 @@ def _one_each(fitted: Callable[[np.ndarray], Any], targets: np.ndarray) -> Linea
 
     from tailorlm.models.heads import Linear
 
-    rows, biases = [], []
+    rows: list[np.ndarray | None] = []
+    biases: list[float] = []
     for wanted in targets.T:
         if targets.dtype == bool and wanted.all() == wanted.any():
             rows.append(None)
