@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -79,7 +79,7 @@ class ByMeaning:
         context: Context,
         encode: Callable[[Sequence[str]], NDArray[np.float32]],
         threshold: float,
-        left_out: Collection[int],
+        left_out: Container[int],
     ):
         self.context, self.threshold = context, threshold
         self._numbers: list[int] = []

@@ -12,6 +12,7 @@ from tailorlm.core.config import setting
 from tailorlm.core.errors import UsageError, unknown_name
 from tailorlm.data.near import Bar, Cluster, Rule
 from tailorlm.data.steps._alike import Share, alike, fetched, sketched
+from tailorlm.data.steps._gone import Gone
 from tailorlm.data.steps._likeness import ByLetters, ByMeaning, Likeness
 from tailorlm.data.steps._models import Models, models_of, same_model
 from tailorlm.data.steps._time import told_time
@@ -71,7 +72,7 @@ class Deduplicate(Step):
 
     def __init__(self, settings: Settings, context: Context):
         super().__init__(settings, context)
-        self._gone: dict[int, list[str]] = {}
+        self._gone = Gone()
 
     def check(self) -> None:
         """The most recent copy needs a column with the time."""
@@ -102,18 +103,18 @@ class Deduplicate(Step):
             meaning = work.likeness = ByMeaning(rows, self.context, encode, own.semantic, work.gone)
             learned["meanings"] = work.weigh(meaning.clusters())
             learned["encoder"] = {"sha256": models.fingerprint(own.encoder), "width": meaning.width}
-        return learned | {"gone": work.gone, "conflicts": work.conflicts, "groups": work.groups()}
+        return learned | {"gone": work.gone.plain(), "conflicts": work.conflicts, "groups": work.groups()}
 
     def begin(self, learned: Any) -> None:
         """Take the rows to drop."""
         super().begin(learned)
         if learned is not None:
-            self._gone = {int(number): why for number, why in learned["gone"].items()}
+            self._gone = Gone.read(learned["gone"])
 
     def apply(self, item: Item, tally: Tally) -> Item | Dropped | list[Item]:
         """The row, or why it goes."""
-        why = self._gone.get(item.number)
-        return item if why is None else Dropped(why[0], why[1], why[2] if len(why) > 2 else None)
+        why = self._gone.why(item.number)
+        return item if why is None else Dropped(*why)
 
     def facts(self) -> dict[str, Any]:
         """Groups by size, groups whose labels differ, bytes a row, the largest groups."""
@@ -149,7 +150,7 @@ class _Work:
     def __init__(self, settings: Deduplicate.Settings, context: Context, rows: RowsOnDisk, likeness: Likeness):
         self._settings, self._context, self._rows = settings, context, rows
         self.likeness = likeness
-        self.gone: dict[int, list[str]] = {}
+        self.gone = Gone()
         self.conflicts = 0
         self._stands: set[int] = set()
         self._shown: Counter[str] = Counter()
@@ -221,7 +222,7 @@ class _Work:
         detail = f"of {other.where}" + (f" ({other.split})" if held else "") + how
         self._shown[reason] += 1
         # The text of the row that stays is for examples alone: the first ones are enough.
-        self.gone[item.number] = [reason, detail, *([stays] if self._shown[reason] <= _SHOWN else [])]
+        self.gone.add(item.number, reason, detail, stays if self._shown[reason] <= _SHOWN else None)
 
     def _time(self, item: Item) -> float | None:
         column = self._settings.column
