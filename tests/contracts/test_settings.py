@@ -94,7 +94,7 @@ def bad_values(where: str, name: str) -> list[Any]:
         bad += ["nothing like it", 7]
     if kind in (int, float):
         step = 1 if kind is int else 1e-9
-        bad += [limits["ge"] - step] if "ge" in limits else []
+        bad += [limits["ge"] - max(step, abs(limits["ge"]) * 1e-6)] if "ge" in limits else []
         bad += [limits["gt"]] if "gt" in limits else []
         bad += [limits["le"] + max(step, abs(limits["le"]) * 1e-6)] if "le" in limits else []
         bad += [limits["lt"]] if "lt" in limits else []

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tailorlm.context import contexts
@@ -33,12 +34,13 @@ PAIR = {"prompt": "p", "completion": "c", "other": "o", "reply": "r", "more": "m
 FLAT = {"nested": "outermost"}
 
 
-def seen(task: str, row: dict[str, Any], settings: dict[str, Any]) -> Any:
-    """What a task makes of one row, or the fault it finds."""
+def seen(task: str, row: dict[str, Any], settings: dict[str, Any], other: dict[str, Any] | None = None) -> Any:
+    """What a task makes of one row (or two), or the fault it finds."""
     made = tasks.get(task)
     part = made(validate(settings, made.Settings))
+    rows = [row] if other is None else [row, {**other, "score": 1, "stars": 1, "no": "8", "labels": "w|x;v"}]
     try:
-        ready = part.prepare(Rows((Row(row, "f.jsonl", 1),), tuple(row)), what="train")
+        ready = part.prepare(Rows(tuple(Row(r, "f.jsonl", i) for i, r in enumerate(rows)), tuple(row)), what="train")
     except TailorError as error:
         return str(error)
     return ready.ids, ready.inputs, ready.gold
@@ -121,7 +123,53 @@ PROMPT_VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
 }
 
 
+SEVERAL = {"text": "a b", "labels": "x|y;z", "other": "c", "kinds": ["u", "v"], "no": "7"}
+RATED = {"text": "a b", "score": 3, "other": "c", "stars": 5, "no": "7"}
+COLUMNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "many_labels": (SEVERAL, {"text": "other", "label": "kinds", "separator": ";", "id": "no"}),
+    "score": (RATED, {"text": "other", "label": "stars", "id": "no"}),
+}
+DECODED: dict[str, dict[str, Any]] = {
+    "many_labels": {"threshold": 0.9, "least": 1},
+    "score": {"middle": 10.0, "spread": 3.0, "low": 0.5, "high": 1.5},
+}
+
+
+def decoded(task: str, settings: dict[str, Any]) -> Any:
+    """What scores are read back as."""
+    part = tasks.get(task)(validate(settings, tasks.get(task).Settings))
+    labels = ("x", "y") if task == "many_labels" else ()
+    readings = part.read(tokenizer("bert"), ["pay", "fee", "tax"], 16)
+    scores = [np.array([[high, -3.0][: len(labels) or 1]]) for high in (-2.0, 1.0, 2.0)]
+    return part.decode(scores, readings, ["pay", "fee", "tax"], labels).values
+
+
+def lengths(task: str, settings: dict[str, Any]) -> Any:
+    part = tasks.get(task)(validate(settings, tasks.get(task).Settings))
+    return part.read(tokenizer("bert"), ["pay the fee " * 9], part.settings.max_length).lengths
+
+
+@pytest.mark.parametrize(("task", "key"), [(task, key) for task in DECODED for key in DECODED[task]])
+def test_every_setting_of_how_scores_are_read(task: str, key: str) -> None:
+    assert decoded(task, {key: DECODED[task][key]}) != decoded(task, {})
+
+
+@pytest.mark.parametrize(("task", "key"), [(task, key) for task in COLUMNS for key in COLUMNS[task][1]])
+def test_every_column_of_many_labels_and_score(task: str, key: str) -> None:
+    row, values = COLUMNS[task]
+    second = {name: ["u", "w"] if isinstance(value, list) else value for name, value in row.items()}
+    assert seen(task, row, {key: values[key]}, other=second) != seen(task, row, {}, other=second)
+
+
+@pytest.mark.parametrize("task", COLUMNS)
+def test_the_length_of_texts(task: str) -> None:
+    assert lengths(task, {"max_length": 8}) != lengths(task, {})
+    known = set(COLUMNS[task][1]) | set(DECODED[task]) | {"max_length"}
+    assert known == set(tasks.get(task).Settings.model_fields)
+
+
 def test_the_tables_hold_every_key() -> None:
+    assert set(tasks) == {"classify", "generate", "many_labels", "score", "tag"}
     assert set(TAG) == set(TAG_VALUES) == set(tasks.get("tag").Settings.model_fields)
     assert set(GENERATE_VALUES) == set(tasks.get("generate").Settings.model_fields)
     assert set(PROMPT_VALUES) == set(contexts.get("prompt").Settings.model_fields)

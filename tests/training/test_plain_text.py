@@ -158,7 +158,7 @@ def test_features_answer_behind_a_stage_of_text(base: Base) -> None:
 def test_stages_that_cannot_be_kept_together_are_refused(base: Base) -> None:
     value = staged(base("bert", "mean"), "full").plain()
     for stages, words in (
-        (value["stages"][:1], "nothing answers"),
+        (value["stages"][:1], "nothing else gives them"),
         ([value["stages"][0], value["stages"][1] | {"weights": "bias"}], "cannot be kept together"),
         ([{"weights": "features"}, value["stages"][1]], "cannot be kept together"),
     ):

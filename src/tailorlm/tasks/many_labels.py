@@ -52,7 +52,10 @@ class ManyLabels:
             None, ge=0, le=1, help="a label is answered from this probability; without it found on the validation rows"
         )
         least: int | None = setting(
-            None, ge=0, help="labels that every answer has at the least; without it 1 where every train row has one"
+            None,
+            ge=0,
+            le=10_000,
+            help="labels that every answer has at the least; without it 1 where every train row has one",
         )
         max_length: int = setting(
             256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens"

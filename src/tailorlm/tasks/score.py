@@ -42,12 +42,16 @@ class Score:
         text: str = setting("text", help="the column that holds the text", min_length=1)
         label: str = setting("score", help="the column that holds the number", min_length=1)
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
-        middle: float | None = setting(None, help="the number that the model sees as 0; the train rows' mean")
-        spread: float | None = setting(
-            None, gt=0, help="the distance that the model sees as 1; the train rows' standard deviation"
+        middle: float | None = setting(
+            None, ge=-1e300, le=1e300, help="the number that the model sees as 0; the train rows' mean"
         )
-        low: float | None = setting(None, help="the lowest answer; the train rows' lowest number")
-        high: float | None = setting(None, help="the highest answer; the train rows' highest number")
+        spread: float | None = setting(
+            None, gt=0, le=1e300, help="the distance that the model sees as 1; the train rows' standard deviation"
+        )
+        low: float | None = setting(None, ge=-1e300, le=1e300, help="the lowest answer; the train rows' lowest number")
+        high: float | None = setting(
+            None, ge=-1e300, le=1e300, help="the highest answer; the train rows' highest number"
+        )
         max_length: int = setting(
             256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens"
         )
