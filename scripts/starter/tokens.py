@@ -79,6 +79,17 @@ def talk_rows(data: Path, folder: Path, length: int, limit: int | None = None) -
     return TokenRows.of(pairs, names)
 
 
+def evenly(rows: TokenRows, share: float) -> TokenRows:
+    """That share of the rows, taken at even distances."""
+    import numpy as np
+
+    if share >= 1:
+        return rows
+    kept = np.unique(np.linspace(0, len(rows) - 1, max(1, round(share * len(rows)))).round().astype(int))
+    spans = [slice(rows.borders[n], rows.borders[n + 1]) for n in kept]
+    return TokenRows.of([(rows.ids[s], rows.learned[s]) for s in spans], [rows.names[n] for n in kept])
+
+
 def joined(one: TokenRows, other: TokenRows) -> TokenRows:
     """Rows of both."""
     import numpy as np

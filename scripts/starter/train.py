@@ -20,7 +20,7 @@ from typing import Any
 from card import card
 from ngram import bits_per_byte
 from texts import documents
-from tokens import joined, make_tokenizer, talk_rows, text_rows
+from tokens import evenly, joined, make_tokenizer, talk_rows, text_rows
 
 from tailorlm.training.token_rows import TokenRows
 
@@ -46,21 +46,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the model's folder; WORK/model without it")
     parser.add_argument("--passes", type=int, default=3, help="passes over all text")
     parser.add_argument("--tune-passes", type=int, default=2, help="passes over the conversations behind that")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the rows, drawn evenly, that both read")
+    parser.add_argument("--step", type=int, default=STEP, help="tokens a step of the optimiser")
     parser.add_argument("--from", dest="start", type=Path, help="begin with the weights in this folder")
     parser.add_argument("--smoke", action="store_true", help="almost no data, to see that everything works")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    told = {"passes": args.passes, "tune_passes": args.tune_passes, "smoke": args.smoke, "from": str(args.start or "")}
+    told = {name: getattr(args, name) for name in ("passes", "tune_passes", "share", "step", "smoke")}
+    told["from"] = str(args.start or "")
     made = args.work / "tokenizer"
     if not (made / "chat_template.jinja").exists():
         say("training the tokenizer")
         make_tokenizer(args.data, made, VOCABULARY)
     rows = {name: prepared(args, name) for name in ("text", "talk", "held out")}
     model = built(made, args.start)
-    everything = joined(rows["text"], rows["talk"])
+    talk = evenly(rows["talk"], args.share)
+    everything = joined(evenly(rows["text"], args.share), talk)
     score = Held(model, rows["held out"], sum(len(text.encode()) for text in held_out(args)))
-    for stage, learned, passes in (("train", everything, args.passes), ("tune", rows["talk"], args.tune_passes)):
-        run(model, Stage(stage, learned, passes, args.work / stage, smoke=args.smoke), score)
+    for stage, learned, passes in (("train", everything, args.passes), ("tune", talk, args.tune_passes)):
+        run(model, Stage(stage, learned, passes, args.step, args.work / stage, smoke=args.smoke), score)
     say("scoring")
     found = {"bits a byte": score.bits(), "bits a byte, 6-gram of bytes": counted(args)}
     export(model, args, told, found)
@@ -151,6 +155,7 @@ class Stage:
     name: str
     rows: TokenRows
     passes: int
+    step: int
     folder: Path
     smoke: bool = False
 
@@ -174,7 +179,7 @@ def run(model: Any, stage: Stage, held: Held) -> None:
     rate, warmup = RATES[stage.name]
     settings = TrainSettings(
         epochs=stage.passes,
-        tokens_per_step=STEP,
+        tokens_per_step=stage.step,
         micro_tokens=2048 if model.device.type == "cpu" else 32_768,
         optimiser={"part": "adamw", "beta2": 0.95},
         weight_decay=0.1,
@@ -183,7 +188,7 @@ def run(model: Any, stage: Stage, held: Held) -> None:
         patience=1000,
     )
     stage.folder.mkdir(parents=True, exist_ok=True)
-    curve = Curve(stage.folder / "curve.jsonl", stage.rows)
+    curve = Curve(stage.folder / "curve.jsonl", stage.step)
 
     def validate() -> Score:
         bits = held.bits()
@@ -199,8 +204,8 @@ def run(model: Any, stage: Stage, held: Held) -> None:
 class Curve:
     """Writes every tenth step and every pass into a file, and tells how it goes twice a minute."""
 
-    def __init__(self, path: Path, rows: TokenRows):
-        self.path, self.rows = path, rows
+    def __init__(self, path: Path, step: int):
+        self.path, self.step = path, step
         self.tokens, self.began, self.told, self.losses = 0, time.monotonic(), 0.0, []
         self.spent = time.process_time()
 
@@ -212,13 +217,13 @@ class Curve:
                 self._write({"pass": event["epoch"], "bits": round(event["loss"], 4)})
             return
         self.losses.append(event["loss"])
-        self.tokens += STEP
+        self.tokens += self.step
         if event["step"] % 10 == 0:
             self._write({"step": event["step"], "loss": round(sum(self.losses[-10:]) / len(self.losses[-10:]), 4)})
         now = time.monotonic()
         if now - self.told > 30:
             speed = self.tokens / (now - self.began)
-            left = (event["steps"] - event["step"]) * STEP / speed / 3600
+            left = (event["steps"] - event["step"]) * self.step / speed / 3600
             say(
                 f"step {event['step']} of {event['steps']}: loss {event['loss']:.3f}, {speed:.0f} tokens/s, {left:.1f} h left"
             )

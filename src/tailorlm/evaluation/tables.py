@@ -31,12 +31,12 @@ def per_label(predictions: Predictions) -> list[LabelScore]:
     """
     table = confusion(predictions)
     hits, gold, answered = np.diagonal(table), table.sum(axis=1), table.sum(axis=0)
-    precision, recall = hits / np.maximum(answered, 1), hits / np.maximum(gold, 1)
-    f1 = 2 * hits / np.maximum(gold + answered, 1)
-    return [
-        LabelScore(label, int(gold[i]), float(precision[i]), float(recall[i]), float(f1[i]))
-        for i, label in enumerate(predictions.labels)
-    ]
+    return [label_score(label, *map(int, counts)) for label, *counts in zip(predictions.labels, hits, gold, answered)]
+
+
+def label_score(label: str, hits: int, gold: int, answered: int) -> LabelScore:
+    """The scores of one label from how often it was found, asked for and answered."""
+    return LabelScore(label, gold, hits / max(1, answered), hits / max(1, gold), 2 * hits / max(1, gold + answered))
 
 
 def confusion(predictions: Predictions) -> IntArray:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tailorlm.core.errors import CheckError, TailorError
+from tailorlm.core.errors import TailorError
 from tailorlm.evaluation.metrics import Metric, metric_of
-from tailorlm.models.chat import Nothing, Rendered
+from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import load_writer
+from tailorlm.models.renderings import render_all
 from tailorlm.models.resolve import resolve
 from tailorlm.models.row_losses import RowLosses
+from tailorlm.models.run import batches
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.writing import WriteAnswering
 from tailorlm.tasks.base import Examples
+from tailorlm.tasks.readings import log_shares
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.language import NextTokens
@@ -26,7 +28,6 @@ from tailorlm.training.token_rows import TokenRows
 
 # Validation rows that are answered after every pass where answers are free: writing is slow, and the loss is taken over all of them.
 WRITTEN = 64
-SHOWN = 8
 # Parts that show vectors as tokens, which packed rows have no place for.
 VIRTUAL = {"prefix", "prompt"}
 
@@ -122,21 +123,16 @@ class _Fitting:
 
     def _rendered(self, examples: Examples) -> list[Rendered]:
         """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told."""
-        found, empty = [], []
-        for name, prompt, gold in zip(
-            examples.ids, self.answering.prompts(examples.inputs, examples.ids), examples.gold, strict=True
-        ):
-            messages = [*prompt, {"role": "assistant", "content": self.task.written(gold)}]
-            try:
-                found.append(self.model.chat.render(messages, max_length=self.model.max_length, learn="last"))
-            except Nothing:
-                empty.append(name)
-        if empty:
-            more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
-            raise CheckError(f"{len(empty)} rows hold nothing to learn", got=", ".join(empty[:SHOWN]) + more)
+        prompts = self.answering.prompts(examples.inputs, examples.ids)
+        records = (
+            (name, {"messages": [*prompt, {"role": "assistant", "content": self.task.written(gold)}]})
+            for name, prompt, gold in zip(examples.ids, prompts, examples.gold, strict=True)
+        )
+        limit = self.model.max_length
+        found = render_all(self.model.chat, records, max_length=limit, learn="last").check().rows
         cut = sum(row.cut > 0 or row.turns_cut > 0 for row in found)
         if cut:
-            self.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": self.model.max_length})
+            self.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": limit})
         return found
 
     def score(self) -> Score:
@@ -158,14 +154,7 @@ class _Fitting:
                 return 0.0
             place = {label: i for i, label in enumerate(self.rows.labels)}
             codes = np.array([place[gold] for gold in self.validation.gold])
-            top = scores.max(1, keepdims=True)
-            logs = scores - top - np.log(np.exp(scores - top).sum(1, keepdims=True))
-            return float(-logs[np.arange(len(codes)), codes].mean())
+            return float(-log_shares(scores)[np.arange(len(codes)), codes].mean())
         with torch.no_grad():
-            index = range(len(self.held.lengths))
-            total = sum(float(self.held.losses(part).sum()) for part in _parts(list(index), 8))
+            total = sum(float(self.held.losses(part).sum()) for part in batches(self.held.lengths))
         return total / max(1, sum(self.held.counts))
-
-
-def _parts(index: Sequence[int], size: int) -> list[list[int]]:
-    return [list(index[start : start + size]) for start in range(0, len(index), size)]

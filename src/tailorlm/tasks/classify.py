@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, UsageError, near_misses
 from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks._labelled import LabelledText
 from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
@@ -20,15 +21,12 @@ from tailorlm.tasks.columns import (
     has_words,
     refuse,
     refuse_faults,
-    require_labelled,
     row_ids,
-    text_fault,
-    texts_given,
 )
-from tailorlm.tasks.readings import Readings, ragged_ids, shares
+from tailorlm.tasks.readings import Readings, shares
 
 
-class Classify:
+class Classify(LabelledText):
     """One label for one text: intents, topics, sentiment.
 
     Scores: accuracy, macro-F1, balanced accuracy. Output is read back as the label with the highest score.
@@ -50,28 +48,12 @@ class Classify:
     answers = "label"
     metrics = ("accuracy", "macro_f1", "balanced_accuracy")
     target: Target = "one"
-    tokens = False
 
-    def __init__(self, settings: Settings):
-        self.settings = settings
-
-    def columns(self, rows: Rows, *, what: str) -> None:
-        """Check that the columns are there; UsageError names the columns there are, and the nearest."""
-        require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
-
-    def faults(self, rows: Rows) -> dict[int, str]:
-        """Rows that cannot be used, by index, with the reason: no text, no label, a label that is a list or object."""
-        text, label = self.settings.text, self.settings.label
-        found: dict[int, str] = {}
-        for i, (words, name) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
-            fault = text_fault(words, text)
-            if fault is not None:
-                found[i] = fault
-            elif isinstance(name, list | dict):
-                found[i] = f"a list or object in the column '{label}' (one label a row)"
-            elif not has_words(name):
-                found[i] = f"no label in the column '{label}'"
-        return found
+    def label_fault(self, value: object) -> str | None:
+        """An answer is one label: neither a list or object, nor empty."""
+        if isinstance(value, list | dict):
+            return f"a list or object in the column '{self.settings.label}' (one label a row)"
+        return None if has_words(value) else f"no label in the column '{self.settings.label}'"
 
     def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
         """Check rows and turn them into texts with labels.
@@ -102,17 +84,9 @@ class Classify:
         texts = tuple(as_text(value) for value in rows.column(self.settings.text))
         return Examples(row_ids(rows, self.settings.id), texts, gold, known)
 
-    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[str]:
-        """The texts of rows to predict: strings, or mappings that hold the text column."""
-        return texts_given(rows, self.settings.text)
-
     def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
         """One output a label."""
         return tuple(labels)
-
-    def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
-        """Each text whole, as far as `max_length`."""
-        return Readings(ragged_ids(tokenizer, inputs, max_length))
 
     def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
         """The code of each row's label, (1,)."""

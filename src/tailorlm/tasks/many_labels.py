@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks._labelled import LabelledText
 from tailorlm.tasks.base import Answers, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
@@ -19,17 +20,14 @@ from tailorlm.tasks.columns import (
     has_words,
     refuse,
     refuse_faults,
-    require_labelled,
     row_ids,
-    text_fault,
-    texts_given,
 )
-from tailorlm.tasks.readings import Readings, ragged_ids
+from tailorlm.tasks.readings import Readings
 
 SEPARATORS = ("|", ";", ",")
 
 
-class ManyLabels:
+class ManyLabels(LabelledText):
     """Any number of labels for one text: emotions, topics, tags of an article.
 
     Rows hold a list of labels, or a text with `|`, `;` or `,` between them. Each label is a question of its own: answered where its
@@ -64,31 +62,17 @@ class ManyLabels:
     answers = "labels"
     metrics = ("micro_f1", "samples_f1", "labels_macro_f1", "subset_accuracy")
     target: Target = "many"
-    tokens = False
-
-    def __init__(self, settings: Settings):
-        self.settings = settings
 
     # ---- rows
 
-    def columns(self, rows: Rows, *, what: str) -> None:
-        """Check that the columns are there; UsageError names the columns there are, and the nearest."""
-        require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
-
-    def faults(self, rows: Rows) -> dict[int, str]:
-        """Rows that cannot be used, by index, with the reason: no text, or neither a list nor a text of labels."""
-        text, label = self.settings.text, self.settings.label
-        found: dict[int, str] = {}
-        for i, (words, value) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
-            fault = text_fault(words, text)
-            if fault is not None:
-                found[i] = fault
-            elif isinstance(value, list):
-                if not all(has_words(one) and not isinstance(one, list | dict) for one in value):
-                    found[i] = f"a label without a name in the column '{label}'"
-            elif value is None or isinstance(value, dict):
-                found[i] = f"no list of labels in the column '{label}' (an empty one says that none applies)"
-        return found
+    def label_fault(self, value: object) -> str | None:
+        """An answer is a list of labels with names, or a text of labels."""
+        if isinstance(value, list):
+            named = all(has_words(one) and not isinstance(one, list | dict) for one in value)
+            return None if named else f"a label without a name in the column '{self.settings.label}'"
+        if value is None or isinstance(value, dict):
+            return f"no list of labels in the column '{self.settings.label}' (an empty one says that none applies)"
+        return None
 
     def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
         """Check rows and turn them into texts with sorted lists of labels.
@@ -133,10 +117,6 @@ class ManyLabels:
             found.append(sorted({part.strip() for part in parts if part.strip()}))
         return tuple(found)
 
-    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[str]:
-        """The texts of rows to predict: strings, or mappings that hold the text column."""
-        return texts_given(rows, self.settings.text)
-
     def findings(self, train: Examples) -> list[dict[str, object]]:
         """Labels of which there are too few rows to learn or to judge them."""
         totals = Counter(label for some in train.gold for label in some)
@@ -151,10 +131,6 @@ class ManyLabels:
     def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
         """One output a label."""
         return tuple(labels)
-
-    def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
-        """Each text whole, as far as `max_length`."""
-        return Readings(ragged_ids(tokenizer, inputs, max_length))
 
     def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
         """(1, labels) ones for the row's labels, zeros for the others."""

@@ -136,3 +136,9 @@ def shares(scores: np.ndarray, *, votes: bool = False) -> np.ndarray:
         return scores
     powers = np.exp(scores - scores.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def log_shares(scores: np.ndarray) -> np.ndarray:
+    """Natural logarithms of `shares`, (n, outputs), without a share so small that it would be taken for 0."""
+    top = scores.max(axis=1, keepdims=True)
+    return np.asarray(scores - (top + np.log(np.exp(scores - top).sum(axis=1, keepdims=True))))

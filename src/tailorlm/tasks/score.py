@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,23 +12,21 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks._labelled import LabelledText
 from tailorlm.tasks.base import Answers, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
     count,
     refuse_faults,
-    require_labelled,
     row_ids,
-    text_fault,
-    texts_given,
 )
-from tailorlm.tasks.readings import Readings, ragged_ids
+from tailorlm.tasks.readings import Readings
 
 # Up to so many different numbers a split keeps the share of each; beyond, that of ten stretches.
 FEW = 20
 
 
-class Score:
+class Score(LabelledText):
     """A number for one text: ratings 1 to 5, similarity, prices, ages.
 
     The model learns how many spreads a number lies from the middle of the train rows (squared error); answers are read back and stay
@@ -59,28 +57,12 @@ class Score:
     answers = "number"
     metrics = ("spearman", "rmse", "mae")
     target: Target = "number"
-    tokens = False
-
-    def __init__(self, settings: Settings):
-        self.settings = settings
 
     # ---- rows
 
-    def columns(self, rows: Rows, *, what: str) -> None:
-        """Check that the columns are there; UsageError names the columns there are, and the nearest."""
-        require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
-
-    def faults(self, rows: Rows) -> dict[int, str]:
-        """Rows that cannot be used, by index, with the reason: no text, or no finite number."""
-        text, label = self.settings.text, self.settings.label
-        found: dict[int, str] = {}
-        for i, (words, value) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
-            fault = text_fault(words, text)
-            if fault is not None:
-                found[i] = fault
-            elif _number(value) is None:
-                found[i] = f"no number in the column '{label}'"
-        return found
+    def label_fault(self, value: object) -> str | None:
+        """An answer is a finite number."""
+        return f"no number in the column '{self.settings.label}'" if _number(value) is None else None
 
     def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
         """Check rows and turn them into texts with numbers.
@@ -101,10 +83,6 @@ class Score:
         texts = tuple(as_text(value) for value in rows.column(self.settings.text))
         return Examples(row_ids(rows, self.settings.id), texts, gold, strata=_strata(gold))
 
-    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[str]:
-        """The texts of rows to predict: strings, or mappings that hold the text column."""
-        return texts_given(rows, self.settings.text)
-
     def findings(self, train: Examples) -> list[dict[str, object]]:
         """Numbers so far from the others that squared error sees little else."""
         numbers = np.array(train.gold)
@@ -119,10 +97,6 @@ class Score:
     def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
         """One output: the number."""
         return (self.settings.label,)
-
-    def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
-        """Each text whole, as far as `max_length`."""
-        return Readings(ragged_ids(tokenizer, inputs, max_length))
 
     def settle(self, train: Examples) -> dict[str, Any]:
         """Settings that the train rows decide: the scale, and the range of answers."""

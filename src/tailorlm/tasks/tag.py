@@ -25,7 +25,7 @@ from tailorlm.tasks._spans import (
 from tailorlm.tasks._windows import windows
 from tailorlm.tasks.base import Answers, Examples, Target
 from tailorlm.tasks.columns import SHOWN, count, has_words, refuse, refuse_faults, row_ids
-from tailorlm.tasks.readings import Readings
+from tailorlm.tasks.readings import Readings, log_shares
 
 
 class Tag:
@@ -224,7 +224,7 @@ class Tag:
         outputs = len(outputs_of(labels))
         logs = [np.full((len(words), outputs), -np.inf) for _, words in inputs]
         for part, row, places in zip(scores, readings.rows, readings.detail, strict=True):
-            logs[row][places] = np.log(np.clip(part, 1e-9, None)) if votes else part - _log_sum(part)
+            logs[row][places] = np.log(np.clip(part, 1e-9, None)) if votes else log_shares(part)
         values: list[Any] = []
         sure, detail = np.ones(len(inputs)), list[Mapping[str, Any]]()
         for i, ((text, words), table) in enumerate(zip(inputs, logs, strict=True)):
@@ -241,11 +241,6 @@ class Tag:
     def cells(self, value: Any, detail: Mapping[str, Any]) -> dict[str, Any]:
         """The spans with their text and how sure each is."""
         return {"predicted": detail["spans"]}
-
-
-def _log_sum(scores: np.ndarray) -> np.ndarray:
-    top = scores.max(axis=1, keepdims=True)
-    return np.asarray(top + np.log(np.exp(scores - top).sum(axis=1, keepdims=True)))
 
 
 def _told(text: str, words: Sequence[Sequence[int]], span: tuple[int, int, str], chance: np.ndarray) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,19 +36,12 @@ class Labels:
     def tables(self, predictions: Predictions) -> dict[str, Any]:
         """`per_label`: precision, recall and F1 of each label that gold or an answer has."""
         from tailorlm.evaluation.metrics._labels import label_counts
+        from tailorlm.evaluation.tables import label_score
 
         names, counts = label_counts(predictions)
-        hits, gold, answered = counts.sum(axis=0)
         return {
             "per_label": [
-                {
-                    "label": name,
-                    "n": int(gold[i]),
-                    "precision": float(hits[i] / max(1, answered[i])),
-                    "recall": float(hits[i] / max(1, gold[i])),
-                    "f1": float(2 * hits[i] / max(1, gold[i] + answered[i])),
-                }
-                for i, name in enumerate(names)
+                asdict(label_score(name, *map(int, of))) for name, of in zip(names, counts.sum(axis=0).T, strict=True)
             ]
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Spans:
 
     def tables(self, predictions: Predictions) -> dict[str, Any]:
         """`per_label` (strict, by type), `confusion` of types on equal stretches, `most_confused` pairs; `(none)`: no such stretch."""
+        from tailorlm.evaluation.tables import label_score
+
         types = sorted(
             {span[2] for side in (predictions.gold, predictions.predicted) for spans in side for span in spans}
         )
@@ -54,7 +57,10 @@ class Spans:
         counts = np.array([[pairs[g, p] for p in names] for g in names], dtype=np.int64)
         wrong = sorted(((n, g, p) for (g, p), n in pairs.items() if g != p), key=lambda found: (-found[0], *found[1:]))
         return {
-            "per_label": [_scores(kind, counts[i], counts[:, i], int(counts[i, i])) for i, kind in enumerate(types)],
+            "per_label": [
+                asdict(label_score(kind, int(counts[i, i]), int(counts[i].sum()), int(counts[:, i].sum())))
+                for i, kind in enumerate(types)
+            ],
             "confusion": {"labels": names, "counts": counts.tolist()},
             "most_confused": [{"gold": g, "predicted": p, "count": n} for n, g, p in wrong[:15]],
         }
@@ -89,17 +95,6 @@ def _paired(gold: Any, predicted: Any) -> Iterator[tuple[str, str]]:
             rest.remove(match)
         yield kind, match[2] if match is not None else NONE
     yield from ((NONE, kind) for _, _, kind in rest)
-
-
-def _scores(kind: str, gold: np.ndarray, predicted: np.ndarray, hits: int) -> dict[str, Any]:
-    n, answered = int(gold.sum()), int(predicted.sum())
-    return {
-        "label": kind,
-        "n": n,
-        "precision": hits / max(1, answered),
-        "recall": hits / max(1, n),
-        "f1": 2 * hits / max(1, n + answered),
-    }
 
 
 def _changed(span: tuple[int, int, str], rng: np.random.Generator) -> tuple[int, int, str]:
