@@ -18,7 +18,8 @@ from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.objectives import objectives
 from tailorlm.objectives.penalties import penalties
-from tailorlm.recipes.fit import Fitted, fit
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
 from tailorlm.training import plain_text, processes

@@ -20,7 +20,8 @@ from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
-from tailorlm.recipes.fit import FEW_ROWS, fit
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.fit_head import FEW_ROWS
 from tailorlm.recipes.schema import Recipe
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score

@@ -22,7 +22,8 @@ from tailorlm.evaluation.scores import score_table
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView
 from tailorlm.recipes.answering import predictions_of
-from tailorlm.recipes.fit import Fitted, fit
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.reload import check_reload
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples

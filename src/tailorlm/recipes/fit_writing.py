@@ -15,7 +15,9 @@ from tailorlm.models.renderings import render_all
 from tailorlm.models.resolve import resolve
 from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.run import batches
+from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.writing import WriteAnswering
 from tailorlm.tasks.base import Examples
@@ -32,17 +34,6 @@ WRITTEN = 64
 VIRTUAL = {"prefix", "prompt"}
 
 
-@dataclass
-class Written:
-    """What a fit left: how it answers, its parts, the loop's records, how many parameters learnt, the score on the validation rows."""
-
-    answering: WriteAnswering
-    parts: list[Any]
-    trained: list[Trained]
-    trainable: int
-    score: Score | None
-
-
 def fit_writing(
     recipe: Recipe,
     rows: Examples,
@@ -52,11 +43,8 @@ def fit_writing(
     metric: str | None,
     listen: Listener,
     checkpoints: Checkpoints | None,
-) -> Written:
+) -> Fitted:
     """Fit a recipe whose model writes. Raises TailorError for parts that need a head, CheckError for rows with nothing to learn."""
-    import torch
-
-    torch.manual_seed(seed)
     task = recipe.task.make()
     if not hasattr(task, "ask"):
         raise TailorError(f"the task '{recipe.task.name}' cannot be answered by writing yet", hint="answers: head")
@@ -67,7 +55,7 @@ def fit_writing(
     score = None
     if validation is not None:
         score = (fitting.trained[-1].best if fitting.trained else None) or fitting.score()
-    return Written(answering, parts, fitting.trained, fitting.trainable, score)
+    return Fitted(Adaptation(recipe, answering, parts), fitting.trained, fitting.trainable, score)
 
 
 @dataclass

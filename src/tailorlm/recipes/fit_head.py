@@ -1,0 +1,334 @@
+"""Fitting a recipe that a head answers: its stages in order, then its context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core.errors import TailorError
+from tailorlm.evaluation.metrics import Metric, metric_of
+from tailorlm.models.encoder import load_model
+from tailorlm.models.heads import Linear
+from tailorlm.models.layers import below_top
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import EmbeddingView, scores_of, vectors_of
+from tailorlm.models.trunk import frozen_trunk
+from tailorlm.objectives.labels import Labels
+from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.answering import HeadAnswering, predictions_of
+from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.old import StageScene
+from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.tasks.base import Examples, Target
+from tailorlm.tasks.readings import Readings
+from tailorlm.training.checkpoint import Checkpoints
+from tailorlm.training.job import Job, Listener, Score, Trained
+from tailorlm.training.lesson import IGNORED, LabelLesson, Source
+from tailorlm.training.loop import train
+from tailorlm.training.pairs import PairLesson
+from tailorlm.training.plain_text import text_lesson
+from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
+
+# On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
+# log loss, which every row moves.
+FEW_ROWS = 100
+
+
+def fit_head(
+    recipe: Recipe,
+    rows: Examples,
+    validation: Examples | None,
+    *,
+    seed: int,
+    metric: str | None,
+    embeddings: EmbeddingView | None,
+    listen: Listener,
+    checkpoints: Checkpoints | None,
+) -> Fitted:
+    """Fit a recipe that a head answers. Raises TailorError for what the base or the head cannot do."""
+    recipe = _settled(recipe, rows)
+    task = recipe.task.make()
+    if recipe.context is not None and recipe.context.name == "prompt":
+        raise TailorError("a prompt is for models that write", hint="answers: written, with a base that writes")
+    pooling = "tokens" if task.tokens else recipe.pooling
+    limit = task.settings.max_length
+    model = load_model(
+        resolve(recipe.base, recipe.quantise), labels=task.outputs(rows.labels), pooling=pooling, max_length=limit
+    )
+    answering = HeadAnswering(task, model, rows.labels)
+    view = embeddings or EmbeddingView()
+    fitting = _Fitting(
+        answering, rows, validation, metric_of(metric or task.metrics[0]), seed, view, listen, checkpoints
+    )
+    parts = recipe.parts()
+    for stage, part in zip(recipe.stages, parts, strict=True):
+        fitting.stage(stage, part)
+    for part in dict.fromkeys(parts):
+        if part.trains:
+            part.settle(model)
+    if recipe.context is not None:
+        fitting.context(recipe.context.make())
+    score = None
+    if validation is not None:
+        # The loop's score is that of the trained head: a classifier or a context put behind it answers instead. What validation rows
+        # decide is decided on the weights that are kept.
+        trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
+        score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
+    adaptation = Adaptation(_with(recipe, fitting.found), answering, list(dict.fromkeys(parts)))
+    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
+
+
+def _settled(recipe: Recipe, rows: Examples) -> Recipe:
+    """The recipe with those settings of the task that the train rows decide."""
+    settle = getattr(recipe.task.make(), "settle", None)
+    return _with(recipe, settle(rows)) if settle is not None else recipe
+
+
+def _with(recipe: Recipe, found: Mapping[str, Any]) -> Recipe:
+    return recipe.changed({f"task.{name}": value for name, value in found.items()}) if found else recipe
+
+
+@dataclass
+class _Fitting:
+    answering: HeadAnswering
+    rows: Examples
+    validation: Examples | None
+    metric: Metric
+    seed: int
+    embeddings: EmbeddingView
+    listen: Listener
+    checkpoints: Checkpoints | None
+
+    def __post_init__(self) -> None:
+        self.task, self.model = self.answering.task, self.answering.model
+        self.readings = self._read(self.rows)
+        self.targets = self.task.targets(self.readings, self.rows)
+        self.trained: list[Trained] = []
+        self.trainable = 0
+        self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
+        self.frozen = True  # whether the body still is the base's own
+        self.begun: Any = None  # the part that a stage before began to train, and the names that learn
+        self.names: list[str] = []
+        self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
+
+    def _read(self, examples: Examples) -> Readings:
+        return self.task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
+
+    @cached_property
+    def judged(self) -> tuple[Readings, list[np.ndarray]]:
+        """Readings and targets of the validation rows."""
+        assert self.validation is not None
+        readings = self._read(self.validation)
+        return readings, self.task.targets(readings, self.validation)
+
+    def vectors(self, readings: Readings) -> list[np.ndarray]:
+        """What a head reads: shared vectors while the body is the base's own, fresh ones after it learnt."""
+        if self.frozen:
+            return self.embeddings.vectors(self.model, readings)
+        return vectors_of(self.model, readings)
+
+    def stage(self, stage: Stage, part: Any) -> None:
+        """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
+        if not part.trains:
+            head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
+            self.model.head = head.to(self.model.device)
+            self.trainable = sum(p.numel() for p in head.parameters())
+            return
+        names = self._learning(stage, part)
+        job = self._job(stage, names)
+        own = [name for name in names if name in set(job.trainable)]
+        job.rates, job.begins = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
+        scene = StageScene(self.model, self.task, own)
+        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
+        job.held = [penalty.plain() for penalty in stage.penalties]
+        of_labels = stage.objective.learns_from == "labels"
+        validate = self.score if self.validation is not None and of_labels else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
+        part.release()
+        self.held = None
+        self.model.requires_grad_(False)
+
+    def _learning(self, stage: Stage, part: Any) -> list[str]:
+        """Make what learns trainable, the head at its start; returns the names."""
+        if self.model.pooling != "native":
+            start = stage.weights.settings.head_start if stage.objective.learns_from == "labels" else "random"
+            self.model.head = self._start_of_head(start).to(self.model.device)
+        if part is self.begun:
+            names: list[str] = self.names
+            parameters = dict(self.model.named_parameters())
+            for name in names:
+                parameters[name].requires_grad_(True)
+        else:
+            names = self.names = part.attach(self.model)
+            self.begun = part
+        shapes = dict(self.model.named_parameters())
+        self.trainable = sum(shapes[name].numel() for name in names)
+        return names
+
+    def _job(self, stage: Stage, names: list[str]) -> Job:
+        """What the loop is to do in this stage: from labels, or from text, of which the task's head learns nothing."""
+        objective, lr, base = stage.objective.make(), stage.weights.settings.lr, self.model.base.fingerprint
+        if stage.objective.learns_from == "labels":
+            lesson = LabelLesson(self._source(names), objective, self.targets, self.task.target)
+            ids = [self.rows.ids[row] for row in self.readings.rows]
+            return Job(lesson, names, ids, stage.train, lr, self.seed, base=base)
+        self.frozen = False
+        heads = set(self.model.head_parameters())
+        body = [name for name in names if name not in heads]
+        if stage.objective.learns_from == "pairs":
+            return self._pairs_job(stage, objective, body)
+        named, texts = objective.texts(self.rows.ids, self.rows.texts)
+        found, made = text_lesson(objective, self.model, named, texts, self.seed)
+        return Job(found, [*body, *made], found.rows.names, stage.train, lr, self.seed, base=base)
+
+    def _pairs_job(self, stage: Stage, objective: Any, names: list[str]) -> Job:
+        """What the loop is to do with pairs of rows, of which no head learns."""
+        if self.task.tokens or self.task.target != "one":
+            raise TailorError(
+                "pairs are drawn from rows with one label each, and this task's have other answers",
+                hint="objective: labels",
+            )
+        if not names:
+            raise TailorError(
+                "pairs move the body, and here the head alone learns", hint="weights: full, lora or adapter"
+            )
+        codes = np.concatenate(self.targets)
+        lesson = PairLesson(self.model, self.readings, codes, objective, self.seed)
+        base = self.model.base.fingerprint
+        return Job(
+            lesson, names, lesson.names(self.rows.ids), stage.train, stage.weights.settings.lr, self.seed, base=base
+        )
+
+    def _kept(self) -> Checkpoints | None:
+        """Where this stage is kept while it goes: each behind the first in a folder of its own."""
+        if self.checkpoints is None or not self.trained:
+            return self.checkpoints
+        return replace(self.checkpoints, folder=self.checkpoints.folder / f"stage-{len(self.trained) + 1}")
+
+    def _source(self, names: Sequence[str]) -> Source:
+        """Where scores come from, computing no more than what learns: the head on vectors, blocks on states, or the whole model."""
+        body_learns = any(not name.startswith("head.") for name in names)
+        if self.frozen and not body_learns:
+            return VectorSource(self.model, self.vectors(self.readings))
+        trunk = frozen_trunk(self.model, names) if self.frozen else None
+        self.frozen = False
+        if trunk is None:
+            return TokenSource(self.model, self.readings)
+        source = TrunkSource(self.embeddings.states(trunk, self.readings))
+        # Once for all passes, and behind the train rows: states differ in the last bit with the texts of a batch.
+        if self.validation is not None:
+            self.held = TrunkSource(self.embeddings.states(trunk, self.judged[0]))
+        return source
+
+    def _rates(self, part: Any, names: Sequence[str], decay: float) -> dict[str, float]:
+        """Factors on the learning rate that are not 1: what the part says, times what the block's place says."""
+        rates: dict[str, float] = part.rates(names)
+        if decay != 1:
+            above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
+            rates |= {name: rates.get(name, 1.0) * decay ** above[name] for name in names if above.get(name, 0)}
+        return rates
+
+    def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors (places, width) of every place at which something is asked, and what: (places,) codes of one label each, or (places,
+        outputs), boolean for several labels and else numbers. TailorError where a place itself is asked."""
+        if self.task.target == "place":
+            raise TailorError("no classifier finds places in a text", hint="--method head, lora or full")
+        vectors, codes = np.concatenate(self.vectors(self.readings)), np.concatenate(self.targets)
+        if self.task.target != "one":
+            return vectors, codes > 0 if self.task.target == "many" else codes
+        asked = codes != IGNORED
+        return (vectors, codes) if asked.all() else (vectors[asked], codes[asked])
+
+    def context(self, context: Any) -> None:
+        labels = len(self.task.outputs(self.rows.labels))
+        if context.needs_rows:
+            head = context.head(*self._labelled_vectors(), labels)
+        else:
+            texts = context.texts(self._words_for_labels())
+            vectors = self.vectors(Readings(self.model.tokenize(texts)))
+            head = context.head(np.concatenate(vectors), np.arange(labels), labels)
+        self.model.head = head.to(self.model.device)
+
+    def _words_for_labels(self) -> list[str]:
+        label_texts = getattr(self.task, "label_texts", None)  # a task may have no words for its labels
+        if label_texts is None or self.task.tokens or self.task.target != "one":
+            raise TailorError(
+                "label names alone cannot answer this task through an encoder",
+                hint="leave zero-shot out, or take a base model that writes",
+            )
+        words: list[str] = label_texts(self.rows.labels)
+        return words
+
+    def score(self) -> Score:
+        """Metric and mean loss on the validation rows, as the model stands."""
+        assert self.validation is not None
+        readings, targets = self.judged
+        scores = self._validation_scores(readings)
+        self._choose(scores, readings)
+        answers = self.answering.decode(scores, readings, self.validation.inputs)
+        predictions = predictions_of(self.task, self.validation, answers, self.rows.labels)
+        value = self.metric.evidence(predictions).score()
+        loss = _mean_loss(scores, targets, readings.sizes, self.task.target)
+        few = len(self.validation) < FEW_ROWS
+        return Score(value if self.metric.higher_is_better else -value, loss, by_loss=few)
+
+    def _choose(self, scores: Sequence[np.ndarray], readings: Readings) -> None:
+        """Answer with what these scores of the validation rows say is best, where the task leaves something to choose."""
+        choose = getattr(self.task, "choose", None)
+        if choose is not None:
+            self.found = choose(scores, readings, self.validation, votes=self.answering.votes)
+            made: Any = type(self.task)
+            self.answering.task = made(self.task.settings.with_(**self.found))
+
+    def _validation_scores(self, readings: Readings) -> list[np.ndarray]:
+        import torch
+
+        if self.frozen and self.model.head is not None:
+            vectors = self.vectors(readings)
+            with torch.inference_mode():
+                table = self.model.head(torch.from_numpy(np.concatenate(vectors)).to(self.model.device)).cpu().numpy()
+            return np.split(table, np.cumsum(readings.sizes)[:-1])
+        return self.held.all_scores() if self.held is not None else scores_of(self.model, readings)
+
+    def _start_of_head(self, start: str) -> Linear:
+        import torch
+
+        outputs = len(self.task.outputs(self.rows.labels))
+        dropout = float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
+        if start == "random" or self.task.target == "place":
+            generator = torch.Generator().manual_seed(self.seed)
+            return Linear.fresh(self.model.width, outputs, dropout=dropout, generator=generator)
+        return probe(*self._labelled_vectors(), outputs, dropout)
+
+
+def _mean_loss(
+    scores: Sequence[np.ndarray], targets: Sequence[np.ndarray], sizes: Sequence[int], target: Target
+) -> float:
+    """Mean loss a label, nats, of scores as they stand."""
+    import torch
+
+    labels = sum(int((row != IGNORED).sum()) if target == "one" else len(row) for row in targets)
+    given = torch.from_numpy(np.concatenate(scores)).double()
+    wanted = torch.from_numpy(np.concatenate([np.atleast_1d(row) for row in targets]))
+    losses = Labels(Labels.Settings()).losses(given, wanted, target, torch.tensor(sizes))
+    return float(losses.sum()) / max(1, labels)
+
+
+def probe(vectors: np.ndarray, codes: np.ndarray, labels: int, dropout: float) -> Linear:
+    """A head that begins as logistic regression on the frozen vectors (Kumar et al. 2022, arXiv:2202.10054).
+
+    vectors: (rows, width), as pooled; codes: as `Features.fit` takes them. The regression is fitted on vectors of length one; dividing its weights by
+    the mean length lets the head read the pooled vector itself.
+    """
+    import torch
+
+    from tailorlm.weights.features import logistic_head, regression_heads, unit
+
+    scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
+    head = (logistic_head if codes.ndim == 1 else regression_heads)(unit(vectors), codes, labels, 10.0)
+    with torch.no_grad():
+        return Linear(head.weight / scale, head.bias, dropout=dropout)
