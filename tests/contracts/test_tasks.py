@@ -98,8 +98,8 @@ def test_what_it_would_write_is_heard_as_its_answer(name: str) -> None:
     ready = task.prepare(given(name), what="train")
     for value, gold in zip(ready.inputs, ready.gold, strict=True):
         assert task.ask(value).text
-        assert task.hear(f" {task.written(gold)}\n", ready.labels) == gold
-    assert task.hear(None, ready.labels) is None
+        assert task.hear(f" {task.written(gold)}\n", ready.labels, value) == gold
+    assert task.hear(None, ready.labels, ready.inputs[0]) is None
     assert set(task.choices(ready.labels)) == set(ready.labels)
 
 

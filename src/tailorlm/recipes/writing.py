@@ -113,7 +113,10 @@ class WriteAnswering:
         if choices and self.shown.choose == "score":
             return self._chosen(self.scores_of(prompts))
         written = writes.answers(prompts, self.shown.writing, choices=choices or None)
-        values = [self.task.hear(None if one.fault else one.text, self.labels) for one in written]
+        values = [
+            self.task.hear(None if one.fault else one.text, self.labels, given)
+            for one, given in zip(written, inputs, strict=True)
+        ]
         sure = np.exp([one.logprob if one.logprob is not None else 0.0 for one in written])
         detail: list[Mapping[str, Any]] = [
             {"finished": one.finished, "tokens_in": one.tokens_in, "tokens_out": one.tokens_out, "cut": one.cut}

@@ -171,8 +171,8 @@ class WriteTask(Task, Protocol):
     def choices(self, labels: Sequence[str]) -> list[str]:
         """The answers there are, in the order of `labels`; empty where answers are free."""
 
-    def hear(self, text: str | None, labels: Sequence[str]) -> Any:
-        """What was written as an answer; None where it is none."""
+    def hear(self, text: str | None, labels: Sequence[str], given: Any) -> Any:
+        """What was written as an answer to the input `given`; None where it is none."""
 
     def told(self, labels: Sequence[str]) -> dict[str, Any]:
         """What an instruction can be made of (`context.prompt.TaskWords`); empty where the rows say themselves what is asked."""

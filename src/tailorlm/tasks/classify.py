@@ -119,7 +119,7 @@ class Classify(LabelledText):
         """The labels."""
         return list(labels)
 
-    def hear(self, text: str | None, labels: Sequence[str]) -> str | None:
+    def hear(self, text: str | None, labels: Sequence[str], given: Any) -> str | None:
         """The label that was written, spelled as it is; None for anything else."""
         return text.strip() if text is not None and text.strip() in labels else None
 

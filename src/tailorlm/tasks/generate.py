@@ -158,7 +158,7 @@ class Generate:
         """None: answers are free."""
         return []
 
-    def hear(self, text: str | None, labels: Sequence[str]) -> str | None:
+    def hear(self, text: str | None, labels: Sequence[str], given: Any) -> str | None:
         """The text without white space around it."""
         return text.strip() if text is not None else None
 
