@@ -229,6 +229,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("stage", "weights"): ("bias", learning),
     ("stage", "objective"): ({"part": "labels", "smoothing": 0.3}, scores),
     ("stage", "train"): ({"epochs": 1}, steps),
+    ("stage", "anew"): (True, scores),
     ("stage", "penalties"): ([{"part": "l2_sp", "strength": 100.0}], scores),
     ("penalty-l2_sp", "strength"): (100.0, scores),
     ("penalty-l2_sp", "head"): (10.0, scores),
@@ -334,6 +335,9 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
         plain |= {"stages": [], "context": part if kind == "context" else "instruction"}
     if where == "stage" and key == "weights":
         stage["weights"] = "lora"
+    if where == "stage" and key == "anew":  # of the second of two, which are one LoRA or two
+        stage["weights"] = {"part": "lora", "lr": 0.01}
+        plain["stages"] = [stage, dict(stage)]
     if where == "recipe" and key == "base":
         value = str(base("bert", "mean", seed=4))
     at = {
@@ -342,7 +346,7 @@ def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Reci
         "train": "stages.0.train.",
         "optimiser": "stages.0.train.optimiser.",
         "penalty": "stages.0.penalties.0.",
-        "stage": "stages.0.",
+        "stage": "stages.0." if key != "anew" else "stages.1.",
     }
     prefix = at.get(kind, {"context": "context.", "task": "task.", "recipe": ""}.get(kind))
     before = validate(plain, Recipe)

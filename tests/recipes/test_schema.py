@@ -124,11 +124,33 @@ def test_the_key_knows_everything_but_the_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "stages", [["lora", "full"], ["features", "lora"], ["head", "bias"], ["lora", "features", "features"]]
+    ("stages", "words"),
+    [
+        (["features", "lora"], "a classical classifier .features. reads what comes out at the end"),
+        (["lora", "features", "features"], "a classical classifier .features."),
+        (["prompt", "full"], "prompt stands in front of every text and cannot be trained over"),
+        (["prefix", "lora"], "prefix stands in front of every text"),
+        (["adapter", "lora", "bias"], "lora over adapters cannot be merged without changing answers"),
+        (["adapter", "ia3", "full"], "ia3 over adapters"),
+    ],
 )
-def test_stages_that_cannot_be_kept_together_are_refused(stages: list[str]) -> None:
-    with pytest.raises(UsageError, match=f"stages: {', '.join(stages)} cannot be kept together yet"):
+def test_stages_that_cannot_stand_over_one_another_are_refused(stages: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=f"stages: {', '.join(stages)}: {words}"):
         recipe(stages=[{"weights": name} for name in stages])
+    if "adapter" not in stages:
+        return
+    with pytest.raises(UsageError, match="lora over a quantised base cannot be merged"):
+        recipe(stages=[{"weights": "lora"}, {"weights": "adapter"}], quantise="nf4")
+
+
+def test_a_stage_goes_on_with_the_same_part_unless_told_to_begin_anew() -> None:
+    same = {"weights": {"part": "adapter", "lr": 0.1}}, {"weights": {"part": "adapter", "lr": 0.2}}
+    one, other = recipe(stages=same).parts()
+    assert one is other
+    one, other = recipe(stages=[same[0], same[1] | {"anew": True}]).parts()
+    assert one is not other
+    one, other, last = recipe(stages=[{"weights": "full"}, {"weights": "lora"}, {"weights": "features"}]).parts()
+    assert len({one, other, last}) == 3
 
 
 # ---- faults in the file

@@ -40,6 +40,11 @@ class Part:
         """What an objective learns from: `labels` of the task, or `text` alone."""
         return str(getattr(self.registry.get(self.name), "learns_from", "labels"))
 
+    @property
+    def answers(self) -> bool:
+        """Whether an objective teaches the task's answers, so that its stage may be the last one."""
+        return bool(getattr(self.registry.get(self.name), "answers", self.learns_from == "labels"))
+
     def plain(self) -> dict[str, Any]:
         """As written in YAML: the name and every setting."""
         return {"part": self.name, **self.settings.model_dump()}

@@ -24,6 +24,7 @@ from tailorlm.models.resolve import BaseModel, resolve
 from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
 from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.stack import Layout, Stack, numbered
 from tailorlm.recipes.writing import WriteAnswering
 
 FORMAT = 1
@@ -50,11 +51,11 @@ class Answer:
 class Adaptation:
     """A fitted recipe that predicts.
 
-    recipe: what it was fitted from. answering: how it answers. parts: its fitted weights parts, in order. Made by `fit` or `Adaptation.load`.
+    recipe: what it was fitted from. answering: how it answers. stack: its fitted weights parts. Made by `fit` or `Adaptation.load`.
     """
 
-    def __init__(self, recipe: Recipe, answering: HeadAnswering | WriteAnswering, parts: Sequence[Any]):
-        self.recipe, self.answering, self.parts = recipe, answering, list(parts)
+    def __init__(self, recipe: Recipe, answering: HeadAnswering | WriteAnswering, stack: Stack):
+        self.recipe, self.answering, self.stack = recipe, answering, stack
 
     @property
     def model(self) -> Any:
@@ -128,9 +129,7 @@ class Adaptation:
     def write(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
         """Write the files into an existing folder that somebody else publishes (a run's temp folder)."""
         with atomic.disk_errors(folder):
-            for part in self.parts:
-                if part.trains:
-                    part.save(self.model, folder)
+            self.stack.save(folder)
             self.answering.write(folder)
             base = self.model.base
             record = {
@@ -161,13 +160,11 @@ class Adaptation:
         folder = _adaptation_folder(Path(folder))
         record = _record(folder)
         recipe = load_settings(folder / "recipe.yaml", Recipe)
-        parts = list(dict.fromkeys(recipe.parts()))
-        whole = any(getattr(part, "whole", False) for part in parts)
-        name = record["base"]["name"]
-        found = (
-            BaseModel(name, folder, record["base"]["origin"]) if whole else _base(base, name, folder, recipe.quantise)
-        )
-        if not whole and found.fingerprint != record["base"]["fingerprint"]:
+        parts = recipe.parts()
+        whole = Layout.of(numbered(parts)).base(folder)
+        name, origin = record["base"]["name"], record["base"]["origin"]
+        found = BaseModel(name, whole, origin) if whole else _base(base, name, folder, recipe.quantise)
+        if whole is None and found.fingerprint != record["base"]["fingerprint"]:
             raise TailorError(
                 f"{folder} was fitted on other base weights",
                 got=f"{found.name} with fingerprint {found.fingerprint[:12]}",
@@ -175,11 +172,10 @@ class Adaptation:
                 hint="give the right base with --base, or fit again",
             )
         answering = (WriteAnswering if recipe.written else HeadAnswering).open(recipe, found, record)
-        for part in parts:
-            if part.trains and not getattr(part, "whole", False):
-                part.load(answering.model, folder)
+        stack = Stack(answering.model)
+        stack.load(folder, parts)
         answering.restore(folder)
-        return cls(recipe, answering, parts)
+        return cls(recipe, answering, stack)
 
 
 def _portable(base: BaseModel, folder: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.stack import Layout, numbered
 
 _OURS = """```python
 import tailorlm
@@ -18,7 +19,7 @@ _NATIVE_LORA = """```python
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification
 
-base = AutoModelForSequenceClassification.from_pretrained("{origin}", num_labels={labels})
+base = AutoModelForSequenceClassification.from_pretrained("{origin}", num_labels={labels}){below}
 model = PeftModel.from_pretrained(base, "THIS FOLDER"){padding}
 ```"""
 
@@ -37,6 +38,12 @@ mask = batch["attention_mask"].unsqueeze(-1).float()
 {pool}
 logits = pooled @ head["weight"].T + head["bias"]
 ```"""
+
+# What stages before the last one changed of the base's own tensors.
+_BELOW = """
+from safetensors.torch import load_file
+below = load_file("THIS FOLDER/{own}/changed.safetensors")      # what the stages before the last one changed
+base.load_state_dict({{name.removeprefix("body."): value for name, value in below.items()}}, strict=False)"""
 
 # The parts that are kept as PEFT keeps them. A native head behind a prompt is left out: of padded texts PEFT reads the wrong place.
 THROUGH_PEFT = ("lora", "ia3", "prefix", "prompt")
@@ -86,15 +93,20 @@ def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
         return []
     part = recipe.stages[-1].weights.name if recipe.stages and recipe.context is None else None
     origin, native = record["base"]["origin"], record["pooling"] == "native"
-    if recipe.quantise != "none":
-        return []  # the arithmetic over quantised weights is ours
+    layout = Layout.of(numbered(recipe.parts()))
+    if recipe.quantise != "none" or layout.adapters:
+        return []  # the arithmetic over quantised weights is ours, and so are adapters
+    below = ""
+    if layout.own:
+        origin = f"THIS FOLDER/{layout.own}" if layout.whole else origin
+        below = "" if layout.whole else _BELOW.format(own=layout.own)
     if part in THROUGH_PEFT and native and part != "prompt":
         padding = _PADDING.format(pad=record["pad_token_id"]) if record.get("pad_token_id") is not None else ""
-        code = _NATIVE_LORA.format(origin=origin, labels=len(record["labels"]), padding=padding)
+        code = _NATIVE_LORA.format(origin=origin, labels=len(record["labels"]), padding=padding, below=below)
         return ["", "Without tailorlm:", "", code]
     if part in THROUGH_PEFT and not native:
         imports = "from peft import PeftModel\nfrom transformers import AutoModel"
-        body = f'body = PeftModel.from_pretrained(AutoModel.from_pretrained("{origin}"), "THIS FOLDER")'
+        body = f'base = AutoModel.from_pretrained("{origin}"){below}\nbody = PeftModel.from_pretrained(base, "THIS FOLDER")'
         behind = _BEHIND if part == "prompt" else ""
         code = _POOLED.format(imports=imports, body=body, pool=_POOLS[record["pooling"]], behind=behind)
         return ["", "Without tailorlm:", "", code]

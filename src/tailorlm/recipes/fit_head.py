@@ -21,16 +21,16 @@ from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import HeadAnswering, predictions_of
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.lessons import Ground, lesson_for
 from tailorlm.recipes.old import StageScene
 from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, Target
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
-from tailorlm.training.lesson import IGNORED, LabelLesson, Source
+from tailorlm.training.lesson import IGNORED, Source
 from tailorlm.training.loop import train
-from tailorlm.training.pairs import PairLesson
-from tailorlm.training.plain_text import text_lesson
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
 # On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
@@ -67,9 +67,8 @@ def fit_head(
     parts = recipe.parts()
     for stage, part in zip(recipe.stages, parts, strict=True):
         fitting.stage(stage, part)
-    for part in dict.fromkeys(parts):
-        if part.trains:
-            part.settle(model)
+    fitting.stack.settle()
+    fitting.stack.release()
     if recipe.context is not None:
         fitting.context(recipe.context.make())
     score = None
@@ -78,7 +77,7 @@ def fit_head(
         # decide is decided on the weights that are kept.
         trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
-    adaptation = Adaptation(_with(recipe, fitting.found), answering, list(dict.fromkeys(parts)))
+    adaptation = Adaptation(_with(recipe, fitting.found), answering, fitting.stack)
     return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
 
 
@@ -111,8 +110,8 @@ class _Fitting:
         self.trainable = 0
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.frozen = True  # whether the body still is the base's own
-        self.begun: Any = None  # the part that a stage before began to train, and the names that learn
-        self.names: list[str] = []
+        self.stack = Stack(self.model)
+        self.headed = False  # whether the head has learnt the task's answers from the body as it is
         self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
 
     def _read(self, examples: Examples) -> Readings:
@@ -145,63 +144,35 @@ class _Fitting:
         scene = StageScene(self.model, self.task, own)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
         job.held = [penalty.plain() for penalty in stage.penalties]
-        of_labels = stage.objective.learns_from == "labels"
-        validate = self.score if self.validation is not None and of_labels else None
+        validate = self.score if self.validation is not None and stage.objective.answers else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
-        part.release()
+        self.headed = stage.objective.answers
         self.held = None
         self.model.requires_grad_(False)
 
     def _learning(self, stage: Stage, part: Any) -> list[str]:
         """Make what learns trainable, the head at its start; returns the names."""
-        if self.model.pooling != "native":
-            start = stage.weights.settings.head_start if stage.objective.learns_from == "labels" else "random"
+        if self.model.pooling != "native" and not self.headed:
+            start = stage.weights.settings.head_start if stage.objective.answers else "random"
             self.model.head = self._start_of_head(start).to(self.model.device)
-        if part is self.begun:
-            names: list[str] = self.names
-            parameters = dict(self.model.named_parameters())
-            for name in names:
-                parameters[name].requires_grad_(True)
-        else:
-            names = self.names = part.attach(self.model)
-            self.begun = part
+        if self.model.head is not None:
+            self.model.head.requires_grad_(True)
+        names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
         return names
 
     def _job(self, stage: Stage, names: list[str]) -> Job:
-        """What the loop is to do in this stage: from labels, or from text, of which the task's head learns nothing."""
-        objective, lr, base = stage.objective.make(), stage.weights.settings.lr, self.model.base.fingerprint
-        if stage.objective.learns_from == "labels":
-            lesson = LabelLesson(self._source(names), objective, self.targets, self.task.target)
-            ids = [self.rows.ids[row] for row in self.readings.rows]
-            return Job(lesson, names, ids, stage.train, lr, self.seed, base=base)
-        self.frozen = False
-        heads = set(self.model.head_parameters())
-        body = [name for name in names if name not in heads]
-        if stage.objective.learns_from == "pairs":
-            return self._pairs_job(stage, objective, body)
-        named, texts = objective.texts(self.rows.ids, self.rows.texts)
-        found, made = text_lesson(objective, self.model, named, texts, self.seed)
-        return Job(found, [*body, *made], found.rows.names, stage.train, lr, self.seed, base=base)
-
-    def _pairs_job(self, stage: Stage, objective: Any, names: list[str]) -> Job:
-        """What the loop is to do with pairs of rows, of which no head learns."""
-        if self.task.tokens or self.task.target != "one":
-            raise TailorError(
-                "pairs are drawn from rows with one label each, and this task's have other answers",
-                hint="objective: labels",
-            )
-        if not names:
-            raise TailorError(
-                "pairs move the body, and here the head alone learns", hint="weights: full, lora or adapter"
-            )
-        codes = np.concatenate(self.targets)
-        lesson = PairLesson(self.model, self.readings, codes, objective, self.seed)
-        base = self.model.base.fingerprint
-        return Job(
-            lesson, names, lesson.names(self.rows.ids), stage.train, stage.weights.settings.lr, self.seed, base=base
+        """What the loop is to do in this stage."""
+        objective = stage.objective.make()
+        made = lesson_for(stage.objective.learns_from)(
+            Ground(self.model, self.task, self.rows, self.readings, self.targets, names, self.seed, self._source),
+            objective,
         )
+        if not stage.objective.answers:
+            self.frozen = False
+        lr, base = stage.weights.settings.lr, self.model.base.fingerprint
+        return Job(made.lesson, made.names, made.ids, stage.train, lr, self.seed, base=base)
 
     def _kept(self) -> Checkpoints | None:
         """Where this stage is kept while it goes: each behind the first in a folder of its own."""

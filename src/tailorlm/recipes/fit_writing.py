@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.stack import Stack
 from tailorlm.recipes.writing import WriteAnswering
 from tailorlm.tasks.base import Examples
 from tailorlm.tasks.readings import log_shares
@@ -26,6 +27,7 @@ from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.language import NextTokens
 from tailorlm.training.loop import train
+from tailorlm.training.plain_text import framed
 from tailorlm.training.token_rows import TokenRows
 
 # Validation rows that are answered after every pass where answers are free: writing is slow, and the loss is taken over all of them.
@@ -51,11 +53,14 @@ def fit_writing(
     model = load_writer(resolve(recipe.base, recipe.quantise), max_length=task.settings.max_length)
     answering = WriteAnswering.of(recipe, model, rows)
     fitting = _Fitting(answering, rows, validation, metric_of(metric or task.metrics[0]), seed, listen, checkpoints)
-    parts = [fitting.stage(stage) for stage in recipe.stages]
+    for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
+        fitting.stage(stage, part)
+    fitting.stack.settle()
+    fitting.stack.release()
     score = None
     if validation is not None:
         score = (fitting.trained[-1].best if fitting.trained else None) or fitting.score()
-    return Fitted(Adaptation(recipe, answering, parts), fitting.trained, fitting.trainable, score)
+    return Fitted(Adaptation(recipe, answering, fitting.stack), fitting.trained, fitting.trainable, score)
 
 
 @dataclass
@@ -72,11 +77,12 @@ class _Fitting:
         self.task, self.model = self.answering.task, self.answering.model
         self.trained: list[Trained] = []
         self.trainable = 0
+        self.stack = Stack(self.model)
         self.losses: RowLosses | None = None
         self.held: NextTokens | None = None
 
-    def stage(self, stage: Stage) -> Any:
-        part = stage.weights.make()
+    def stage(self, stage: Stage, part: Any) -> None:
+        """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
         if stage.weights.name in VIRTUAL:
             raise TailorError(
                 f"weights: {stage.weights.name} cannot be trained on a model that writes yet",
@@ -87,21 +93,40 @@ class _Fitting:
                 f"weights: {stage.weights.name} learns a head, and a model that writes has none",
                 hint="weights: lora, full, bias or adapter; or answers: head",
             )
-        names = part.attach(self.model)
+        names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
         self.losses = RowLosses(self.model.body, pad=self.model.pad_id)
-        lesson = self._lesson(self.rows)
-        self.held = self._lesson(self.validation) if self.validation is not None else None
-        job = Job(
-            lesson, names, self.rows.ids, stage.train, part.settings.lr, self.seed, base=self.model.base.fingerprint
-        )
-        validate = self.score if self.validation is not None else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self.checkpoints))
-        part.release()
+        answers = stage.objective.answers
+        lesson = self._lesson(self.rows) if answers else self._text(stage)
+        judged = self.validation if answers else None
+        self.held = self._lesson(judged) if judged is not None else None
+        lr, base = part.settings.lr, self.model.base.fingerprint
+        job = Job(lesson, names, lesson.rows.names, stage.train, lr, self.seed, base=base)
+        job.rates, job.begins = part.rates(names), part.begins(self.model, names)
+        validate = self.score if judged is not None else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
         self.model.requires_grad_(False)
         self.model.eval()
-        return part
+
+    def _kept(self) -> Checkpoints | None:
+        """Where this stage is kept while it goes: each behind the first in a folder of its own."""
+        if self.checkpoints is None or not self.trained:
+            return self.checkpoints
+        return replace(self.checkpoints, folder=self.checkpoints.folder / f"stage-{len(self.trained) + 1}")
+
+    def _text(self, stage: Stage) -> NextTokens:
+        """Plain text as the lesson of a stage before the task's."""
+        if stage.objective.name != "causal_lm":
+            raise TailorError(
+                f"objective: {stage.objective.name} is not for models that write", hint="objective: causal_lm"
+            )
+        assert self.losses is not None
+        objective = stage.objective.make()
+        named, texts = objective.texts(self.rows.ids, self.rows.texts)
+        length = min(objective.settings.max_length, self.model.max_length)
+        overlap = min(objective.settings.overlap, length - 1)
+        return NextTokens(self.losses, framed(self.model.tokenizer, named, texts, length, overlap), self.model)
 
     def _lesson(self, examples: Examples) -> NextTokens:
         assert self.losses is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -41,12 +41,35 @@ class Stage(Settings):
     objective: ObjectivePart = setting("labels", help="what they learn from", validate_default=True)
     penalties: tuple[PenaltyPart, ...] = setting((), help="what is added to the loss against forgetting, if anything")
     train: TrainSettings = setting(TrainSettings(), help="how long, in what steps")
+    anew: bool = setting(
+        False,
+        help="begin a part of its own where it would go on with the same one of the stage before: an adapter over the first, another LoRA",
+    )
 
 
 def _goes_on(one: Stage, other: Stage) -> bool:
     """Whether the second stage trains the very parameters of the first."""
     first, second = (stage.weights.plain() | {"lr": 0, "head_start": ""} for stage in (one, other))
-    return first == second
+    return first == second and not other.anew
+
+
+def _fault_of_order(stages: Sequence[Stage], quantised: bool) -> str | None:
+    """Why these stages cannot be trained one over the other, if they cannot."""
+    names = ", ".join(stage.weights.name for stage in stages)
+    if any(not stage.weights.trains for stage in stages[:-1]):
+        return f"stages: {names}: a classical classifier (features) reads what comes out at the end, so it is the last stage"
+    mounted = False
+    for one, other in pairwise(stage for stage in stages if stage.weights.trains):
+        if _goes_on(one, other):
+            continue
+        part = one.weights.registry.get(one.weights.name)
+        if not part.folds:
+            return f"stages: {names}: {one.weights.name} stands in front of every text and cannot be trained over, so it is the last one"
+        if part.wraps and (mounted or quantised):
+            over = "adapters" if mounted else "a quantised base"
+            return f"stages: {names}: {one.weights.name} over {over} cannot be merged without changing answers, so it is the last one"
+        mounted = mounted or part.mounts
+    return None
 
 
 class Recipe(Settings):
@@ -79,32 +102,18 @@ class Recipe(Settings):
     def _something_answers(self) -> Recipe:
         if not self.stages and self.context is None:
             raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
-        trained = [stage for stage in self.stages if stage.weights.trains]
-        # One folder holds the tensors of one trained part: a second would overwrite the first, or wrap it under other names.
-        if any(not _goes_on(one, other) for one, other in pairwise(trained)) or any(
-            not stage.weights.trains for stage in self.stages[:-1]
-        ):
-            names = ", ".join(stage.weights.name for stage in self.stages)
-            raise ValueError(
-                f"stages: {names} cannot be kept together yet; take stages of one trained part with the same settings (lr may differ), "
-                "with `features` behind them at most"
-            )
-        if (
-            self.context is None
-            and self.stages[-1].weights.trains
-            and self.stages[-1].objective.learns_from != "labels"
-        ):
+        fault = _fault_of_order(self.stages, self.quantise != "none")
+        if fault:
+            raise ValueError(fault)
+        if self.context is None and self.stages[-1].weights.trains and not self.stages[-1].objective.answers:
             raise ValueError(
                 "the last stage learns no answers, and nothing else gives them: put a stage of labels, `features` or a context behind it"
             )
         return self
 
     def parts(self) -> list[Any]:
-        """The weights part of each stage. A trained stage goes on with the part of the trained one before: it is the same object."""
-        made: list[Any] = []
-        for stage in self.stages:
-            made.append(made[-1] if made and stage.weights.trains else stage.weights.make())
-        return made
+        """The weights part of each stage; one that goes on with that of the stage before is the same object."""
+        return parts_of(self.stages)
 
     @property
     def written(self) -> bool:
@@ -139,3 +148,12 @@ class Recipe(Settings):
         """sha256 (hex) over everything but the name: two recipes with equal keys give equal results."""
         content = {k: v for k, v in self.plain().items() if k not in {"name", "method"}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def parts_of(stages: Sequence[Stage]) -> list[Any]:
+    """The weights part of each stage; one that goes on with that of the stage before is the same object."""
+    made: list[Any] = []
+    for number, stage in enumerate(stages):
+        goes_on = number and stage.weights.trains and _goes_on(stages[number - 1], stage)
+        made.append(made[-1] if goes_on else stage.weights.make())
+    return made

@@ -29,7 +29,7 @@ def text_lesson(
     worded = Worded(model, objective.head)
     losses = RowLosses(worded.whole, pad=int(model.tokenizer.pad_token_id or 0))
     if objective.head == "causal":
-        rows = _framed(model.tokenizer, names, texts, length, min(settings.overlap, length - 1))
+        rows = framed(model.tokenizer, names, texts, length, min(settings.overlap, length - 1))
         return NextTokens(losses, rows, worded), worded.made
     mask = model.tokenizer.mask_token_id
     if mask is None:
@@ -53,7 +53,7 @@ def text_lesson(
     return lesson, worded.made
 
 
-def _framed(tokenizer: Any, names: Sequence[str], texts: Sequence[str], length: int, overlap: int) -> TokenRows:
+def framed(tokenizer: Any, names: Sequence[str], texts: Sequence[str], length: int, overlap: int) -> TokenRows:
     """Texts as the tokenizer frames them, each ended by its end of text, all learned."""
     end = tokenizer.eos_token_id
     encoded = tokenizer([whole(text) for text in texts], truncation=False, verbose=False)["input_ids"]

@@ -121,10 +121,16 @@ class Place(nn.Module):
 
 
 class Mounted:
-    """Adapters on a body: the places by the name of their projection, and the hooks that make them act."""
+    """Adapters on a body: the places by the name of their projection, and the hooks that make them act.
+
+    Another set of adapters on the same body stands over this one: it reads what this one leaves. name: of the submodule that holds a place,
+    `adapter` for the first set, `adapter_2` for the next; in files it is always `adapter`.
+    """
 
     def __init__(self, body: nn.Module):
         self.body = body
+        below = {path.rpartition(".")[2] for path, module in body.named_modules() if isinstance(module, Place)}
+        self.name = f"{NAME}_{len(below) + 1}" if below else NAME
         self.shapes: list[Shape] = []
         self.places: dict[str, Place] = {}
         self._hooks: list[Any] = []
@@ -140,7 +146,7 @@ class Mounted:
                 width = int(layer.out_features if isinstance(layer, nn.Linear) else layer.nf)  # type: ignore[arg-type]
                 made = Bottleneck(width, shape, spread=spread, device=next(layer.parameters()).device)
                 place.bottlenecks[number] = made.train(layer.training)
-                names += [f"{name}.{NAME}.bottlenecks.{number}.{inner}" for inner, _ in made.named_parameters()]
+                names += [f"{name}.{self.name}.bottlenecks.{number}.{inner}" for inner, _ in made.named_parameters()]
         return names
 
     def fuse(self) -> list[str]:
@@ -150,7 +156,7 @@ class Mounted:
             first = next(iter(place.bottlenecks.values()))
             assert isinstance(first, Bottleneck)
             place.fusion = Fusion(len(first.up_bias), device=first.up.device)
-            names += [f"{name}.{NAME}.fusion.{inner}" for inner, _ in place.fusion.named_parameters()]
+            names += [f"{name}.{self.name}.fusion.{inner}" for inner, _ in place.fusion.named_parameters()]
         return names
 
     def remove(self) -> None:
@@ -158,23 +164,27 @@ class Mounted:
         for hook in self._hooks:
             hook.remove()
         for name in self.places:
-            del self.body.get_submodule(name)._modules[NAME]
+            del self.body.get_submodule(name)._modules[self.name]
         self._hooks, self.places, self.shapes = [], {}, []
 
     def tensors(self) -> dict[str, Tensor]:
-        """All parameters of all adapters by their names within the body."""
+        """All parameters of all adapters by the names that they have in files."""
         return {
             f"{name}.{NAME}.{inner}": parameter
             for name, place in self.places.items()
             for inner, parameter in place.named_parameters()
         }
 
+    def filed(self, name: str) -> str:
+        """The name in files of a parameter that has this name within the body."""
+        return name.replace(f".{self.name}.", f".{NAME}.", 1)
+
     def _place(self, name: str, enters: str | None) -> Place:
         place = self.places.get(name)
         layer = self.body.get_submodule(name)
         if place is None:
             place = self.places[name] = Place()
-            layer.add_module(NAME, place)
+            layer.add_module(self.name, place)
             self._hooks.append(layer.register_forward_hook(lambda module, args, output: place(output)))
         if enters is not None:
 

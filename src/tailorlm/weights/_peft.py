@@ -110,6 +110,30 @@ def merge(model: TextModel) -> None:
     wrapper = wrapper_of(model)
     _put_heads(wrapper.get_base_model(), trained=True)  # PEFT cannot unload those of several layers from IA3
     model.body = wrapper.merge_and_unload()
+    vars(model.body).pop("peft_config", None)  # left behind, it makes PEFT take the next wrapper for a second one
+
+
+def is_wrapped(model: TextModel) -> bool:
+    """Whether PEFT's wrapper is on."""
+    return hasattr(model.body, "get_base_model")
+
+
+def changed_by_merging(model: TextModel) -> dict[str, object]:
+    """Copies of the base's own tensors that `merge` will change, by the names that they will have."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils import ModulesToSaveWrapper
+
+    found: dict[str, object] = {}
+    for path, module in wrapper_of(model).get_base_model().named_modules():
+        if isinstance(module, BaseTunerLayer):
+            inner, deep = module.get_base_layer(), False
+        elif isinstance(module, ModulesToSaveWrapper):
+            inner, deep = module.original_module, True
+        else:
+            continue
+        own = inner.named_parameters(recurse=deep)
+        found |= {f"body.{path}.{name}": parameter.detach().clone() for name, parameter in own}
+    return found
 
 
 def _put_heads(base: Any, *, trained: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -59,6 +59,7 @@ class Adapter(TrainedPart):
             return self
 
     settings: Settings
+    mounts: ClassVar[bool] = True
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
@@ -96,19 +97,24 @@ class Adapter(TrainedPart):
             self._mounted.remove()
         self._mounted, self._learning = None, []
 
-    def save(self, model: TextModel, folder: Path) -> None:
-        """Write all adapters, those of `over` included, in a folder laid out as PEFT's."""
+    def fold(self, model: TextModel) -> list[str]:
+        """The adapters stay where they are; of the base's own tensors a native head alone has changed."""
+        return sorted(_heads(model))
+
+    def save(self, model: TextModel, folder: Path, *, below: bool = False) -> None:
+        """Write all adapters, those of `over` included, in a folder laid out as PEFT's. below: another part lies over them, which has the head."""
         from tailorlm.weights import _bottleneck
 
         assert self._mounted is not None
-        _bottleneck.save(self._mounted, folder, origin=model.base.origin, heads=_heads(model))
+        heads = {} if below else _heads(model)
+        _bottleneck.save(self._mounted, folder, origin=model.base.origin, heads=heads)
 
-    def load(self, model: TextModel, folder: Path) -> None:
+    def load(self, model: TextModel, folder: Path, *, below: bool = False) -> None:
         """Put saved adapters into a fresh base; a tensor that does not fit is a TailorError."""
         from tailorlm.weights._bottleneck import Mounted, read
 
         self._mounted = Mounted(model.body)
-        _mount(self._mounted, read(folder), model, _heads(model))
+        _mount(self._mounted, read(folder), model, {} if below else _heads(model))
 
 
 def _heads(model: TextModel) -> dict[str, Tensor]:
@@ -134,10 +140,10 @@ def _mount(mounted: Mounted, saved: Saved, model: TextModel, heads: dict[str, Te
     names: dict[str, str] = {}
     for number, shape in enumerate(saved.shapes):
         for name in mounted.add(shape):
-            place, _, inner = name.partition(f".{NAME}.bottlenecks.")
+            place, _, inner = mounted.filed(name).partition(f".{NAME}.bottlenecks.")
             names[f"{place}.{NAME}.bottlenecks.{number}.{inner.partition('.')[2]}"] = f"body.{name}"
     if saved.fused:
-        names |= {name: f"body.{name}" for name in mounted.fuse()}
+        names |= {mounted.filed(name): f"body.{name}" for name in mounted.fuse()}
     names |= {name: name for name in heads}
     kept = {name: tensor for name, tensor in saved.tensors.items() if f".{NAME}." in name or heads}
     put(Saved(saved.folder, saved.shapes, saved.fused, kept), dict(model.named_parameters()), names)

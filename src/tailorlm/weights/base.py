@@ -3,7 +3,8 @@
 The contract (one suite in `tests/contracts` runs over every registered part): `attach` makes exactly the declared
 tensors trainable and returns their names; after training they have moved and all others are bit-equal; `detach` gives the
 base back; `save` then `load` on a fresh base gives the same answers to the bit; `merge`, where there is one, changes
-no answer. A fit calls, in this order: `attach`, `rates` and `begins`, the loop, `settle`, `release`; then `save`.
+no answer. A fit calls, in this order: `attach`, `rates` and `begins`, the loop, `settle`, `release`; then `save`. Where another part
+is trained over it, `fold` comes after `settle`: what was learned becomes a part of the model that the next one begins from.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ class TrainedPart:
     body_learns: ClassVar[bool] = True
     # Whether the saved folder is a whole model, which is read without the base.
     whole: ClassVar[bool] = False
+    # Whether it puts modules of its own beside the base's, which stay there (frozen) under a part that is trained later.
+    mounts: ClassVar[bool] = False
+    # Whether it wraps the body, and whether another part can be trained over it all the same: its change is then merged.
+    wraps: ClassVar[bool] = False
+    folds: ClassVar[bool] = True
 
     def __init__(self, settings: WeightsSettings):
         self.settings = settings
@@ -59,7 +65,7 @@ class TrainedPart:
 
         Raises TailorError where one of them is kept in whole numbers, as a quantised base keeps its projections.
         """
-        wanted = {*self.trainable(model), *model.head_parameters()}
+        wanted = self._wanted(model)
         for name, parameter in model.named_parameters():
             if name in wanted and not parameter.is_floating_point():
                 raise TailorError(
@@ -69,6 +75,11 @@ class TrainedPart:
             if name in wanted and not name.startswith("head."):
                 self._before[name] = parameter.detach().clone()
         return sorted(wanted)
+
+    def _wanted(self, model: TextModel) -> set[str]:
+        """Names of what learns: what the part says, and the head; never what another part has put beside the base's own."""
+        wanted = {*self.trainable(model), *model.head_parameters()}
+        return wanted if self.mounts else wanted - mounted(model)
 
     def detach(self, model: TextModel) -> None:
         """Put the base's own values back and freeze everything."""
@@ -92,6 +103,13 @@ class TrainedPart:
     def settle(self, model: TextModel) -> None:
         """Bring what was trained into the form in which it is kept; done once, before the last answers are given."""
 
+    def fold(self, model: TextModel) -> list[str]:
+        """Make room for another part over this one, with the same answers; returns the base's own tensors that have changed, by name.
+
+        `detach` still gives the base back, when those above are taken off first.
+        """
+        return sorted(name for name in self._wanted(model) if not name.startswith("head."))
+
     def release(self) -> None:
         """Forget the base's own values, which `detach` would have needed; frees their memory."""
         self._before = {}
@@ -100,7 +118,7 @@ class TrainedPart:
         """Write the changed tensors of the body into `changed.safetensors`."""
         from safetensors.torch import save_file
 
-        names = {name for name in [*self.trainable(model), *model.head_parameters()] if not name.startswith("head.")}
+        names = {name for name in self._wanted(model) if not name.startswith("head.")}
         tensors = {name: p.detach().contiguous() for name, p in model.named_parameters() if name in names}
         if tensors:
             save_file(tensors, folder / CHANGED)
@@ -112,7 +130,7 @@ class TrainedPart:
 
         path = folder / CHANGED
         saved = load_file(path) if path.is_file() else {}
-        wanted = {name for name in [*self.trainable(model), *model.head_parameters()] if not name.startswith("head.")}
+        wanted = {name for name in self._wanted(model) if not name.startswith("head.")}
         if set(saved) != wanted:
             odd = sorted(set(saved) ^ wanted)
             raise TailorError(
@@ -124,3 +142,11 @@ class TrainedPart:
         with torch.no_grad():
             for name, tensor in saved.items():
                 parameters[name].copy_(tensor)
+
+
+def mounted(model: TextModel) -> set[str]:
+    """Names of the parameters that adapters have put beside the base's own."""
+    from tailorlm.weights._bottleneck import Place
+
+    places = [f"{path}." for path, module in model.named_modules() if isinstance(module, Place)]
+    return {name for name, _ in model.named_parameters() if name.startswith(tuple(places))} if places else set()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
-from tailorlm.weights.base import TrainedPart, WeightsSettings
+from tailorlm.weights.base import TrainedPart, WeightsSettings, mounted
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from tailorlm.models.encoder import TextModel
 
@@ -80,16 +80,7 @@ class Full(TrainedPart):
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write the whole model as transformers does: config.json, model.safetensors, tokenizer files."""
-        model.body.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
-        model.tokenizer.save_pretrained(folder)
-        if model.pooling not in ("native", "written"):
-            # The place where sentence encoders name their pooling, so that the folder can be a base model in its turn.
-            # A model read token by token names the mean, for whoever takes it as a sentence encoder.
-            name = {"cls": "cls_token", "last": "lasttoken"}.get(model.pooling, "mean_tokens")
-            (folder / "1_Pooling").mkdir(exist_ok=True)
-            (folder / "1_Pooling" / "config.json").write_text(
-                json.dumps({f"pooling_mode_{name}": True}) + "\n", encoding="utf-8"
-            )
+        save_whole(model, folder, own_state(model))
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Put the saved body in place of the base's; a folder without one is a TailorError."""
@@ -101,3 +92,25 @@ class Full(TrainedPart):
         labels = list(model.config.id2label.values()) if model.pooling == "native" else []
         saved = BaseModel(model.base.name, folder, model.base.origin)
         model.body = load_model(saved, labels=labels, pooling=model.pooling, max_length=model.max_length).body
+
+
+def own_state(model: TextModel) -> dict[str, Tensor]:
+    """The state of a body that nothing wraps, without what adapters have put beside it; the tensors are the body's own, no copies."""
+    beside = {name.removeprefix("body.") for name in mounted(model)}
+    return {name: value for name, value in model.body.state_dict().items() if name not in beside}
+
+
+def save_whole(model: TextModel, folder: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a body in transformers' own layout. state: as `own_state` gave it, maybe before another part wrapped the body."""
+    body: Any = model.body
+    plain = body.get_base_model() if hasattr(body, "get_base_model") else body
+    plain.save_pretrained(folder, state_dict=dict(state), safe_serialization=True)
+    model.tokenizer.save_pretrained(folder)
+    if model.pooling not in ("native", "written"):
+        # The place where sentence encoders name their pooling, so that the folder can be a base model in its turn.
+        # A model read token by token names the mean, for whoever takes it as a sentence encoder.
+        name = {"cls": "cls_token", "last": "lasttoken"}.get(model.pooling, "mean_tokens")
+        (folder / "1_Pooling").mkdir(exist_ok=True)
+        (folder / "1_Pooling" / "config.json").write_text(
+            json.dumps({f"pooling_mode_{name}": True}) + "\n", encoding="utf-8"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorlm.core.config import setting
 from tailorlm.models.layers import projections
@@ -28,6 +28,8 @@ class IA3(TrainedPart):
 
         lr: float = setting(1e-2, gt=0, le=1, help="learning rate", search=(3e-3, 1e-2, 3e-2))
 
+    wraps: ClassVar[bool] = True
+
     def attach(self, model: TextModel) -> list[str]:
         """Wrap the body with PEFT; the factors and the head learn."""
         import peft
@@ -44,7 +46,15 @@ class IA3(TrainedPart):
 
     def detach(self, model: TextModel) -> None:
         """Take the factors off again; the base is as it was."""
-        _peft.unwrap(model)
+        if _peft.is_wrapped(model):
+            _peft.unwrap(model)
+        super().detach(model)
+
+    def fold(self, model: TextModel) -> list[str]:
+        """Merge, so that another part can be trained over it."""
+        self._before = _peft.changed_by_merging(model)
+        self.merge(model)
+        return sorted(self._before)
 
     def merge(self, model: TextModel) -> None:
         """Multiply the factors into the base weights; answers stay the same, to rounding."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -80,6 +80,7 @@ class LoRA(TrainedPart):
             return self
 
     settings: Settings
+    wraps: ClassVar[bool] = True
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
@@ -177,15 +178,19 @@ class LoRA(TrainedPart):
 
     def detach(self, model: TextModel) -> None:
         """Take the matrices off again; the base is as it was, a native head included."""
-        import torch
+        if _peft.is_wrapped(model):
+            self.settle(model)
+            _peft.unwrap(model)
+        super().detach(model)
 
+    def fold(self, model: TextModel) -> list[str]:
+        """Merge, so that another part can be trained over it."""
         self.settle(model)
-        _peft.unwrap(model)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name in self._before:
-                    parameter.copy_(self._before[name])  # type: ignore[arg-type]
-        self._before = {}
+        self._before = (
+            _peft.changed_by_merging(model) | self._before
+        )  # biases have learned already: those kept are the base's
+        _peft.merge(model)
+        return sorted(self._before)
 
     def merge(self, model: TextModel) -> None:
         """Add the low-rank change into the base weights; answers stay the same, to rounding."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
@@ -37,6 +37,8 @@ class Prefix(TrainedPart):
         projection_width: int = setting(512, ge=1, le=65_536, help="width of that network", unit="columns")
 
     settings: Settings
+    wraps: ClassVar[bool] = True
+    folds: ClassVar[bool] = False
 
     def __init__(self, settings: Settings):
         super().__init__(settings)

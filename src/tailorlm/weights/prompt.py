@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
@@ -35,6 +35,8 @@ class Prompt(TrainedPart):
         )
 
     settings: Settings
+    wraps: ClassVar[bool] = True
+    folds: ClassVar[bool] = False
 
     def __init__(self, settings: Settings):
         super().__init__(settings)

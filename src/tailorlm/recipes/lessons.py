@@ -1,0 +1,87 @@
+"""From an objective to the lesson that the loop is given, where a head answers: one function for each thing that is learnt from.
+
+A new kind of objective (`learns_from`) brings one function and one line in `MADE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core.errors import TailorError
+from tailorlm.models.encoder import TextModel
+from tailorlm.tasks.base import Examples, HeadTask
+from tailorlm.tasks.readings import Readings
+from tailorlm.training.lesson import LabelLesson, Lesson, Source
+from tailorlm.training.pairs import PairLesson
+from tailorlm.training.plain_text import text_lesson
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a lesson can be made of in a stage.
+
+    names: of the parameters that learn, the head's included. source: scores of the train rows by the cheapest way there is, given those names.
+    """
+
+    model: TextModel
+    task: HeadTask
+    rows: Examples
+    readings: Readings
+    targets: Sequence[np.ndarray]
+    names: Sequence[str]
+    seed: int
+    source: Callable[[Sequence[str]], Source]
+
+    @property
+    def body(self) -> list[str]:
+        """Names of what learns below the head."""
+        heads = set(self.model.head_parameters())
+        return [name for name in self.names if name not in heads]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A lesson, the names in its module that learn, and the names of its rows."""
+
+    lesson: Lesson
+    names: Sequence[str]
+    ids: Sequence[str]
+
+
+def of_labels(ground: Ground, objective: Any) -> Made:
+    """The task's right answers."""
+    lesson = LabelLesson(ground.source(ground.names), objective, ground.targets, ground.task.target)
+    return Made(lesson, ground.names, [ground.rows.ids[row] for row in ground.readings.rows])
+
+
+def of_text(ground: Ground, objective: Any) -> Made:
+    """Plain text, of which the task's head learns nothing."""
+    named, texts = objective.texts(ground.rows.ids, ground.rows.texts)
+    lesson, made = text_lesson(objective, ground.model, named, texts, ground.seed)
+    return Made(lesson, [*ground.body, *made], lesson.rows.names)
+
+
+def of_pairs(ground: Ground, objective: Any) -> Made:
+    """Pairs of rows, of which no head learns."""
+    if ground.task.tokens or ground.task.target != "one":
+        raise TailorError(
+            "pairs are drawn from rows with one label each, and this task's have other answers",
+            hint="objective: labels",
+        )
+    if not ground.body:
+        raise TailorError("pairs move the body, and here the head alone learns", hint="weights: full, lora or adapter")
+    lesson = PairLesson(ground.model, ground.readings, np.concatenate(ground.targets), objective, ground.seed)
+    return Made(lesson, ground.body, lesson.names(ground.rows.ids))
+
+
+# By what an objective learns from (`learns_from`).
+MADE: dict[str, Callable[[Ground, Any], Made]] = {"labels": of_labels, "text": of_text, "pairs": of_pairs}
+
+
+def lesson_for(learns_from: str) -> Callable[[Ground, Any], Made]:
+    """What makes the lesson of objectives that learn from this."""
+    return MADE[learns_from]
