@@ -211,6 +211,15 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("train", "schedule"): ("constant", scores),
     ("train", "warmup"): (0.5, scores),
     ("train", "weight_decay"): (5.0, scores),
+    ("objective-masked_lm", "with_rows"): (True, scores),
+    ("objective-causal_lm", "with_rows"): (True, scores),
+    ("objective-domain_distance", "text"): ("<old rows 1>", scores),
+    ("objective-domain_distance", "column"): ("other", scores),
+    ("objective-domain_distance", "max_length"): (8, scores),
+    ("objective-domain_distance", "kind"): ("coral", scores),
+    ("objective-domain_distance", "strength"): (50.0, scores),
+    ("objective-domain_distance", "rise"): (5, scores),
+    ("objective-domain_distance", "smoothing"): (0.4, scores),
     ("train", "clip"): (1e-6, scores),
     ("train", "patience"): (1, passes_until_it_stops),
     ("train", "tokens_per_step"): (30, steps),
@@ -260,6 +269,12 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("weights-adapter", "join"): {"over": ["<adapter 1>", "<adapter 2>"]},
     ("objective-masked_lm", "column"): {"text": "<texts>"},
     ("objective-causal_lm", "column"): {"text": "<texts>"},
+    ("objective-masked_lm", "with_rows"): {"text": "<texts>"},
+    ("objective-causal_lm", "with_rows"): {"text": "<texts>"},
+    **{
+        ("objective-domain_distance", key): {"text": "<texts>", "strength": 20}
+        for key in ("text", "column", "max_length", "kind", "strength", "rise", "smoothing")
+    },
     ("objective-causal_lm", "overlap"): {"max_length": 8},
 }
 
@@ -316,7 +331,7 @@ def with_files(value: Any, base: Base) -> Any:
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
     part = {"part": name, **GIVEN.get((where, key), {})} if name else None
-    if name in ("adapter", "ewc", "masked_lm", "causal_lm"):
+    if name in ("adapter", "ewc", "masked_lm", "causal_lm", "domain_distance"):
         part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}

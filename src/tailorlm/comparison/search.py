@@ -172,14 +172,13 @@ def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
 
     With n times the rows, the same passes would be n times the steps and the same steps a fraction of a pass; the last fit takes
     the geometric middle, passes / sqrt(n). Where only the head learns, passes cost nothing and stay as they are. The schedule falls
-    to its end within these passes: a fit that stops while the rate is high keeps the noise of its last steps.
+    to its end within these passes: a fit that stops while the rate is high keeps the noise of its last steps. Stages before the last trained
+    one keep the passes that they were given.
     """
     share = len(fold.trial) / max(1, len(fold.everything) - len(fold.validation))
-    changes = {}
-    for i, stage in enumerate(recipe.stages):
-        fewer = math.sqrt(min(1.0, share)) if stage.weights.body_learns else 1.0
-        changes[f"stages.{i}.train.epochs"] = max(1, math.ceil(best * fewer))
-    return changes
+    last = max(i for i, stage in enumerate(recipe.stages) if stage.weights.trains)
+    fewer = math.sqrt(min(1.0, share)) if recipe.stages[last].weights.body_learns else 1.0
+    return {f"stages.{last}.train.epochs": max(1, math.ceil(best * fewer))}
 
 
 def _trial(candidate: Recipe, changes: Mapping[str, Any], fold: Fold, care: Care) -> Trial:

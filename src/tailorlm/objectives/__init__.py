@@ -5,6 +5,7 @@ from tailorlm.core.registry import Registry
 TABLE = {
     "labels": "tailorlm.objectives.labels:Labels",
     "contrastive": "tailorlm.objectives.contrastive:Contrastive",
+    "domain_distance": "tailorlm.objectives.domain_distance:DomainDistance",
     "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
 }

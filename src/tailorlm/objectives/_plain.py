@@ -21,8 +21,13 @@ class PlainSettings(config.Settings):
     )
 
 
-def texts_of(settings: PlainSettings, ids: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names and texts to learn from: those of `settings.text`, or the ones given. CheckError when there is none with a word in it."""
+def texts_of(
+    settings: PlainSettings, ids: Sequence[str], texts: Sequence[str], *, both: bool = False
+) -> tuple[list[str], list[str]]:
+    """Names and texts to learn from: those of `settings.text`, or the ones given. CheckError when there is none with a word in it.
+
+    both: the ones given besides those of the file.
+    """
     if settings.text is None:
         pairs = list(zip(ids, texts, strict=True))
     else:
@@ -36,6 +41,7 @@ def texts_of(settings: PlainSettings, ids: Sequence[str], texts: Sequence[str]) 
                 hint="objective.column names the one with the text",
             )
         pairs = [(row.where, as_text(value)) for row, value in zip(rows, rows.column(settings.column), strict=True)]
+        pairs += zip(ids, texts, strict=True) if both else ()
     kept = [(name, text) for name, text in pairs if text.strip()]
     if not kept:
         raise CheckError("there is no text to learn from", got=settings.text or "the train rows hold none")

@@ -20,6 +20,7 @@ class CausalLM:
     class Settings(PlainSettings):
         """Settings of `causal_lm`."""
 
+        with_rows: bool = setting(False, help="with `text`: the train rows' own texts too")
         overlap: int = setting(
             32,
             ge=0,
@@ -36,4 +37,4 @@ class CausalLM:
 
     def texts(self, ids: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:
         """Names and texts to learn from. ids, texts: of the train rows, taken where no file is named."""
-        return texts_of(self.settings, ids, texts)
+        return texts_of(self.settings, ids, texts, both=self.settings.with_rows)

@@ -21,6 +21,7 @@ class MaskedLM:
     class Settings(PlainSettings):
         """Settings of `masked_lm`."""
 
+        with_rows: bool = setting(False, help="with `text`: the train rows' own texts too")
         share: float = setting(0.15, gt=0, le=0.9, help="share of the words that are hidden")
         hidden: Literal["words", "tokens"] = setting("words", help="whether words are hidden whole, or token by token")
 
@@ -32,4 +33,4 @@ class MaskedLM:
 
     def texts(self, ids: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:
         """Names and texts to learn from. ids, texts: of the train rows, taken where no file is named."""
-        return texts_of(self.settings, ids, texts)
+        return texts_of(self.settings, ids, texts, both=self.settings.with_rows)

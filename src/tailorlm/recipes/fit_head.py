@@ -146,6 +146,8 @@ class _Fitting:
         job.held = [penalty.plain() for penalty in stage.penalties]
         validate = self.score if self.validation is not None and stage.objective.answers else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
+        if job.order is not None:  # rows drawn anew in every pass: none of them has a name
+            self.trained[-1].ids, self.trained[-1].row_losses = (), np.zeros(0)
         self.headed = stage.objective.answers
         self.held = None
         self.model.requires_grad_(False)
@@ -164,15 +166,21 @@ class _Fitting:
 
     def _job(self, stage: Stage, names: list[str]) -> Job:
         """What the loop is to do in this stage."""
-        objective = stage.objective.make()
-        made = lesson_for(stage.objective.learns_from)(
-            Ground(self.model, self.task, self.rows, self.readings, self.targets, names, self.seed, self._source),
-            objective,
+        ground = Ground(
+            self.model,
+            self.task,
+            self.rows,
+            self.readings,
+            self.targets,
+            names,
+            self.seed,
+            stage.train.rows_per_step,
+            self._source,
         )
-        if not stage.objective.answers:
-            self.frozen = False
+        made = lesson_for(stage.objective.learns_from)(ground, stage.objective.make())
+        self.frozen = self.frozen and not ground.body
         lr, base = stage.weights.settings.lr, self.model.base.fingerprint
-        return Job(made.lesson, made.names, made.ids, stage.train, lr, self.seed, base=base)
+        return Job(made.lesson, made.names, made.ids, stage.train, lr, self.seed, order=made.order, base=base)
 
     def _kept(self) -> Checkpoints | None:
         """Where this stage is kept while it goes: each behind the first in a folder of its own."""

@@ -15,7 +15,10 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import TextModel
 from tailorlm.tasks.base import Examples, HeadTask
 from tailorlm.tasks.readings import Readings
+from tailorlm.training.domains import DomainLesson
+from tailorlm.training.job import Order
 from tailorlm.training.lesson import LabelLesson, Lesson, Source
+from tailorlm.training.order import SeededOrder
 from tailorlm.training.pairs import PairLesson
 from tailorlm.training.plain_text import text_lesson
 
@@ -25,6 +28,7 @@ class Ground:
     """What a lesson can be made of in a stage.
 
     names: of the parameters that learn, the head's included. source: scores of the train rows by the cheapest way there is, given those names.
+    rows_per_step: of the stage.
     """
 
     model: TextModel
@@ -34,6 +38,7 @@ class Ground:
     targets: Sequence[np.ndarray]
     names: Sequence[str]
     seed: int
+    rows_per_step: int
     source: Callable[[Sequence[str]], Source]
 
     @property
@@ -45,11 +50,15 @@ class Ground:
 
 @dataclass(frozen=True)
 class Made:
-    """A lesson, the names in its module that learn, and the names of its rows."""
+    """A lesson, the names in its module that learn, and the names of its rows.
+
+    order: where steps are not made of `rows_per_step` rows of the lesson, because its rows are draws of several.
+    """
 
     lesson: Lesson
     names: Sequence[str]
     ids: Sequence[str]
+    order: Order | None = None
 
 
 def of_labels(ground: Ground, objective: Any) -> Made:
@@ -78,8 +87,43 @@ def of_pairs(ground: Ground, objective: Any) -> Made:
     return Made(lesson, ground.body, lesson.names(ground.rows.ids))
 
 
+def of_domains(ground: Ground, objective: Any) -> Made:
+    """Right answers of one domain, and texts of another whose vectors are drawn near."""
+    model, task = ground.model, ground.task
+    if model.pooling == "native" or task.tokens or task.target == "place":
+        raise TailorError(
+            "a distance between domains is one of pooled vectors, which this model or task does not answer from",
+            got=f"pooling: {model.pooling}",
+            hint="--pooling mean, with a task of one answer a text",
+        )
+    if not ground.body:
+        raise TailorError(
+            "the body moves the domains together, and here the head alone learns", hint="weights: full, lora or adapter"
+        )
+    _, texts = objective.texts()
+    length = min(objective.settings.max_length, model.max_length)
+    other = Readings([ids[:length] for ids in model.tokenize(texts)])
+    lesson = DomainLesson(
+        model,
+        ground.readings,
+        ground.targets,
+        other,
+        objective,
+        kind=task.target,
+        rows=ground.rows_per_step,
+        seed=ground.seed,
+    )
+    order = SeededOrder(lesson.lengths, 1, ground.seed)
+    return Made(lesson, [*ground.names, *lesson.made], lesson.names, order)
+
+
 # By what an objective learns from (`learns_from`).
-MADE: dict[str, Callable[[Ground, Any], Made]] = {"labels": of_labels, "text": of_text, "pairs": of_pairs}
+MADE: dict[str, Callable[[Ground, Any], Made]] = {
+    "labels": of_labels,
+    "text": of_text,
+    "pairs": of_pairs,
+    "domains": of_domains,
+}
 
 
 def lesson_for(learns_from: str) -> Callable[[Ground, Any], Made]:
