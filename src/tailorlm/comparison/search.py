@@ -22,7 +22,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.fit_head import FEW_ROWS
-from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score
 from tailorlm.training.processes import Alone
@@ -132,12 +132,13 @@ class Care:
 def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     """Try every setting of the recipe's grid on the fold and keep the best (metric, then log loss; see `FEW_ROWS`).
 
-    The passes that the best trial kept become those of the last fit (see `_passes`). A trial that diverges counts as failed;
+    The passes that the best trial kept become those of the last fit (see `_passes`); where there is nothing to try, and every pass is to be
+    made (`patience: null`), there is no trial. A trial that diverges counts as failed;
     if all do, that is a TailorError.
     """
     grid = recipe.grid
     chooses = hasattr(recipe.task.make(), "choose") and not recipe.written
-    if not grid and not chooses and not any(stage.weights.trains for stage in recipe.stages):
+    if not grid and not chooses and not any(_open(stage) for stage in recipe.stages):
         return Tuned(recipe, [], None, 0.0)
     trials: list[Trial] = []
     faults: list[TailorError] = []
@@ -159,6 +160,11 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     if best.epochs:
         chosen = chosen.changed(_passes(chosen, best.epochs, fold))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
+
+
+def _open(stage: Stage) -> bool:
+    """Whether validation rows decide something of a stage: its passes, unless all of them are made."""
+    return bool(stage.weights.trains) and stage.train.patience is not None
 
 
 def _gives_probabilities(recipe: Recipe) -> bool:

@@ -154,7 +154,8 @@ class Run:
                 self.listen(event)
 
     def _patience_ended(self) -> bool:
-        return bool(self.result.validation) and self.epoch - self.result.best_epoch >= self.job.settings.patience
+        patience = self.job.settings.patience
+        return patience is not None and bool(self.result.validation) and self.epoch - self.result.best_epoch >= patience
 
     def _score(self, validate: Callable[[], Score] | None, signals: Signals) -> Score | None:
         """The validation score of the weights as they would be kept."""
@@ -175,7 +176,7 @@ class Run:
             self.result.best_epoch = self.epoch
             return []
         noticed = self.watch.validated(self.result, score)
-        improved = score.beats(self.result.best)
+        improved = self.job.settings.patience is None or score.beats(self.result.best)
         self.result.validation.append(score)
         if improved:
             self.result.best_epoch = self.epoch

@@ -71,6 +71,10 @@ class TrainSettings(Settings):
         lt=1,
         help="memory of a running average of the weights, which is then what is scored and kept; 0 for none",
     )
-    patience: int = setting(
-        3, ge=1, le=1000, help="passes without a better validation score after which it stops", unit="passes"
+    patience: int | None = setting(
+        3,
+        ge=1,
+        le=1000,
+        help="passes without a better validation score after which it stops; null makes all passes and keeps the last",
+        unit="passes",
     )
