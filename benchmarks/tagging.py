@@ -35,7 +35,10 @@ def recipes(passes: int, wanted: Iterable[str]) -> list[dict[str, Any]]:
         {"name": "features", "stages": [{"weights": {"part": "features", "c": 10.0}}]},
         {"name": "head", "stages": [{"weights": "head", "train": {"epochs": 30, "patience": None}}]},
         *(
-            {"name": part, "stages": [{"weights": weights, "train": {"epochs": passes, "patience": None, "rows_per_step": STEP}}]}
+            {
+                "name": part,
+                "stages": [{"weights": weights, "train": {"epochs": passes, "patience": None, "rows_per_step": STEP}}],
+            }
             for part, weights in every.items()
         ),
     ]
@@ -49,6 +52,7 @@ def lines(path: Path, domain: str | None = None) -> list[dict[str, Any]]:
 
 
 def types(rows: Iterable[dict[str, Any]]) -> set[str]:
+    """The types that rows have spans of."""
     return {tag[2:] for row in rows for tag in row["tags"] if tag != "O"}
 
 
@@ -71,6 +75,7 @@ def rows_of(name: str, data: Path) -> tuple[list[dict[str, Any]], list[dict[str,
 
 
 def written(rows: list[dict[str, Any]], path: Path) -> Path:
+    """Rows in a file; its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -80,7 +85,10 @@ def compare(name: str, args: argparse.Namespace) -> None:
     """One set: every way, its table."""
     train, test = (part[:limit] for part, limit in zip(rows_of(name, args.data), (args.rows, args.test_rows)))
     train, test = train or [], only(test, types(train))
-    made = [written(part, args.out / f"{name}-{what}-{len(part)}.jsonl") for what, part in (("train", train), ("test", test))]
+    made = [
+        written(part, args.out / f"{name}-{what}-{len(part)}.jsonl")
+        for what, part in (("train", train), ("test", test))
+    ]
     done = tailorlm.compare(
         made[0],
         test=made[1],
@@ -98,7 +106,9 @@ def compare(name: str, args: argparse.Namespace) -> None:
             continue
         f1, *others = (way["scores"][key] for key in ("span_f1", "span_precision", "span_recall", "span_overlap_f1"))
         shown = f"{f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}]"
-        print(f"{way['name']:<12}{shown:>24}" + "".join(f"{one['value']:>{n}.3f}" for one, n in zip(others, (11, 9, 12))))
+        print(
+            f"{way['name']:<12}{shown:>24}" + "".join(f"{one['value']:>{n}.3f}" for one, n in zip(others, (11, 9, 12)))
+        )
     print(f"{done.recommended}: {done.reason}", flush=True)
 
 
@@ -116,7 +126,11 @@ def by_hand(name: str, args: argparse.Namespace) -> None:
     train, test = (part[:limit] for part, limit in zip(rows_of(name, args.data), (args.rows, args.test_rows)))
     made = [written(part, args.out / f"{name}-hand-{what}.jsonl") for what, part in (("train", train), ("test", test))]
     weights = {"part": "full", "lr": RATES["full"], "head_start": "random"}
-    plan = {"name": "hand", "task": "tag", "stages": [{"weights": weights, "train": {"epochs": args.passes, "rows_per_step": STEP}}]}
+    plan = {
+        "name": "hand",
+        "task": "tag",
+        "stages": [{"weights": weights, "train": {"epochs": args.passes, "rows_per_step": STEP}}],
+    }
     recipe = validate(plan, Recipe)
     task = recipe.task.make()
     examples = task.prepare(read(made[0]), what="train")
@@ -129,7 +143,9 @@ def by_hand(name: str, args: argparse.Namespace) -> None:
         ours.append(metric.evidence(predictions_of(task, held, answers, examples.labels)).score())
         theirs.append(_trainer(task, examples, held, metric, seed, args))
         print(f"seed {seed}: tailorlm {ours[-1]:.4f}, Trainer {theirs[-1]:.4f}", flush=True)
-    print(f"mean: tailorlm {np.mean(ours):.4f} (sd {np.std(ours, ddof=1):.4f}), Trainer {np.mean(theirs):.4f} (sd {np.std(theirs, ddof=1):.4f})")
+    print(
+        f"mean: tailorlm {np.mean(ours):.4f} (sd {np.std(ours, ddof=1):.4f}), Trainer {np.mean(theirs):.4f} (sd {np.std(theirs, ddof=1):.4f})"
+    )
 
 
 def _trainer(task: Any, examples: Any, held: Any, metric: Any, seed: int, args: argparse.Namespace) -> float:

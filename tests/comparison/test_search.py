@@ -52,6 +52,13 @@ def test_every_method_has_a_small_grid_of_valid_settings(name: str) -> None:
     assert len({made.changed(settings).key for settings in found}) == len(found)
 
 
+def test_where_nothing_is_open_there_is_no_trial(base: Base, part: Fold) -> None:
+    made = recipe(base, stages=[{"weights": "head", "train": {"epochs": 3, "patience": None}}])
+    assert tuned(made, part) == search.Tuned(made, [], None, 0.0)
+    with_grid = made.model_copy(update={"search": {LR: (1e-2,)}})
+    assert len(tuned(with_grid, part).trials) == 1
+
+
 @pytest.mark.parametrize(("few", "kept"), [(0, 1.0), (10_000, 10.0)])
 def test_the_best_trial_is_kept(few: int, kept: float, base: Base, part: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
     """By score, equal scores by the lower log loss; where validation rows are few, by log loss."""

@@ -79,6 +79,11 @@ def shown(settings: dict[str, Any], root: Path, task: str = "classify") -> Any:
     return answering.prompts(some, rows.ids[:3]), answers.values, answers.detail, scores
 
 
+def decoded(settings: dict[str, Any]) -> Any:
+    """How scores and targets belong together, which decides the head, the loss and how answers are read."""
+    return tasks.get("tag")(validate(settings, tasks.get("tag").Settings)).target
+
+
 TAG = {
     "text": lambda v: seen("tag", TEXT, FLAT | {"spans": "parts"} | v),
     "spans": lambda v: seen("tag", TEXT, FLAT | {"text": "body"} | v),
@@ -87,6 +92,7 @@ TAG = {
     "id": lambda v: seen("tag", TAGGED, v),
     "nested": lambda v: seen("tag", TEXT, v),
     "illegal": lambda v: seen("tag", TAGGED | {"tags": ["B-x", "O", "I-x"]}, v),
+    "decoder": decoded,
     "max_length": windows,
     "stride": lambda v: windows({"max_length": 16} | v),
 }
@@ -99,6 +105,7 @@ TAG_VALUES = {
     "nested": "innermost",
 } | {
     "illegal": "refuse",
+    "decoder": "crf",
     "max_length": 16,
     "stride": 2,
 }

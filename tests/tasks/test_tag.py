@@ -18,7 +18,7 @@ from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
-from tailorlm.tasks._spans import Marked, best_path, from_spans, from_tags, words_of
+from tailorlm.tasks._spans import Marked, from_spans, from_tags, words_of
 from tailorlm.tasks.tag import Tag
 from tiny import tokenizer
 
@@ -105,21 +105,6 @@ def test_cjk_signs_and_emoji_are_words_of_their_own() -> None:
         "😀",
         "é",
     ]
-
-
-def test_the_best_path_is_the_best_of_all_legal_ones() -> None:
-    rng = np.random.default_rng(0)
-    for words in (1, 2, 4):
-        for _ in range(20):
-            logs = rng.normal(size=(words, 5))
-            legal = [
-                path
-                for path in itertools.product(range(5), repeat=words)
-                if all(tag % 2 or not tag or (i and path[i - 1] in (tag - 1, tag)) for i, tag in enumerate(path))
-            ]
-            best = max(legal, key=lambda path: sum(logs[i, tag] for i, tag in enumerate(path)))
-            assert tuple(best_path(logs)) == best
-    assert best_path(np.zeros((0, 5))).tolist() == []
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "gpt", "llama", "qwen"])
@@ -216,6 +201,22 @@ def test_tags_are_learnt_kept_and_answered_alike(part: str, base: Base, tmp_path
     for one in answers[:3]:
         together = fitted.adaptation.predict([rows[answers.index(one)]])[0]
         assert together.value == one.value
+
+
+def test_a_long_word_is_read_once_and_windows_without_a_word_are_left_out() -> None:
+    """A sign that goes on for pages (a link, a hash) fills windows in which no word begins: nothing is learnt there."""
+    made = task(max_length=16, stride=2)
+    rows = rows_of({"text": "pay " + "x" * 200 + " tax", "spans": [[0, 3, "money"]]}, {"text": "\u200b", "spans": []})
+    ready = made.prepare(rows, what="train")
+    readings = made.read(tokenizer("qwen"), ready.inputs, 16)
+    assert len(readings) > 1
+    assert all(readings.sizes)
+    assert sorted(
+        word for row, places in zip(readings.rows, readings.detail, strict=True) if row == 0 for word in places
+    ) == [0, 1, 2]
+    nothing = made.read(tokenizer("bert"), made.inputs([""]), 16)
+    assert len(nothing) == 0
+    assert made.decode([], nothing, made.inputs([""]), ["x"]).values == [[]]
 
 
 def test_label_names_alone_are_no_way_to_tag(base: Base) -> None:

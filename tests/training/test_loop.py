@@ -177,6 +177,15 @@ def test_patience_counts_passes_without_a_better_one(patience: int) -> None:
     assert len(trained.validation) == 3 + patience
 
 
+def test_without_patience_every_pass_is_made_and_the_last_is_kept() -> None:
+    judged, plain = Toy(), Toy()
+    trained = train(job(judged, epochs=6, patience=None), validate=scripted([0.9, *[0.1] * 5], [1.0] * 6))
+    train(job(plain, epochs=6))
+    assert (trained.best_epoch, len(trained.validation), trained.best) == (6, 6, Score(0.1, 1.0))
+    for name, value in judged.weights().items():
+        assert torch.equal(value, plain.weights()[name])
+
+
 def test_equal_scores_are_settled_by_the_loss() -> None:
     trained = train(job(Toy(), patience=9), validate=scripted([0.5, 0.5, 0.5, 0.5, 0.4], [0.9, 0.7, 0.7, 0.8, 0.1]))
     assert trained.best_epoch == 2, "the earlier of two equal passes"

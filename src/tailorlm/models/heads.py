@@ -50,6 +50,27 @@ class Linear(nn.Module):
         return {"weight": self.weight, "bias": self.bias}, {"normalise": self.normalise, "dropout": self.dropout.p}
 
 
+class Chain(Linear):
+    """A linear head whose labels stand in a row: how well one stands behind another is learnt besides.
+
+    links: (labels, labels), what is added to a sequence where the second label stands behind the first. The scores it returns are those of
+    single places, as `Linear`'s; loss and answer take the links to them (`models.chain`, `tasks._paths`).
+    """
+
+    kind = "chain"
+
+    def __init__(self, linear: Linear, links: Tensor):
+        super().__init__(
+            linear.weight.detach(), linear.bias.detach(), normalise=linear.normalise, dropout=linear.dropout.p
+        )
+        self.links = nn.Parameter(links.float().contiguous())
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and settings that `load_head` makes the same head from."""
+        tensors, settings = super().state()
+        return tensors | {"links": self.links}, settings
+
+
 class Nearest(nn.Module):
     """A vote of the k most similar stored examples, each vote weighted by its cosine similarity.
 
@@ -145,10 +166,11 @@ def load_head(folder: Path) -> Head:
     try:
         settings = json.loads((folder / "head.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "head.safetensors")
-        if settings["kind"] == "linear":
-            return Linear(
+        if settings["kind"] in ("linear", "chain"):
+            linear = Linear(
                 tensors["weight"], tensors["bias"], normalise=settings["normalise"], dropout=settings["dropout"]
             )
+            return Chain(linear, tensors["links"]) if settings["kind"] == "chain" else linear
         if settings["kind"] == "kernel":
             return Kernel(tensors, gamma=settings["gamma"], labels=settings["labels"])
         head = Nearest(tensors["examples"], tensors["codes"], labels=settings["labels"], k=settings["k"])

@@ -37,11 +37,8 @@ class HeadAnswering:
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
         """Scores of every reading of the inputs, (places, outputs) float32: logits, margins, cosines or vote shares, by what answers."""
-        if not inputs:
-            return np.zeros((0, len(self.task.outputs(self.labels))), dtype=np.float32)
-        return np.concatenate(
-            scores_of(self.model, self.task.read(self.model.tokenizer, inputs, self.model.max_length))
-        )
+        found = scores_of(self.model, self.task.read(self.model.tokenizer, inputs, self.model.max_length))
+        return np.concatenate(found) if found else np.zeros((0, len(self.task.outputs(self.labels))), np.float32)
 
     def answer(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> Answers:
         """One answer an input, in their order. ids: names of the rows, which a head has no use for."""
@@ -55,7 +52,9 @@ class HeadAnswering:
 
     def decode(self, scores: Sequence[np.ndarray], readings: Any, inputs: Sequence[Any]) -> Answers:
         """Answers from scores that are there already."""
-        return self.task.decode(scores, readings, inputs, self.labels, votes=self.votes)
+        links = getattr(self.model.head, "links", None)
+        chain = {} if links is None else {"links": links.detach().cpu().numpy()}
+        return self.task.decode(scores, readings, inputs, self.labels, votes=self.votes, **chain)
 
     def facts(self) -> dict[str, Any]:
         """What `open` needs again."""

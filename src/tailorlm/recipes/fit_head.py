@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tailorlm.core.errors import TailorError
 from tailorlm.evaluation.metrics import Metric, metric_of
+from tailorlm.models.chain import links_of
 from tailorlm.models.encoder import load_model
-from tailorlm.models.heads import Linear
+from tailorlm.models.heads import Chain, Head, Linear
 from tailorlm.models.layers import below_top
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingView, scores_of, vectors_of
@@ -33,9 +34,14 @@ from tailorlm.training.lesson import IGNORED, Source
 from tailorlm.training.loop import train
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 # On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
 # log loss, which every row moves.
 FEW_ROWS = 100
+# Links between labels are a few numbers near 1, far from what the rate of a whole body could move in some hundred steps.
+LINKS_RATE = 1e-2
 
 
 def fit_head(
@@ -134,8 +140,8 @@ class _Fitting:
         """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
         if not part.trains:
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
-            self.model.head = head.to(self.model.device)
-            self.trainable = sum(p.numel() for p in head.parameters())
+            self.model.head = self._chained(head, counted=True).to(self.model.device)
+            self.trainable = sum(p.numel() for p in self.model.head.parameters())
             return
         names = self._learning(stage, part)
         job = self._job(stage, names)
@@ -156,7 +162,8 @@ class _Fitting:
         """Make what learns trainable, the head at its start; returns the names."""
         if self.model.pooling != "native" and not self.headed:
             start = stage.weights.settings.head_start if stage.objective.answers else "random"
-            self.model.head = self._start_of_head(start).to(self.model.device)
+            head = self._chained(self._start_of_head(start), counted=start == "probe")
+            self.model.head = head.to(self.model.device)
         if self.model.head is not None:
             self.model.head.requires_grad_(True)
         names = self.stack.begin(part)
@@ -206,6 +213,8 @@ class _Fitting:
     def _rates(self, part: Any, names: Sequence[str], decay: float) -> dict[str, float]:
         """Factors on the learning rate that are not 1: what the part says, times what the block's place says."""
         rates: dict[str, float] = part.rates(names)
+        if "head.links" in names:
+            rates |= {"head.links": max(1.0, LINKS_RATE / part.settings.lr)}
         if decay != 1:
             above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
             rates |= {name: rates.get(name, 1.0) * decay ** above[name] for name in names if above.get(name, 0)}
@@ -217,10 +226,24 @@ class _Fitting:
         if self.task.target == "place":
             raise TailorError("no classifier finds places in a text", hint="--method head, lora or full")
         vectors, codes = np.concatenate(self.vectors(self.readings)), np.concatenate(self.targets)
-        if self.task.target != "one":
+        if self.task.target not in ("one", "chain"):
             return vectors, codes > 0 if self.task.target == "many" else codes
         asked = codes != IGNORED
         return (vectors, codes) if asked.all() else (vectors[asked], codes[asked])
+
+    def _chained(self, head: Head, *, counted: bool) -> Head:
+        """The head with links between neighbours where the task has a chain. counted: links begin as the train rows have them, else at 0."""
+        if self.task.target != "chain":
+            return head
+        if not isinstance(head, Linear):
+            raise TailorError(
+                f"a chain needs a linear head, and this one is '{head.kind}'", hint="--column decoder=viterbi"
+            )
+        import torch
+
+        outputs = len(self.task.outputs(self.rows.labels))
+        codes = [torch.from_numpy(row) for row in self.targets] if counted else []
+        return Chain(head, links_of(codes, outputs) if counted else torch.zeros(outputs, outputs))
 
     def context(self, context: Any) -> None:
         labels = len(self.task.outputs(self.rows.labels))
@@ -230,7 +253,7 @@ class _Fitting:
             texts = context.texts(self._words_for_labels())
             vectors = self.vectors(Readings(self.model.tokenize(texts)))
             head = context.head(np.concatenate(vectors), np.arange(labels), labels)
-        self.model.head = head.to(self.model.device)
+        self.model.head = self._chained(head, counted=True).to(self.model.device)
 
     def _words_for_labels(self) -> list[str]:
         label_texts = getattr(self.task, "label_texts", None)  # a task may have no words for its labels
@@ -251,7 +274,7 @@ class _Fitting:
         answers = self.answering.decode(scores, readings, self.validation.inputs)
         predictions = predictions_of(self.task, self.validation, answers, self.rows.labels)
         value = self.metric.evidence(predictions).score()
-        loss = _mean_loss(scores, targets, readings.sizes, self.task.target)
+        loss = _mean_loss(scores, targets, readings.sizes, self.task.target, getattr(self.model.head, "links", None))
         few = len(self.validation) < FEW_ROWS
         return Score(value if self.metric.higher_is_better else -value, loss, by_loss=few)
 
@@ -285,7 +308,11 @@ class _Fitting:
 
 
 def _mean_loss(
-    scores: Sequence[np.ndarray], targets: Sequence[np.ndarray], sizes: Sequence[int], target: Target
+    scores: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    sizes: Sequence[int],
+    target: Target,
+    links: Tensor | None = None,
 ) -> float:
     """Mean loss a label, nats, of scores as they stand."""
     import torch
@@ -293,7 +320,8 @@ def _mean_loss(
     labels = sum(int((row != IGNORED).sum()) if target == "one" else len(row) for row in targets)
     given = torch.from_numpy(np.concatenate(scores)).double()
     wanted = torch.from_numpy(np.concatenate([np.atleast_1d(row) for row in targets]))
-    losses = Labels(Labels.Settings()).losses(given, wanted, target, torch.tensor(sizes))
+    links = links.detach().cpu() if links is not None else None
+    losses = Labels(Labels.Settings()).losses(given, wanted, target, torch.tensor(sizes), links)
     return float(losses.sum()) / max(1, labels)
 
 

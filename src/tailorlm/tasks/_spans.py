@@ -127,33 +127,7 @@ def codes_of(words: Sequence[Sequence[int]], spans: Sequence[Sequence[Any]], lab
     return codes
 
 
-def best_path(logs: np.ndarray) -> np.ndarray:
-    """The likeliest legal sequence of tags, (words,), from log probabilities (words, tags): `I-x` stands behind `B-x` or `I-x` alone.
-
-    Viterbi's algorithm with transitions that are either free or forbidden. Of equal sequences the lower tags win.
-    """
-    words, tags = logs.shape
-    if not words:
-        return np.zeros(0, dtype=np.int64)
-    inner = np.arange(2, tags, 2)
-    best, back = logs[0].copy(), np.zeros((words, tags), dtype=np.int64)
-    best[inner] = -np.inf
-    for i in range(1, words):
-        top = int(best.argmax())
-        back[i] = top
-        arrived = np.full(tags, best[top])
-        begun, going = best[inner - 1], best[inner]
-        back[i, inner] = np.where(begun >= going, inner - 1, inner)
-        arrived[inner] = np.maximum(begun, going)
-        best = arrived + logs[i]
-    path = np.zeros(words, dtype=np.int64)
-    path[-1] = int(best.argmax())
-    for i in range(words - 1, 0, -1):
-        path[i - 1] = back[i, path[i]]
-    return path
-
-
-def spans_of(words: Sequence[Any], path: np.ndarray, labels: Sequence[str]) -> list[tuple[int, int, str]]:
+def spans_of(path: np.ndarray, labels: Sequence[str]) -> list[tuple[int, int, str]]:
     """(first word, behind last word, type) of each span of a legal sequence of tags."""
     found: list[tuple[int, int, str]] = []
     for i, tag in enumerate(path.tolist()):

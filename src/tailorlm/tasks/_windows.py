@@ -15,7 +15,7 @@ def windows(
 
     A text of more pieces than fit into `max_length` is read in windows that share `stride` pieces; a word is read in the window in
     which it has most on its nearer side. Pieces are matched to words by the tokenizer's offsets; a word of which the tokenizer
-    leaves nothing is not read.
+    leaves nothing is not read, and a text of such words alone has no reading.
     """
     found: list[list[int]] = []
     readings = Readings(found, [], None, [], [])
@@ -38,6 +38,8 @@ def windows(
         heads = _heads(encoded["offset_mapping"][row][first:last], words)
         room = max(1, max_length - len(before) - len(after))
         for start, end, chosen in _cut(len(pieces), heads, room, min(stride, room - 1)):
+            if not chosen:  # the middle of one long word, or nothing that the tokenizer knows: no word is read here
+                continue
             tokens = [*before, *pieces[start:end], *after] or [tokenizer.pad_token_id or 0]
             found.append(list(tokens))
             readings.rows.append(row)

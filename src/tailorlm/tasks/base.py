@@ -18,9 +18,9 @@ import numpy as np
 from tailorlm.data.rows import Rows
 from tailorlm.tasks.readings import Readings
 
-# How scores and targets belong together: one of the outputs at each place, any number of them, a number for each output, or one of
-# the places for each output.
-Target = Literal["one", "many", "number", "place"]
+# How scores and targets belong together: one of the outputs at each place, the same with a say of the place before (a chain), any number
+# of them, a number for each output, or one of the places for each output.
+Target = Literal["one", "chain", "many", "number", "place"]
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ class HeadTask(Task, Protocol):
     # A task may also have, where its settings leave something open:
     #   settle(train) -> settings that the train rows decide (a scale), set before anything is fitted;
     #   choose(scores, readings, validation, votes=) -> settings that validation rows decide (a threshold).
+    # Where its target is a chain, `decode` takes `links` besides: (outputs, outputs), how well one stands behind another.
 
     def decode(
         self,

@@ -55,9 +55,16 @@ class Source(Protocol):
 class Objective(Protocol):
     """How scores and targets become losses."""
 
-    def losses(self, scores: Tensor, targets: Tensor, target: Target = "one", sizes: Tensor | None = None) -> Tensor:
+    def losses(
+        self,
+        scores: Tensor,
+        targets: Tensor,
+        target: Target = "one",
+        sizes: Tensor | None = None,
+        links: Tensor | None = None,
+    ) -> Tensor:
         """scores: (places, outputs). targets: as `tasks.base.HeadTask.targets`, row after row. sizes: (rows,) places of each row; one each
-        without it. Returns the summed loss of each row, (rows,), nats."""
+        without it. links: the head's, where it is a chain. Returns the summed loss of each row, (rows,), nats."""
 
 
 class LabelLesson:
@@ -93,4 +100,5 @@ class LabelLesson:
         places = np.concatenate([np.arange(self.borders[i], self.borders[i + 1]) for i in index])
         targets = self.targets[torch.from_numpy(places).to(self.targets.device)]
         sizes = torch.tensor([self.source.sizes[i] for i in index], device=scores.device)
-        return self.objective.losses(scores, targets, self.target, sizes)
+        links = getattr(getattr(self.module, "head", None), "links", None)
+        return self.objective.losses(scores, targets, self.target, sizes, links)
