@@ -17,7 +17,14 @@ NAMES = [name for name in objectives if objectives.get(name).learns_from == "lab
 
 def test_the_suite_found_every_objective() -> None:
     assert NAMES == ["labels"]
-    assert sorted(set(objectives) - set(NAMES)) == ["causal_lm", "contrastive", "domain_distance", "masked_lm"]
+    assert sorted(set(objectives) - set(NAMES)) == [
+        "causal_lm",
+        "contrastive",
+        "denoising",
+        "domain_distance",
+        "masked_lm",
+        "simcse",
+    ]
 
 
 def made(name: str, **changes: object) -> object:

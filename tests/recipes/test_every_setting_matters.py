@@ -13,7 +13,6 @@ import torch
 
 from tailorlm.context import contexts
 from tailorlm.core.config import validate
-from tailorlm.core.errors import TailorError
 from tailorlm.data.rows import Row, Rows
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
@@ -126,25 +125,6 @@ def prepared(recipe: Recipe) -> Any:
     return ready.ids, ready.texts, ready.gold
 
 
-NAMED = Rows(tuple(Row({"text": "a", "label": one}, "f.csv", i) for i, one in enumerate("xyz", 2)), ("text", "label"))
-
-
-def held_to_two_labels(recipe: Recipe) -> Any:
-    try:
-        return recipe.task.make().prepare(NAMED, what="test", labels=("x", "y")).gold
-    except TailorError:
-        return "refused"
-
-
-def answers_given(recipe: Recipe) -> Any:
-    answers = recipe.task.make().decode([np.array([[1.0, 0.0]])], None, ["a"], ("x", "y"))
-    return answers.values, answers.confidence
-
-
-def what_is_found(recipe: Recipe) -> Any:
-    return sorted(recipe.task.make().choose([np.array([[1.0, 0.0]])], None, ROWS.select([0])))
-
-
 def grid(recipe: Recipe) -> Any:
     return recipe.grid
 
@@ -214,6 +194,17 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("objective-causal_lm", "column"): ("other", scores),
     ("objective-causal_lm", "max_length"): (8, scores),
     ("objective-causal_lm", "overlap"): (2, scores),
+    ("objective-masked_lm", "warm_up"): (0, scores),
+    ("objective-simcse", "text"): ("<texts>", scores),
+    ("objective-simcse", "column"): ("other", scores),
+    ("objective-simcse", "max_length"): (8, scores),
+    ("objective-simcse", "temperature"): (1.0, scores),
+    ("objective-denoising", "text"): ("<texts>", scores),
+    ("objective-denoising", "column"): ("other", scores),
+    ("objective-denoising", "max_length"): (8, scores),
+    ("objective-denoising", "warm_up"): (0, scores),
+    ("objective-denoising", "delete"): (0.2, scores),
+    ("objective-denoising", "blocks"): (2, scores),
     ("context-instruction", "template"): ("this is about {}", scores),
     ("context-examples", "k"): (1, scores),
     ("task-classify", "text"): ("other", prepared),
@@ -221,11 +212,6 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("task-classify", "id"): ("no", prepared),
     ("task-classify", "descriptions"): ({"money": "wallet and bank"}, scores),
     ("task-classify", "max_length"): (8, scores),
-    ("task-classify", "labels"): (["beyond"], lambda recipe: recipe.task.make().prepare(NAMED, what="train").labels),
-    ("task-classify", "outside"): ("none", held_to_two_labels),
-    ("task-classify", "temperature"): (3.0, answers_given),
-    ("task-classify", "reject_below"): (1.0, answers_given),
-    ("task-classify", "wanted_accuracy"): (1.0, what_is_found),
     ("train", "epochs"): (3, steps),
     ("train", "stop_after"): (1, steps),
     ("train", "rows_per_step"): (4, steps),
@@ -294,6 +280,8 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("weights-adapter", "join"): {"over": ["<adapter 1>", "<adapter 2>"]},
     ("objective-masked_lm", "column"): {"text": "<texts>"},
     ("objective-causal_lm", "column"): {"text": "<texts>"},
+    ("objective-simcse", "column"): {"text": "<texts>"},
+    ("objective-denoising", "column"): {"text": "<texts>"},
     ("objective-masked_lm", "with_rows"): {"text": "<texts>"},
     ("objective-causal_lm", "with_rows"): {"text": "<texts>"},
     **{
@@ -304,7 +292,12 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-TEXT_MODEL = {"masked_lm": ("bert", "mean"), "causal_lm": ("llama", "last")}
+TEXT_MODEL = {
+    "masked_lm": ("bert", "mean"),
+    "causal_lm": ("llama", "last"),
+    "simcse": ("bert", "mean"),
+    "denoising": ("bert", "mean"),
+}
 
 
 def all_keys() -> set[tuple[str, str]]:
@@ -356,7 +349,7 @@ def with_files(value: Any, base: Base) -> Any:
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
     part = {"part": name, **GIVEN.get((where, key), {})} if name else None
-    if name in ("adapter", "ewc", "masked_lm", "causal_lm", "domain_distance"):
+    if name in ("adapter", "ewc", "domain_distance", *TEXT_MODEL):
         part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}

@@ -7,6 +7,7 @@ Qwen, GPT-2, GPT-J and T5.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,18 @@ def below_top(body: nn.Module) -> dict[str, int]:
         else:
             found[name] = after_encoder if after_encoder < len(stack) and name.startswith(encoder) else 0
     return found
+
+
+def dropouts(body: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:
+    """Every dropout of a body, as (module, attribute, share): layers, and the shares that attention keeps as plain numbers."""
+    from torch import nn
+
+    for module in body.modules():
+        if isinstance(module, nn.Dropout):
+            yield module, "p", module.p
+        share = getattr(module, "attention_dropout", None)
+        if isinstance(share, float):
+            yield module, "attention_dropout", share
 
 
 def last_word(name: str) -> str:

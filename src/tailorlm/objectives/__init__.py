@@ -8,6 +8,8 @@ TABLE = {
     "domain_distance": "tailorlm.objectives.domain_distance:DomainDistance",
     "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
+    "simcse": "tailorlm.objectives.simcse:SimCSE",
+    "denoising": "tailorlm.objectives.denoising:Denoising",
 }
 
 objectives = Registry("objective", TABLE, "tailorlm.objectives")

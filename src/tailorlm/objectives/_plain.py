@@ -21,6 +21,18 @@ class PlainSettings(config.Settings):
     )
 
 
+class HeadSettings(PlainSettings):
+    """Settings of objectives that need a head or decoder over the vocabulary, which is made where the base brings none."""
+
+    warm_up: int = setting(
+        1,
+        ge=0,
+        le=1000,
+        help="passes in which what the base does not bring (a head, a decoder) learns alone, but for the last pass",
+        unit="passes",
+    )
+
+
 def texts_of(
     settings: PlainSettings, ids: Sequence[str], texts: Sequence[str], *, both: bool = False
 ) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from tailorlm.core.config import setting
-from tailorlm.objectives._plain import PlainSettings, texts_of
+from tailorlm.objectives._plain import HeadSettings, texts_of
 
 
 class MaskedLM:
@@ -18,7 +18,7 @@ class MaskedLM:
     et al. 2020, arXiv:2004.10964); `causal_lm` for models that write. Source: Devlin et al. 2018 (arXiv:1810.04805).
     """
 
-    class Settings(PlainSettings):
+    class Settings(HeadSettings):
         """Settings of `masked_lm`."""
 
         with_rows: bool = setting(False, help="with `text`: the train rows' own texts too")

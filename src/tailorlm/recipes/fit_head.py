@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -83,14 +83,18 @@ def fit_head(
         # decide is decided on the weights that are kept.
         trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
-    adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack)
+    adaptation = Adaptation(_with(recipe, fitting.found), answering, fitting.stack)
     return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
 
 
 def _settled(recipe: Recipe, rows: Examples) -> Recipe:
     """The recipe with those settings of the task that the train rows decide."""
     settle = getattr(recipe.task.make(), "settle", None)
-    return recipe.with_task(settle(rows)) if settle is not None else recipe
+    return _with(recipe, settle(rows)) if settle is not None else recipe
+
+
+def _with(recipe: Recipe, found: Mapping[str, Any]) -> Recipe:
+    return recipe.changed({f"task.{name}": value for name, value in found.items()}) if found else recipe
 
 
 @dataclass
@@ -142,7 +146,8 @@ class _Fitting:
         names = self._learning(stage, part)
         job = self._job(stage, names)
         own = [name for name in names if name in set(job.trainable)]
-        job.rates, job.begins = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
+        job.rates, later = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
+        job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
         scene = StageScene(self.model, self.task, own)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
         job.held = [penalty.plain() for penalty in stage.penalties]
@@ -183,7 +188,11 @@ class _Fitting:
         made = lesson_for(stage.objective.learns_from)(ground, stage.objective.make())
         self.frozen = self.frozen and not ground.body
         lr, base = stage.weights.settings.lr, self.model.base.fingerprint
-        return Job(made.lesson, made.names, made.ids, stage.train, lr, self.seed, order=made.order, base=base)
+        last = stage.train.epochs - 1  # in which all learn, however long a warm-up was asked for
+        begins = {name: min(epoch, last) for name, epoch in made.begins.items()}
+        return Job(
+            made.lesson, made.names, made.ids, stage.train, lr, self.seed, order=made.order, begins=begins, base=base
+        )
 
     def _kept(self) -> Checkpoints | None:
         """Where this stage is kept while it goes: each behind the first in a folder of its own."""

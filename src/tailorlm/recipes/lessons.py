@@ -5,8 +5,8 @@ A new kind of objective (`learns_from`) brings one function and one line in `MAD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,15 @@ class Ground:
 class Made:
     """A lesson, the names in its module that learn, and the names of its rows.
 
-    order: where steps are not made of `rows_per_step` rows of the lesson, because its rows are draws of several.
+    order: where steps are not made of `rows_per_step` rows of the lesson, because its rows are draws of several. begins: the pass (0 is the
+    first) in which a parameter begins to learn, where it is a later one.
     """
 
     lesson: Lesson
     names: Sequence[str]
     ids: Sequence[str]
     order: Order | None = None
+    begins: Mapping[str, int] = field(default_factory=dict)
 
 
 def of_labels(ground: Ground, objective: Any) -> Made:
@@ -69,9 +71,14 @@ def of_labels(ground: Ground, objective: Any) -> Made:
 
 def of_text(ground: Ground, objective: Any) -> Made:
     """Plain text, of which the task's head learns nothing."""
+    if not ground.body:
+        raise TailorError("text moves the body, and here the head alone learns", hint="weights: full, lora or adapter")
     named, texts = objective.texts(ground.rows.ids, ground.rows.texts)
-    lesson, made = text_lesson(objective, ground.model, named, texts, ground.seed)
-    return Made(lesson, [*ground.body, *made], lesson.rows.names)
+    lesson, made = text_lesson(objective, ground.model, named, texts, ground.seed, ground.rows_per_step)
+    passes = getattr(objective.settings, "warm_up", 0) if made else 0
+    begins = dict.fromkeys(ground.body, passes) if passes else {}
+    order = getattr(lesson, "order", None)  # where texts are told from each other, a step is one bundle of them
+    return Made(lesson, [*ground.body, *made], lesson.names, order, begins)
 
 
 def of_pairs(ground: Ground, objective: Any) -> Made:

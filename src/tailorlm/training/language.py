@@ -30,6 +30,11 @@ class NextTokens:
         self.counts: Sequence[int] = _counts(self.targets, rows.borders)
         self.fingerprint = hashlib.sha256(f"next tokens {rows.fingerprint()}".encode()).hexdigest()
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the rows."""
+        return self.rows.names
+
     def begin(self, epoch: int) -> None:
         """Every pass learns the same tokens."""
 
@@ -75,6 +80,11 @@ class HiddenTokens:
         told = f"hidden tokens {rows.fingerprint()} {mask} {vocabulary} {share} {seed} "
         self.fingerprint = hashlib.sha256(told.encode() + np.packbits(starts).tobytes()).hexdigest()
         self.begin(0)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the rows."""
+        return self.rows.names
 
     def begin(self, epoch: int) -> None:
         """Draw the hidden words of pass `epoch` (from 0)."""

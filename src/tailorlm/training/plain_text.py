@@ -9,23 +9,64 @@ import numpy as np
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.layers import dropouts
+from tailorlm.models.rebuilder import Rebuilder
 from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.worded import Worded
-from tailorlm.tasks.readings import whole
+from tailorlm.tasks.readings import token_ids, whole
 from tailorlm.training.language import HiddenTokens, NextTokens
 from tailorlm.training.token_rows import TokenRows
+from tailorlm.training.vectors import RebuildLesson, TwiceLesson
+
+TextLesson = HiddenTokens | NextTokens | TwiceLesson | RebuildLesson
 
 
 def text_lesson(
-    objective: Any, model: TextModel, names: Sequence[str], texts: Sequence[str], seed: int
-) -> tuple[HiddenTokens | NextTokens, list[str]]:
-    """What `masked_lm` or `causal_lm` learn from these texts, and names of parameters that learn besides the body's. names: of the texts.
+    objective: Any, model: TextModel, names: Sequence[str], texts: Sequence[str], seed: int, together: int = 16
+) -> tuple[TextLesson, list[str]]:
+    """What an objective on plain text learns from these texts, and names of parameters that learn besides the body's.
 
-    The lesson's module holds the body under the names that it has in the model.
-    Raises TailorError for a tokenizer without a mask, or texts of which nothing can be learned.
+    names: of the texts. together: texts of an optimiser step, where they are told from each other. The lesson's module holds the body under the names
+    that it has in the model. Raises TailorError for a tokenizer without a mask, a model without dropout where two readings have to
+    differ, or texts of which nothing can be learned.
     """
+    length = min(objective.settings.max_length, model.max_length)
+    if objective.head == "twice":
+        return _twice(objective, model, texts, together, seed, length), []
+    if objective.head == "decoder":
+        return _rebuilt(objective, model, names, texts, seed, length)
+    return _worded(objective, model, names, texts, seed, length)
+
+
+def _twice(
+    objective: Any, model: TextModel, texts: Sequence[str], together: int, seed: int, length: int
+) -> TwiceLesson:
+    if not any(share > 0 for _, _, share in dropouts(model.body)):
+        raise TailorError(
+            "two readings of a text would be the same: this model has no dropout",
+            got=str(model.config.model_type),
+            hint="weights: {part: full, dropout: 0.1}, or objective: denoising",
+        )
+    rows = token_ids(model.tokenizer, list(dict.fromkeys(texts)), length)  # a text cannot be told from itself
+    return TwiceLesson(model, rows, objective, together, seed)
+
+
+def _rebuilt(
+    objective: Any, model: TextModel, names: Sequence[str], texts: Sequence[str], seed: int, length: int
+) -> tuple[RebuildLesson, list[str]]:
+    import torch
+
+    rows, begins = _pieces(model.tokenizer, names, texts, length)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        rebuilder = Rebuilder(model, objective.settings.blocks, length)
+    return RebuildLesson(rebuilder, model, rows, begins, objective.settings.delete, seed), rebuilder.made
+
+
+def _worded(
+    objective: Any, model: TextModel, names: Sequence[str], texts: Sequence[str], seed: int, length: int
+) -> tuple[HiddenTokens | NextTokens, list[str]]:
     settings = objective.settings
-    length = min(settings.max_length, model.max_length)
     worded = Worded(model, objective.head)
     losses = RowLosses(worded.whole, pad=int(model.tokenizer.pad_token_id or 0))
     if objective.head == "causal":

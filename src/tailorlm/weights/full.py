@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
+from tailorlm.models.layers import dropouts
 from tailorlm.weights.base import TrainedPart, WeightsSettings, mounted
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tailorlm.models.encoder import TextModel
-
-
-def _dropouts(body: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:
-    """Every dropout of a body, as (module, attribute, share): layers, and the shares that attention keeps as plain numbers."""
-    from torch import nn
-
-    for module in body.modules():
-        if isinstance(module, nn.Dropout):
-            yield module, "p", module.p
-        share = getattr(module, "attention_dropout", None)
-        if isinstance(share, float):
-            yield module, "attention_dropout", share
 
 
 class Full(TrainedPart):
@@ -56,7 +45,7 @@ class Full(TrainedPart):
     def attach(self, model: TextModel) -> list[str]:
         """Every parameter learns; dropout is set where it is asked for."""
         if self.settings.dropout is not None:
-            self._dropouts = list(_dropouts(model.body))
+            self._dropouts = list(dropouts(model.body))
             for module, name, _ in self._dropouts:
                 setattr(module, name, self.settings.dropout)
         return super().attach(model)
