@@ -13,6 +13,7 @@ import torch
 
 from tailorlm.context import contexts
 from tailorlm.core.config import validate
+from tailorlm.core.errors import TailorError
 from tailorlm.data.rows import Row, Rows
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
@@ -125,6 +126,25 @@ def prepared(recipe: Recipe) -> Any:
     return ready.ids, ready.texts, ready.gold
 
 
+NAMED = Rows(tuple(Row({"text": "a", "label": one}, "f.csv", i) for i, one in enumerate("xyz", 2)), ("text", "label"))
+
+
+def held_to_two_labels(recipe: Recipe) -> Any:
+    try:
+        return recipe.task.make().prepare(NAMED, what="test", labels=("x", "y")).gold
+    except TailorError:
+        return "refused"
+
+
+def answers_given(recipe: Recipe) -> Any:
+    answers = recipe.task.make().decode([np.array([[1.0, 0.0]])], None, ["a"], ("x", "y"))
+    return answers.values, answers.confidence
+
+
+def what_is_found(recipe: Recipe) -> Any:
+    return sorted(recipe.task.make().choose([np.array([[1.0, 0.0]])], None, ROWS.select([0])))
+
+
 def grid(recipe: Recipe) -> Any:
     return recipe.grid
 
@@ -212,6 +232,11 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("task-classify", "id"): ("no", prepared),
     ("task-classify", "descriptions"): ({"money": "wallet and bank"}, scores),
     ("task-classify", "max_length"): (8, scores),
+    ("task-classify", "labels"): (["beyond"], lambda recipe: recipe.task.make().prepare(NAMED, what="train").labels),
+    ("task-classify", "outside"): ("none", held_to_two_labels),
+    ("task-classify", "temperature"): (3.0, answers_given),
+    ("task-classify", "reject_below"): (1.0, answers_given),
+    ("task-classify", "wanted_accuracy"): (1.0, what_is_found),
     ("train", "epochs"): (3, steps),
     ("train", "stop_after"): (1, steps),
     ("train", "rows_per_step"): (4, steps),

@@ -137,7 +137,7 @@ COLUMNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "score": (RATED, {"text": "other", "label": "stars", "id": "no"}),
 }
 DECODED: dict[str, dict[str, Any]] = {
-    "many_labels": {"threshold": 0.9, "least": 1},
+    "many_labels": {"threshold": 0.9, "least": 1, "temperature": 9.0, "shift": 4.0},
     "score": {"middle": 10.0, "spread": 3.0, "low": 0.5, "high": 1.5},
 }
 
@@ -148,7 +148,8 @@ def decoded(task: str, settings: dict[str, Any]) -> Any:
     labels = ("x", "y") if task == "many_labels" else ()
     readings = part.read(tokenizer("bert"), ["pay", "fee", "tax"], 16)
     scores = [np.array([[high, -3.0][: len(labels) or 1]]) for high in (-2.0, 1.0, 2.0)]
-    return part.decode(scores, readings, ["pay", "fee", "tax"], labels).values
+    answers = part.decode(scores, readings, ["pay", "fee", "tax"], labels)
+    return answers.values, None if answers.confidence is None else answers.confidence.tolist()
 
 
 def lengths(task: str, settings: dict[str, Any]) -> Any:

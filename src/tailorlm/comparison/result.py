@@ -82,7 +82,7 @@ def _metrics(outcome: Outcome, settings: CompareSettings) -> list[str]:
 def _task(outcome: Outcome) -> dict[str, Any]:
     part = outcome.ways[0].recipe.task
     asked: dict[str, Any] = part.settings.model_dump(mode="json")
-    return {"name": part.name, "labels": list(outcome.split.train.labels)} | asked
+    return asked | {"name": part.name, "labels": list(outcome.split.train.labels)}
 
 
 def _data(outcome: Outcome, sources: Mapping[str, str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.fit_head import FEW_ROWS
 from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.writing import scores_choices
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score
 from tailorlm.training.processes import Alone
@@ -137,7 +138,7 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     if all do, that is a TailorError.
     """
     grid = recipe.grid
-    chooses = hasattr(recipe.task.make(), "choose") and not recipe.written
+    chooses = hasattr(recipe.task.make(), "choose") and (not recipe.written or scores_choices(recipe))
     if not grid and not chooses and not any(_open(stage) for stage in recipe.stages):
         return Tuned(recipe, [], None, 0.0)
     trials: list[Trial] = []

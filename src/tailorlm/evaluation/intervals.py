@@ -162,11 +162,15 @@ def bca(
 def leave_one_out(metric: Metric, rows: SharedRows, way: int) -> tuple[FloatArray, IntArray]:
     """The mean over seeds with one row left out, once for each kind of row, and how often that kind occurs.
 
-    Rows with equal gold and equal answers give the same value, so a few hundred kinds stand for any number of rows.
+    Rows with equal gold and equal answers give the same value, so a few hundred kinds stand for any number of rows; for a metric that
+    reads scores every row is of its own kind.
     """
     if len(rows) == 1:
         return np.zeros(1), np.ones(1, dtype=np.int64)
-    answers = rows.predicted[way]
-    _, first, times = np.unique(np.vstack([rows.gold, answers]), axis=1, return_index=True, return_counts=True)
+    if getattr(metric, "reads_scores", False):
+        first, times = np.arange(len(rows)), np.ones(len(rows), dtype=np.int64)
+    else:
+        pairs = np.vstack([rows.gold, rows.predicted[way]])
+        _, first, times = np.unique(pairs, axis=1, return_index=True, return_counts=True)
     each = [said.left_out(first) for said in rows.evidence(metric)[way]]
     return np.mean(each, axis=0), times

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tailorlm.core.marks import NONE_OF_THESE
 from tailorlm.evaluation import Predictions
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import load_head, save_head
@@ -15,9 +16,6 @@ from tailorlm.models.resolve import BaseModel
 from tailorlm.models.run import scores_of
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, HeadTask, Task
-
-# What stands for an answer that is none of the labels.
-NO_ANSWER = "(no answer)"
 
 
 class HeadAnswering:
@@ -74,9 +72,12 @@ class HeadAnswering:
 
 
 def predictions_of(task: Task, examples: Examples, answers: Answers, labels: Sequence[str]) -> Predictions:
-    """Answers beside the right ones, as scoring takes them."""
-    values, labels, scores = tuple(answers.values), tuple(labels), answers.scores
-    if task.answers == "label" and None in values:  # what was written is no label: a wrong answer of its own
-        values = tuple(NO_ANSWER if value is None else value for value in values)
-        labels, scores = tuple(sorted({*labels, NO_ANSWER})), None
-    return Predictions(examples.ids, examples.gold, values, labels, scores, task.answers)
+    """Answers beside the right ones, as scoring takes them. Where no label was given, or none is right, `(none of these)` stands for it."""
+    values, scores = tuple(answers.values), answers.scores
+    if task.answers == "label":
+        values = tuple(NONE_OF_THESE if value is None else value for value in values)
+        if NONE_OF_THESE not in labels and NONE_OF_THESE in {*values, *examples.gold}:
+            wider = sorted([*labels, NONE_OF_THESE])
+            scores = None if scores is None else np.insert(scores, wider.index(NONE_OF_THESE), 0.0, axis=1)
+            labels = wider
+    return Predictions(examples.ids, examples.gold, values, tuple(labels), scores, task.answers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -83,18 +83,14 @@ def fit_head(
         # decide is decided on the weights that are kept.
         trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
-    adaptation = Adaptation(_with(recipe, fitting.found), answering, fitting.stack)
+    adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack)
     return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
 
 
 def _settled(recipe: Recipe, rows: Examples) -> Recipe:
     """The recipe with those settings of the task that the train rows decide."""
     settle = getattr(recipe.task.make(), "settle", None)
-    return _with(recipe, settle(rows)) if settle is not None else recipe
-
-
-def _with(recipe: Recipe, found: Mapping[str, Any]) -> Recipe:
-    return recipe.changed({f"task.{name}": value for name, value in found.items()}) if found else recipe
+    return recipe.with_task(settle(rows)) if settle is not None else recipe
 
 
 @dataclass

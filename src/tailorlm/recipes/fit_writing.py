@@ -20,8 +20,8 @@ from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
-from tailorlm.recipes.writing import WriteAnswering
-from tailorlm.tasks.base import Examples
+from tailorlm.recipes.writing import WriteAnswering, scores_choices
+from tailorlm.tasks.base import Answers, Examples
 from tailorlm.tasks.readings import log_shares
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
@@ -52,19 +52,24 @@ def fit_writing(
         raise TailorError(f"the task '{recipe.task.name}' cannot be answered by writing yet", hint="answers: head")
     model = load_writer(resolve(recipe.base, recipe.quantise), max_length=task.settings.max_length)
     answering = WriteAnswering.of(recipe, model, rows)
-    fitting = _Fitting(answering, rows, validation, metric_of(metric or task.metrics[0]), seed, listen, checkpoints)
+    judge = metric_of(metric or task.metrics[0])
+    fitting = _Fitting(recipe, answering, rows, validation, judge, seed, listen, checkpoints)
     for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
         fitting.stage(stage, part)
     fitting.stack.settle()
     fitting.stack.release()
     score = None
     if validation is not None:
-        score = (fitting.trained[-1].best if fitting.trained else None) or fitting.score()
-    return Fitted(Adaptation(recipe, answering, fitting.stack), fitting.trained, fitting.trainable, score)
+        # What validation rows decide is decided on the weights that are kept.
+        kept = fitting.trained[-1].best if fitting.trained and not fitting.chooses else None
+        score = kept or fitting.score()
+    adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack)
+    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
 
 
 @dataclass
 class _Fitting:
+    recipe: Recipe
     answering: WriteAnswering
     rows: Examples
     validation: Examples | None
@@ -80,6 +85,8 @@ class _Fitting:
         self.stack = Stack(self.model)
         self.losses: RowLosses | None = None
         self.held: NextTokens | None = None
+        self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
+        self.chooses = hasattr(self.task, "choose") and scores_choices(self.recipe)
 
     def stage(self, stage: Stage, part: Any) -> None:
         """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
@@ -153,10 +160,23 @@ class _Fitting:
         assert self.validation is not None
         free = not self.task.choices(self.rows.labels)
         some = self.validation.select(range(min(WRITTEN, len(self.validation)))) if free else self.validation
-        answers = self.answering.answer(some.inputs, some.ids)
+        scores = None
+        if self.chooses:
+            scores = self.answering.scores_of(self.answering.prompts(some.inputs, some.ids))
+            answers = self._chosen(scores)
+        else:
+            answers = self.answering.answer(some.inputs, some.ids)
         value = self.metric.evidence(predictions_of(self.task, some, answers, self.rows.labels)).score()
-        loss = self._loss(answers.scores)
+        loss = self._loss(scores)
         return Score(value if self.metric.higher_is_better else -value, loss, by_loss=free)
+
+    def _chosen(self, scores: np.ndarray) -> Answers:
+        """Answers of the validation rows from their scores, with what these say is best where the task leaves something to choose."""
+        assert self.validation is not None
+        made: Any = type(self.task)
+        self.found = made(self.task.settings).choose(list(scores[:, None]), None, self.validation)
+        self.answering.task = made(self.task.settings.with_(**self.found))
+        return self.answering.chosen(scores, self.validation.inputs)
 
     def _loss(self, scores: np.ndarray | None) -> float:
         import torch

@@ -143,6 +143,10 @@ class Recipe(Settings):
             set_key(value, key, new)
         return validate(value, Recipe)
 
+    def with_task(self, found: Mapping[str, Any]) -> Recipe:
+        """A copy with these settings of its task, such as those that validation rows decided."""
+        return self.changed({f"task.{name}": value for name, value in found.items()}) if found else self
+
     @property
     def key(self) -> str:
         """sha256 (hex) over everything but the name: two recipes with equal keys give equal results."""

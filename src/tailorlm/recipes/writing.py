@@ -22,7 +22,6 @@ from tailorlm.models.resolve import BaseModel
 from tailorlm.models.score import CONTENT_FREE, calibrated
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, WriteTask
-from tailorlm.tasks.readings import shares
 
 SHOWN, STORE = "shown.json", "examples"
 # Of the room for prompt and answer together, the share that examples and passages may take.
@@ -111,7 +110,7 @@ class WriteAnswering:
         prompts, writes = self.prompts(inputs, ids), Local(self.model)
         choices = self.task.choices(self.labels)
         if choices and self.shown.choose == "score":
-            return self._chosen(self.scores_of(prompts))
+            return self.chosen(self.scores_of(prompts), inputs)
         written = writes.answers(prompts, self.shown.writing, choices=choices or None)
         values = [
             self.task.hear(None if one.fault else one.text, self.labels, given)
@@ -145,10 +144,11 @@ class WriteAnswering:
         free = writes.score(empty, choices)
         return np.stack([calibrated(row[None], own[None])[0] for row, own in zip(scores, free, strict=True)])
 
-    def _chosen(self, scores: np.ndarray) -> Answers:
-        best = scores.argmax(1) if len(scores) else np.zeros(0, int)
-        sure = shares(scores)[np.arange(len(scores)), best]
-        return Answers([self.labels[i] for i in best], sure, scores)
+    def chosen(self, scores: np.ndarray, inputs: Sequence[Any]) -> Answers:
+        """Answers from scores (inputs, labels) that are there already, as a head's are read."""
+        task: Any = self.task  # one that a head could answer too
+        answers: Answers = task.decode(list(scores[:, None]), None, inputs, self.labels)
+        return answers
 
     # ---- folders
 
@@ -178,6 +178,14 @@ class WriteAnswering:
                 f"{folder} has no readable prompt", got=type(error).__name__, hint="fit it again"
             ) from None
         self.model.eval()
+
+
+def scores_choices(recipe: Recipe) -> bool:
+    """Whether a model that writes is asked how likely each label is, rather than to write one."""
+    choices = (
+        recipe.task.make().choices(("",)) if hasattr(recipe.task.registry.get(recipe.task.name), "choices") else []
+    )
+    return bool(choices) and shown_by(recipe).choose == "score"
 
 
 def shown_by(recipe: Recipe) -> Prompted.Settings:

@@ -73,8 +73,9 @@ class Examples:
 class Answers:
     """What a model answered to n inputs.
 
-    values: plain values of the task's kind of answers. confidence: (n,) how sure, 0 to 1, or None. scores: (n, labels) for answers
-    that are labels, or None. detail: more to an answer than its value (offsets, runners-up), one mapping an input, or empty.
+    values: plain values of the task's kind of answers, None where none is given. confidence: (n,) how sure, 0 to 1, or None. scores: (n,
+    labels) probabilities for answers that are labels, or None. detail: more to an answer than its value (offsets, runners-up), one
+    mapping an input, or empty.
     """
 
     values: list[Any]

@@ -12,6 +12,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks._calibration import logistic_of, single_chances
 from tailorlm.tasks._labelled import LabelledText
 from tailorlm.tasks.base import Answers, Examples, Target
 from tailorlm.tasks.columns import (
@@ -31,8 +32,9 @@ class ManyLabels(LabelledText):
     """Any number of labels for one text: emotions, topics, tags of an article.
 
     Rows hold a list of labels, or a text with `|`, `;` or `,` between them. Each label is a question of its own: answered where its
-    probability reaches a threshold, one for all labels, at which micro-F1 is highest on the validation rows.
-    Scores: micro-F1, samples F1, macro-F1 over labels, subset accuracy. Where each row has one label, take `classify`.
+    probability reaches a threshold, one for all labels, at which micro-F1 is highest on the validation rows; the probability comes from
+    `temperature` and `shift`, fitted there too.
+    Scores: micro-F1, samples F1, macro-F1 over labels, subset accuracy, mean average precision. Where each row has one label, take `classify`.
     """
 
     class Settings(config.Settings):
@@ -49,6 +51,15 @@ class ManyLabels(LabelledText):
         threshold: float | None = setting(
             None, ge=0, le=1, help="a label is answered from this probability; without it found on the validation rows"
         )
+        temperature: float | None = setting(
+            None,
+            gt=0,
+            le=1e6,
+            help="what scores are divided by before they are probabilities; without it fitted on the validation rows",
+        )
+        shift: float | None = setting(
+            None, ge=-100, le=100, help="what is added to them then; without it fitted on the validation rows"
+        )
         least: int | None = setting(
             None,
             ge=0,
@@ -60,7 +71,7 @@ class ManyLabels(LabelledText):
         )
 
     answers = "labels"
-    metrics = ("micro_f1", "samples_f1", "labels_macro_f1", "subset_accuracy")
+    metrics = ("micro_f1", "samples_f1", "labels_macro_f1", "subset_accuracy", "map")
     target: Target = "many"
 
     # ---- rows
@@ -144,10 +155,18 @@ class ManyLabels(LabelledText):
     def choose(
         self, scores: Sequence[np.ndarray], readings: Readings, examples: Examples, *, votes: bool = False
     ) -> dict[str, Any]:
-        """Settings that validation rows decide: the `threshold` at which micro-F1 over them is highest, half-way to the next score."""
-        if self.settings.threshold is not None or not len(scores):
+        """Settings that validation rows decide: `temperature` and `shift`, and the `threshold` at which micro-F1 over them is highest, half-way
+        to the next probability."""
+        if not len(scores):
             return {}
-        return {"threshold": best_threshold(_chances(np.concatenate(scores), votes), _table(examples))}
+        table, wanted, found = np.concatenate(scores), _table(examples), {}
+        asked = self.settings
+        if asked.temperature is None and asked.shift is None:
+            found["temperature"], found["shift"] = logistic_of(table, wanted, votes=votes)
+        if asked.threshold is None:
+            temperature, shift = found.get("temperature", asked.temperature), found.get("shift", asked.shift)
+            found["threshold"] = best_threshold(single_chances(table, temperature, shift, votes=votes), wanted)
+        return found
 
     def decode(
         self,
@@ -160,14 +179,14 @@ class ManyLabels(LabelledText):
     ) -> Answers:
         """The labels from the threshold on, at least `least`; how sure is the chance that all are right, as if each stood for itself."""
         table = np.concatenate(scores) if len(scores) else np.zeros((0, len(labels)), np.float32)
-        chances = _chances(table, votes)
+        chances = single_chances(table, self.settings.temperature, self.settings.shift, votes=votes)
         said = chances >= (0.5 if self.settings.threshold is None else self.settings.threshold)
         least = min(self.settings.least or 0, len(labels))
         if least:
             best = np.argsort(-chances, axis=1, kind="stable")[:, :least]
             np.put_along_axis(said, best, True, axis=1)
         sure = np.where(said, chances, 1 - chances).prod(axis=1)
-        return Answers([[labels[i] for i in np.flatnonzero(row).tolist()] for row in said], sure, table)
+        return Answers([[labels[i] for i in np.flatnonzero(row).tolist()] for row in said], sure, chances)
 
     def cells(self, value: list[str], detail: Mapping[str, Any]) -> dict[str, Any]:
         """The labels."""
@@ -193,9 +212,3 @@ def _table(examples: Examples) -> np.ndarray:
     for row, some in enumerate(examples.gold):
         table[row, [place[label] for label in some]] = 1
     return table
-
-
-def _chances(scores: np.ndarray, votes: bool) -> np.ndarray:
-    from scipy.special import expit
-
-    return scores if votes else np.asarray(expit(scores.astype(np.float64)))

@@ -13,7 +13,17 @@ MINUS = "\u2212"
 VERDICTS = ("best", "cannot be told apart", "worse")
 
 # Words of metrics' names that are written otherwise than in small letters.
-_METRIC_WORDS = {"f1": "F1", "mcc": "MCC", "map": "mAP", "rmse": "RMSE", "mae": "MAE", "bleu": "BLEU", "rouge": "ROUGE"}
+_METRIC_WORDS = {
+    "f1": "F1",
+    "mcc": "MCC",
+    "map": "mAP",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "bleu": "BLEU",
+    "rouge": "ROUGE",
+    "ece": "ECE",
+    "qwk": "QWK",
+}
 # Control characters can drive a terminal and lone surrogates cannot be written as UTF-8; both become U+FFFD.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Marks that turn the reading direction around: harmless in a file of rows, misleading in a table of labels.

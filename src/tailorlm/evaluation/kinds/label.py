@@ -30,10 +30,18 @@ class Label:
         return str(value)
 
     def tables(self, predictions: Predictions) -> dict[str, Any]:
-        """`per_label` (precision, recall, F1), `confusion` (labels, counts) and `most_confused` pairs."""
+        """`per_label` (precision, recall, F1), `confusion` (labels, counts), `most_confused` pairs; `calibration` and `coverage` where there
+        are scores; `levels` where labels are paths."""
         from tailorlm.evaluation import tables
+        from tailorlm.evaluation.paths import levels
+        from tailorlm.evaluation.sureness import best_answers, coverage, reliability
 
-        return {
+        more: dict[str, Any] = {}
+        if predictions.scores is not None:
+            more["calibration"] = reliability(*best_answers(predictions), what="answers")
+            more["coverage"] = coverage(predictions)
+        by_level = levels(predictions)
+        return (more | {"levels": by_level} if by_level else more) | {
             "per_label": [asdict(row) for row in tables.per_label(predictions)],
             "confusion": {"labels": list(predictions.labels), "counts": tables.confusion(predictions).tolist()},
             "most_confused": [

@@ -34,12 +34,16 @@ class Labels:
         return ", ".join(" ".join(label.split()) for label in value) or "–"
 
     def tables(self, predictions: Predictions) -> dict[str, Any]:
-        """`per_label`: precision, recall and F1 of each label that gold or an answer has."""
+        """`per_label`: precision, recall and F1 of each label that gold or an answer has; `calibration` of single decisions, where there are
+        scores."""
         from tailorlm.evaluation.metrics._labels import label_counts
+        from tailorlm.evaluation.sureness import reliability, single_decisions
         from tailorlm.evaluation.tables import label_score
 
         names, counts = label_counts(predictions)
-        return {
+        decisions = single_decisions(predictions)
+        more = {} if decisions is None else {"calibration": reliability(*decisions, what="decisions on single labels")}
+        return more | {
             "per_label": [
                 asdict(label_score(name, *map(int, of))) for name, of in zip(names, counts.sum(axis=0).T, strict=True)
             ]

@@ -41,7 +41,8 @@ class Metric(Protocol):
     another number. `reads` is the kind of answers it is made for (`evaluation/kinds`). `unit` is "fraction" for metrics in [0, 1],
     whose differences are read in points (hundredths); any other text is shown as it stands. `averages_over` says what has the same
     weight: every row, which is right or wrong ("rows"), every label ("labels"), or neither ("parts": graded rows, counts
-    of spans or tokens); intervals use it where resampling has nothing to say (see `intervals.interval`).
+    of spans or tokens); intervals use it where resampling has nothing to say (see `intervals.interval`). A metric that looks at scores, and
+    not at answers alone, also has `reads_scores = True`.
 
     The value may depend on the rows only as a set, never on their order. `contract.check_metric(name)` holds a metric to all of this.
     """
