@@ -166,6 +166,9 @@ NESTED: dict[tuple[str, str], Any] = {
     ("context-prompt", "search"): {"k": 5},
     ("context-prompt", "layout"): {"query": "Q: {}"},
     ("context-prompt", "writing"): {"max_new_tokens": 7},
+    ("objective-labels", "class_weights"): {"money": 2.0, "1e-5": 3.0},
+    ("task-score", "levels"): [1.0, 2.0],
+    ("task-score", "cuts"): [1.5],
 }
 
 

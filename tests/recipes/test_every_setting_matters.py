@@ -204,6 +204,8 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-full", "lr"): (0.001, scores),
     ("weights-full", "head_start"): ("random", scores),
     ("objective-labels", "smoothing"): (0.5, scores),
+    ("objective-labels", "class_weights"): ({"money": 9.0}, scores),
+    ("objective-labels", "focal"): (2.0, scores),
     ("objective-contrastive", "pairs"): (2, steps),
     ("objective-masked_lm", "text"): ("<texts>", scores),
     ("objective-masked_lm", "column"): ("other", scores),

@@ -138,7 +138,8 @@ COLUMNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 DECODED: dict[str, dict[str, Any]] = {
     "many_labels": {"threshold": 0.9, "least": 1, "temperature": 9.0, "shift": 4.0},
-    "score": {"middle": 10.0, "spread": 3.0, "low": 0.5, "high": 1.5},
+    "score": {"middle": 10.0, "spread": 3.0, "low": 0.5, "high": 1.2, "rounding": "nearest"}
+    | {"levels": [0.0, 1.5, 3.0], "cuts": [0.1, 2.5]},
 }
 
 
@@ -159,7 +160,10 @@ def lengths(task: str, settings: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(("task", "key"), [(task, key) for task in DECODED for key in DECODED[task]])
 def test_every_setting_of_how_scores_are_read(task: str, key: str) -> None:
-    assert decoded(task, {key: DECODED[task][key]}) != decoded(task, {})
+    beside = (
+        {"levels": [0.0, 1.0, 2.0], "rounding": "none" if key == "rounding" else "fitted"} if task == "score" else {}
+    )
+    assert decoded(task, beside | {key: DECODED[task][key]}) != decoded(task, beside)
 
 
 @pytest.mark.parametrize(("task", "key"), [(task, key) for task in COLUMNS for key in COLUMNS[task][1]])

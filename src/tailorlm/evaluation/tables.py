@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,20 @@ def per_label(predictions: Predictions) -> list[LabelScore]:
 def label_score(label: str, hits: int, gold: int, answered: int) -> LabelScore:
     """The scores of one label from how often it was found, asked for and answered."""
     return LabelScore(label, gold, hits / max(1, answered), hits / max(1, gold), 2 * hits / max(1, gold + answered))
+
+
+def of_counts(names: Sequence[str], counts: IntArray, limit: int = 15) -> dict[str, Any]:
+    """`per_label`, `confusion` and `most_confused` as plain data, from counts (gold, answered) in the order of the names."""
+    hits, gold, answered = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
+    wrong = [(n, g, p) for (g, p), n in np.ndenumerate(counts) if n and g != p]
+    wrong.sort(key=lambda found: -found[0])  # stable: equal ones stay in the order of the names
+    return {
+        "per_label": [
+            asdict(label_score(name, *map(int, of))) for name, *of in zip(names, hits, gold, answered, strict=True)
+        ],
+        "confusion": {"labels": list(names), "counts": counts.tolist()},
+        "most_confused": [{"gold": names[g], "predicted": names[p], "count": int(n)} for n, g, p in wrong[:limit]],
+    }
 
 
 def confusion(predictions: Predictions) -> IntArray:

@@ -65,6 +65,7 @@ class Made:
 
 def of_labels(ground: Ground, objective: Any) -> Made:
     """The task's right answers."""
+    objective.weigh(ground.task.outputs(ground.rows.labels), np.concatenate(ground.targets), ground.task.target)
     lesson = LabelLesson(ground.source(ground.names), objective, ground.targets, ground.task.target)
     return Made(lesson, ground.names, [ground.rows.ids[row] for row in ground.readings.rows])
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from tailorlm.core import config
 from tailorlm.core.config import setting
@@ -22,6 +23,10 @@ from tailorlm.tasks.columns import (
 )
 from tailorlm.tasks.readings import Readings
 
+# A rating has no more steps than this; tables and cuts of more would say nothing.
+MOST_LEVELS = 20
+# Places at which each cut is tried, and rounds over all cuts.
+TRIED, ROUNDS = 200, 5
 # Up to so many different numbers a split keeps the share of each; beyond, that of ten stretches.
 FEW = 20
 
@@ -30,8 +35,14 @@ class Score(LabelledText):
     """A number for one text: ratings 1 to 5, similarity, prices, ages.
 
     The model learns how many spreads a number lies from the middle of the train rows (squared error); answers are read back and stay
-    within the lowest and highest train number. Scores: Spearman's rank correlation, root mean squared error, mean absolute error. Steps
-    of a rating are taken to be equally far apart; where they are not, `classify` learns each for itself, without their order.
+    within the lowest and highest train number. Scores: Spearman's rank correlation, root mean squared error, mean absolute error,
+    quadratic weighted kappa.
+
+    Ratings and other steps with an order: `rounding: fitted` answers one of the numbers that train rows have, cut where kappa over the validation
+    rows is highest. One number with cut points is what a cumulative link model is too (McCullagh 1980), and what graded essays and ratings
+    are scored by is how far off an answer is, not whether it is the very step; only the cuts are fitted after the number, so any way
+    and any base gives it. With plain `nearest` answers crowd in the middle, because squared error pulls doubtful ones there. Where steps
+    have no order, or neighbours are not alike, `classify` learns each for itself.
     """
 
     class Settings(config.Settings):
@@ -50,12 +61,32 @@ class Score(LabelledText):
         high: float | None = setting(
             None, ge=-1e300, le=1e300, help="the highest answer; the train rows' highest number"
         )
+        rounding: Literal["none", "nearest", "fitted"] = setting(
+            "none",
+            help="answers are any number, the nearest one that train rows have, or cut where validation rows say",
+        )
+        levels: tuple[float, ...] | None = setting(
+            None, help="the numbers that rounded answers have, rising; those of the train rows", min_length=2
+        )
+        cuts: tuple[float, ...] | None = setting(
+            None, help="where one level ends and the next begins; half-way, or found on the validation rows"
+        )
         max_length: int = setting(
             256, ge=8, le=131_072, help="longest text; what is beyond is cut, and counted", unit="tokens"
         )
 
+        @model_validator(mode="after")
+        def _levels_and_cuts(self) -> Self:
+            for name in ("levels", "cuts"):
+                values = getattr(self, name)
+                if values is not None and list(values) != sorted(set(values)):
+                    raise ValueError(f"{name}: the numbers must rise, each once")
+            if self.cuts is not None and self.levels is not None and len(self.cuts) != len(self.levels) - 1:
+                raise ValueError(f"cuts: {len(self.levels)} levels have {len(self.levels) - 1} cuts between them")
+            return self
+
     answers = "number"
-    metrics = ("spearman", "rmse", "mae")
+    metrics = ("spearman", "rmse", "mae", "qwk")
     target: Target = "number"
 
     # ---- rows
@@ -102,7 +133,28 @@ class Score(LabelledText):
         """Settings that the train rows decide: the scale, and the range of answers."""
         numbers = np.array(train.gold)
         scale = {"middle": numbers.mean(), "spread": numbers.std() or 1.0, "low": numbers.min(), "high": numbers.max()}
-        return {name: float(value) for name, value in scale.items() if getattr(self.settings, name) is None}
+        found: dict[str, Any] = {
+            name: float(value) for name, value in scale.items() if getattr(self.settings, name) is None
+        }
+        if self.settings.rounding == "none" or self.settings.levels is not None:
+            return found
+        levels = sorted(set(train.gold))
+        if len(levels) > MOST_LEVELS:
+            raise CheckError(
+                f"the train rows have {len(levels)} different numbers, which is no scale of steps",
+                allowed=f"up to {MOST_LEVELS}",
+                hint="--column rounding=none, or name the steps: --column levels=[1,2,3,4,5]",
+            )
+        return found | {"levels": levels}
+
+    def choose(
+        self, scores: Sequence[np.ndarray], readings: Readings, examples: Examples, *, votes: bool = False
+    ) -> dict[str, Any]:
+        """Settings that validation rows decide: the `cuts` at which quadratic weighted kappa over them is highest."""
+        asked = self.settings
+        if asked.rounding != "fitted" or asked.cuts is not None or asked.levels is None or not len(scores):
+            return {}
+        return {"cuts": best_cuts(self._numbers(scores), np.array(examples.gold, dtype=np.float64), asked.levels)}
 
     @property
     def _scale(self) -> tuple[float, float]:
@@ -124,16 +176,58 @@ class Score(LabelledText):
         *,
         votes: bool = False,
     ) -> Answers:
-        """The numbers on the scale of the rows, within their range. Nothing tells how sure they are."""
+        """The numbers on the scale of the rows, within their range, rounded where that is asked. Nothing tells how sure they are."""
+        numbers, levels = self._numbers(scores), self.settings.levels
+        if self.settings.rounding == "none" or levels is None:
+            return Answers(numbers.tolist())
+        cuts = self.settings.cuts if self.settings.cuts is not None else half_way(levels)
+        return Answers(np.array(levels)[np.searchsorted(cuts, numbers, side="right")].tolist())
+
+    def _numbers(self, scores: Sequence[np.ndarray]) -> np.ndarray:
         middle, spread = self._scale
         given = np.concatenate(scores)[:, 0].astype(np.float64) if len(scores) else np.zeros(0)
         low, high = self.settings.low, self.settings.high
-        numbers = np.clip(middle + spread * given, -np.inf if low is None else low, np.inf if high is None else high)
-        return Answers(numbers.tolist())
+        numbers = middle + spread * given
+        return np.asarray(np.clip(numbers, -np.inf if low is None else low, np.inf if high is None else high))
 
     def cells(self, value: float, detail: Mapping[str, Any]) -> dict[str, Any]:
         """The number, to six significant digits."""
         return {"predicted": float(f"{value:.6g}")}
+
+
+def half_way(levels: Sequence[float]) -> np.ndarray:
+    """The middles between neighbours."""
+    return (np.array(levels[1:]) + np.array(levels[:-1])) / 2
+
+
+def best_cuts(numbers: np.ndarray, gold: np.ndarray, levels: Sequence[float]) -> list[float]:
+    """Rising cuts, one fewer than levels, at which the quadratic weighted kappa of `numbers` cut there with `gold` is high.
+
+    From half-way on, one cut after the other is put where kappa is highest while the others stay, until none moves.
+    """
+    steps, cuts = np.array(levels), half_way(levels)
+    ordered = np.unique(numbers)
+    places = (ordered[1:] + ordered[:-1]) / 2
+    if len(places) > TRIED:
+        places = np.unique(np.quantile(numbers, np.linspace(0, 1, TRIED + 2)[1:-1]))
+    for _ in range(ROUNDS):
+        before = cuts.copy()
+        for i in range(len(cuts)):
+            low, high = (cuts[i - 1] if i else -np.inf), (cuts[i + 1] if i + 1 < len(cuts) else np.inf)
+            tried = [cuts[i], *places[(places > low) & (places < high)]]
+            values = []
+            for place in tried:
+                cuts[i] = place
+                values.append(_kappa(gold, steps[np.searchsorted(cuts, numbers, side="right")]))
+            cuts[i] = tried[int(np.argmax(values))]
+        if (cuts == before).all():
+            break
+    return [float(f"{cut:.6g}") for cut in cuts]
+
+
+def _kappa(gold: np.ndarray, said: np.ndarray) -> float:
+    by_chance = gold.var() + said.var() + (gold.mean() - said.mean()) ** 2
+    return 1 - float(((gold - said) ** 2).mean() / by_chance) if by_chance > 0 else 1.0
 
 
 def _number(value: object) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,13 +40,8 @@ class Label:
             more["calibration"] = reliability(*best_answers(predictions), what="answers")
             more["coverage"] = coverage(predictions)
         by_level = levels(predictions)
-        return (more | {"levels": by_level} if by_level else more) | {
-            "per_label": [asdict(row) for row in tables.per_label(predictions)],
-            "confusion": {"labels": list(predictions.labels), "counts": tables.confusion(predictions).tolist()},
-            "most_confused": [
-                {"gold": g, "predicted": p, "count": n} for g, p, n in tables.most_confused(predictions, 15)
-            ],
-        }
+        more |= {"levels": by_level} if by_level else {}
+        return more | tables.of_counts(predictions.labels, tables.confusion(predictions))
 
     def cases(self) -> Iterator[Predictions]:
         """One row, one label, absent labels, many labels, all right, all wrong."""

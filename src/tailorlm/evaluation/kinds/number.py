@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
+
+STEPS = 12
+"""Different gold numbers up to which they are shown as steps of a scale."""
 
 
 class Number:
@@ -34,8 +38,17 @@ class Number:
         return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
 
     def tables(self, predictions: Predictions) -> dict[str, Any]:
-        """None: answers are shown side by side instead."""
-        return {}
+        """Where gold has up to twelve different numbers: `per_label`, `confusion` and `most_confused` of the steps nearest to the answers."""
+        from tailorlm.evaluation.tables import of_counts
+
+        steps = sorted({float(value) for value in predictions.gold})
+        if not 2 <= len(steps) <= STEPS:
+            return {}
+        borders = [(low + high) / 2 for low, high in pairwise(steps)]
+        sides = (np.array(side, dtype=np.float64) for side in (predictions.gold, predictions.predicted))
+        gold, said = (np.searchsorted(borders, side) for side in sides)
+        counts = np.bincount(gold * len(steps) + said, minlength=len(steps) ** 2).reshape(len(steps), -1)
+        return of_counts([self.shown(step) for step in steps], counts)
 
     def cases(self) -> Iterator[Predictions]:
         """One row, all right, all wrong, ties on both sides, one answer for all, noise."""
