@@ -197,7 +197,7 @@ class Score(LabelledText):
 
 def half_way(levels: Sequence[float]) -> np.ndarray:
     """The middles between neighbours."""
-    return (np.array(levels[1:]) + np.array(levels[:-1])) / 2
+    return np.asarray((np.array(levels[1:]) + np.array(levels[:-1])) / 2)
 
 
 def best_cuts(numbers: np.ndarray, gold: np.ndarray, levels: Sequence[float]) -> list[float]:
