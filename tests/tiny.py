@@ -14,6 +14,13 @@ import torch
 
 WIDTH, LAYERS, HEADS, INNER = 32, 3, 4, 64
 POSITIONS = 64
+# Two texts together, as the real tokenizers frame them; `gpt` and `qwen` put nothing between.
+PAIRS = {
+    "bert": "[CLS] $A [SEP] $B:1 [SEP]:1",
+    "roberta": "<s> $A </s> </s> $B </s>",
+    "llama": "<s> $A <s>:1 $B:1",
+    "t5": "$A </s> $B </s>",
+}
 TOPICS = {
     "money": "account balance card charge deposit fee fund invoice loan money pay payment price rate refund salary tax transfer wallet wire",
     "travel": "airport arrive bag border bus depart flight gate hotel journey luggage map passport plane seat ship ticket tour train visa",
@@ -78,7 +85,7 @@ def tokenizer(kind: str) -> Any:
     if frame:
         marks = [(mark, vocab[mark]) for mark in frame if mark]
         made.post_processor = processors.TemplateProcessing(
-            single=f"{frame[0]} $A {frame[1]}".strip(), special_tokens=marks
+            single=f"{frame[0]} $A {frame[1]}".strip(), pair=PAIRS[kind], special_tokens=marks
         )
     return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=POSITIONS, **named)
 

@@ -180,8 +180,48 @@ def test_the_length_of_texts(task: str) -> None:
     assert known == set(tasks.get(task).Settings.model_fields)
 
 
+ASKED = {
+    "question": "what",
+    "context": "pay the fee or the tax now",
+    "answers": {"text": ["fee"], "answer_start": [8]},
+    "query": "who",
+    "passage": "the fee",
+    "spans": [{"text": "fee or", "answer_start": 8}],
+    "no": "7",
+}
+EXTRACT: dict[str, Any] = {"question": "query", "context": "passage", "answers": "spans", "id": "no"}
+
+
+def quoted(settings: dict[str, Any]) -> Any:
+    """What scores are read back as, with windows where the context is long."""
+    part = tasks.get("extract")(validate(settings, tasks.get("extract").Settings))
+    inputs = [["what", "pay the fee or the tax now " * 12], ["what", "pay the fee"]]
+    readings = part.read(tokenizer("bert"), inputs, part.settings.max_length)
+    rng = np.random.default_rng(0)
+    scores = [rng.normal(size=(size, 2)) for size in readings.sizes]
+    scores[-1][0] += 2.0
+    return part.decode(scores, readings, inputs, ()).detail
+
+
+@pytest.mark.parametrize("key", EXTRACT)
+def test_every_column_of_extract(key: str) -> None:
+    beside = {"context": {"answers": "no"}}.get(key, {})
+    assert seen("extract", ASKED, {key: EXTRACT[key]} | beside) != seen("extract", ASKED, beside)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("max_length", 16), ("stride", 2), ("longest", 3), ("no_answer", False), ("threshold", 9.0), ("candidates", 2)],
+)
+def test_every_setting_of_how_answers_are_found(key: str, value: Any) -> None:
+    beside = {"max_length": 24} if key == "stride" else {}
+    assert quoted(beside | {key: value}) != quoted(beside)
+
+
 def test_the_tables_hold_every_key() -> None:
-    assert set(tasks) == {"classify", "generate", "many_labels", "score", "tag"}
+    assert set(tasks) == {"classify", "extract", "generate", "many_labels", "score", "tag"}
+    found = {"max_length", "stride", "longest", "no_answer", "threshold", "candidates"}
+    assert set(EXTRACT) | found == set(tasks.get("extract").Settings.model_fields)
     assert set(TAG) == set(TAG_VALUES) == set(tasks.get("tag").Settings.model_fields)
     assert set(GENERATE_VALUES) == set(tasks.get("generate").Settings.model_fields)
     assert set(PROMPT_VALUES) == set(contexts.get("prompt").Settings.model_fields)

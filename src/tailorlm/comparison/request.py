@@ -21,7 +21,7 @@ from tailorlm.core.runs import DEFAULT_ROOT
 from tailorlm.core.yaml import dump_yaml
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
-from tailorlm.evaluation.metrics import metric_of, metrics
+from tailorlm.evaluation.metrics import fits, metric_of, metrics
 from tailorlm.recipes.presets import STANDARD, preset
 from tailorlm.recipes.schema import Recipe, TaskPart
 from tailorlm.tasks.base import Task
@@ -78,8 +78,8 @@ class CompareRequest(Settings):
         task = self.task.make()
         name = self.settings.metric or task.metrics[0]
         metric = metric_of(name)
-        if metric.reads != task.answers:
-            fitting = [other for other in metrics if metric_of(other).reads == task.answers]
+        if not fits(metric, task.answers):
+            fitting = [other for other in metrics if fits(metric_of(other), task.answers)]
             raise UsageError(
                 f"the metric '{name}' does not fit the task '{self.task.name}'",
                 got=f"it scores answers of the kind '{metric.reads}'",

@@ -42,7 +42,7 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
     """
     if test is None:
         every = task.prepare(rows, what="given")
-        groups = [normalised(text) for text in every.texts]
+        groups = [normalised(text) for text in every.groups]
         train_index, test_index = stratified(every.strata, settings.test_share, settings.seed, groups=groups)
         _enough(train_index, test_index, every)
         split = Split(every.select(train_index), every.select(test_index))
@@ -61,7 +61,7 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
 def fold(train: Examples, settings: CompareSettings, seed: int) -> Fold:
     """The validation rows of one seed (stratified, copies on one side) and the rows of its trials."""
     share = min(settings.validation_share, settings.validation_rows / max(1, len(train)))
-    groups = [normalised(text) for text in train.texts]
+    groups = [normalised(text) for text in train.groups]
     kept, held = stratified(train.strata, share, seed, groups=groups)
     trial = train.select(kept)
     return Fold(trial.select(subsample(trial.strata, settings.search_rows, seed)), train.select(held), train)

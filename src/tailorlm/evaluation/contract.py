@@ -9,7 +9,7 @@ import numpy as np
 
 from tailorlm.core.errors import CheckError
 from tailorlm.evaluation.kinds import AnswerKind, kind_of, kinds
-from tailorlm.evaluation.metrics import Metric, metrics
+from tailorlm.evaluation.metrics import Metric, fits, metrics
 from tailorlm.evaluation.predictions import Predictions
 
 
@@ -22,7 +22,7 @@ def check_metric(name: str) -> None:
     metric = metrics.get(name)()
     _describes_itself(name, metric)
     values = []
-    for predictions in kind_of(metric.reads).cases():
+    for predictions in (case for kind in kinds if fits(metric, kind) for case in kind_of(kind).cases()):
         values.append((_quality(predictions), _is_a_set_function(metric, predictions)))
         _resamples_alike(metric, predictions)
         if predictions.kind == "label":

@@ -11,7 +11,7 @@ import numpy as np
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.evaluation.kinds import kind_of
-from tailorlm.evaluation.metrics import Metric
+from tailorlm.evaluation.metrics import Metric, fits
 from tailorlm.evaluation.metrics._base import Evidence, FloatArray, IntArray
 from tailorlm.evaluation.predictions import Predictions
 
@@ -49,7 +49,7 @@ class SharedRows:
     def evidence(self, metric: Metric) -> list[list[Evidence]]:
         """What every seed of every way says to a metric; a UsageError where the metric is for another kind of answers."""
         kind = self.answers[0][0].kind
-        if metric.reads != kind:
+        if not fits(metric, kind):
             raise UsageError(
                 f"the metric '{metric.name}' scores answers of the kind '{metric.reads}'",
                 got=f"answers of the kind '{kind}'",

@@ -33,6 +33,9 @@ def fit(
     import torch
 
     torch.manual_seed(seed)  # native heads draw their first weights while loading
+    settle = getattr(recipe.task.make(), "settle", None)
+    if settle is not None:
+        recipe = recipe.with_task(settle(rows))
     if recipe.written:
         return fit_writing(recipe, rows, validation, seed=seed, metric=metric, listen=listen, checkpoints=checkpoints)
     return fit_head(

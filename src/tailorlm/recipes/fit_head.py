@@ -56,7 +56,6 @@ def fit_head(
     checkpoints: Checkpoints | None,
 ) -> Fitted:
     """Fit a recipe that a head answers. Raises TailorError for what the base or the head cannot do."""
-    recipe = _settled(recipe, rows)
     task = recipe.task.make()
     if recipe.context is not None and recipe.context.name == "prompt":
         raise TailorError("a prompt is for models that write", hint="answers: written, with a base that writes")
@@ -85,12 +84,6 @@ def fit_head(
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
     adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack)
     return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
-
-
-def _settled(recipe: Recipe, rows: Examples) -> Recipe:
-    """The recipe with those settings of the task that the train rows decide."""
-    settle = getattr(recipe.task.make(), "settle", None)
-    return recipe.with_task(settle(rows)) if settle is not None else recipe
 
 
 @dataclass

@@ -36,6 +36,8 @@ class Preset:
         part = self.weights if isinstance(self.weights, str) else (self.weights or {}).get("part")
         if not hasattr(task, "outputs"):
             return part not in HEAD_ALONE
+        if getattr(task, "target", None) == "place":  # no classifier, no vote and no name finds a place in a text
+            return self.context is None and part != "features"
         return self.context != "instruction" or hasattr(task, "label_texts")
 
     def recipe(self, name: str, base: str, task: Mapping[str, Any]) -> Recipe:

@@ -144,7 +144,7 @@ class Recipe(Settings):
         return validate(value, Recipe)
 
     def with_task(self, found: Mapping[str, Any]) -> Recipe:
-        """A copy with these settings of its task, such as those that validation rows decided."""
+        """A copy with settings of the task that rows have decided."""
         return self.changed({f"task.{name}": value for name, value in found.items()}) if found else self
 
     @property

@@ -4,6 +4,7 @@ from tailorlm.core.registry import Registry
 
 TABLE = {
     "classify": "tailorlm.tasks.classify:Classify",
+    "extract": "tailorlm.tasks.extract:Extract",
     "generate": "tailorlm.tasks.generate:Generate",
     "many_labels": "tailorlm.tasks.many_labels:ManyLabels",
     "score": "tailorlm.tasks.score:Score",

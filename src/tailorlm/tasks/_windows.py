@@ -67,11 +67,18 @@ def _cut(pieces: int, heads: dict[int, int], room: int, stride: int) -> list[tup
     """(first piece, behind last piece, words read) of each window; one window where all fits."""
     if pieces <= room:
         return [(0, pieces, list(heads))]
-    starts = list(range(0, pieces - stride, room - stride))
-    ends = [min(start + room, pieces) for start in starts]
+    starts, ends = zip(*stretches(pieces, room, stride), strict=True)
     read: list[list[int]] = [[] for _ in starts]
     for word, head in heads.items():
         inside = [i for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if start <= head < end]
         best = max(inside, key=lambda i: (min(head - starts[i], ends[i] - head), -i))
         read[best].append(word)
     return list(zip(starts, ends, read, strict=True))
+
+
+def stretches(pieces: int, room: int, stride: int) -> list[tuple[int, int]]:
+    """(first piece, behind last piece) of each window of a text: one where all fits into `room`, else several that share `stride` pieces."""
+    if pieces <= room:
+        return [(0, pieces)]
+    stride = min(stride, room - 1)
+    return [(start, min(start + room, pieces)) for start in range(0, pieces - stride, room - stride)]

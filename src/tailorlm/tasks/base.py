@@ -30,7 +30,8 @@ class Examples:
     ids, texts, gold: one entry a row. texts: its words as one text, in which copies are looked for and which reports show.
     gold: plain values of the task's kind of answers. labels: the names that answers are made of, in fixed (sorted) order, which may
     hold some that no row here has; empty where answers are free. inputs: what the model is given, plain values as JSON has them; the texts
-    themselves unless told. strata: what a split keeps the shares of; the labels, where each row has one.
+    themselves unless told. strata: what a split keeps the shares of; the labels, where each row has one. groups: rows with equal ones (but for
+    case, signs and white space) a split keeps on one side; the texts unless told.
     """
 
     ids: tuple[str, ...]
@@ -39,10 +40,13 @@ class Examples:
     labels: tuple[str, ...] = ()
     inputs: tuple[Any, ...] = ()
     strata: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.inputs:
             object.__setattr__(self, "inputs", self.texts)
+        if not self.groups:
+            object.__setattr__(self, "groups", self.texts)
         if not self.strata:
             named = all(isinstance(value, str) for value in self.gold)
             object.__setattr__(self, "strata", self.gold if named else ("",) * len(self.gold))
@@ -64,9 +68,9 @@ class Examples:
 
     def select(self, index: Sequence[int]) -> Examples:
         """Some of the rows, with the label set kept whole."""
-        columns = (self.ids, self.texts, self.gold, self.inputs, self.strata)
-        ids, texts, gold, inputs, strata = (tuple(column[i] for i in index) for column in columns)
-        return Examples(ids, texts, gold, self.labels, inputs, strata)
+        columns = (self.ids, self.texts, self.gold, self.inputs, self.strata, self.groups)
+        ids, texts, gold, inputs, strata, groups = (tuple(column[i] for i in index) for column in columns)
+        return Examples(ids, texts, gold, self.labels, inputs, strata, groups)
 
 
 @dataclass

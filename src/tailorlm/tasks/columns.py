@@ -18,14 +18,14 @@ def has_words(value: object) -> bool:
 
 
 def require_column(rows: Rows, name: str, what: str, flag: str) -> None:
-    """UsageError, with the nearest column, where the rows have no column `name`. flag: what to type to name another."""
+    """UsageError, with the nearest column, where the rows have no column `name`. flag: what to type to name another (`--text`, `--column role=`)."""
     if name in rows.columns:
         return
     near = near_misses(name, rows.columns)
     raise UsageError(
         f"the {what} rows have no column '{name}'",
         got=f"columns: {', '.join(rows.columns) or '(none)'}",
-        hint=f"{flag} {near[0] if near else (rows.columns[0] if rows.columns else 'COLUMN')}",
+        hint=f"{flag}{'' if flag.endswith('=') else ' '}{near[0] if near else (rows.columns[0] if rows.columns else 'COLUMN')}",
     )
 
 

@@ -57,7 +57,7 @@ class Readings:
 
     tokens: Sequence[list[int]]
     rows: list[int] = field(default_factory=list)
-    types: list[list[int]] | None = None
+    types: Sequence[list[int]] | None = None
     places: list[list[int]] | None = None
     detail: list[Any] = field(default_factory=list)
     cut: int = 0

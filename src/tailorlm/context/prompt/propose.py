@@ -15,7 +15,7 @@ class TaskWords:
 
     kind: `classify`, `extract`, `generate`, or another task's name. inputs: the columns that are asked with; answer: the one to be
     written. labels: label to words for it (the same where there are none), in the order in which they are listed. passages: whether
-    the prompt will hold passages.
+    the prompt will hold passages. nothing: what to write where the text holds no answer (`extract`).
     """
 
     kind: str
@@ -23,6 +23,7 @@ class TaskWords:
     answer: str = "answer"
     labels: Mapping[str, str] = field(default_factory=dict)
     passages: bool = False
+    nothing: str = ""
 
 
 def propose(task: TaskWords) -> list[str]:
@@ -34,12 +35,14 @@ def propose(task: TaskWords) -> list[str]:
     if task.labels:
         return _classify(task)
     if task.kind == "extract":
-        return [
+        told = f" Where the text does not answer it, write: {task.nothing}" if task.nothing else ""
+        found = [
             "Answer the question with the shortest span of the text that answers it, copied to the letter.",
             "Find the answer in the text. Write exactly the words of the text that answer the question, and nothing else.",
             "Read the text, then the question. Copy the answer from the text word by word.",
             "Answer with words copied from the text. No sentence around them, no explanation.",
         ]
+        return [line + told for line in found]
     given, wanted = _and([_words(name) for name in task.inputs]), _words(task.answer)
     source = " from the passages" if task.passages else ""
     return [

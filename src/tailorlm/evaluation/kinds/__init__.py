@@ -13,6 +13,7 @@ TABLE = {
     "label": "tailorlm.evaluation.kinds.label:Label",
     "labels": "tailorlm.evaluation.kinds.labels:Labels",
     "number": "tailorlm.evaluation.kinds.number:Number",
+    "quote": "tailorlm.evaluation.kinds.quote:Quote",
     "spans": "tailorlm.evaluation.kinds.spans:Spans",
     "text": "tailorlm.evaluation.kinds.text:Text",
 }

@@ -14,7 +14,8 @@ class AnswerKind(Protocol):
     """What scoring must know of a kind of answers.
 
     `name` equals the registered name. Gold and predicted answers are plain JSON values; gold may be of a wider form than an
-    answer (several texts of which any is right), as `right` understands.
+    answer (several texts of which any is right), as `right` understands. A kind may say in `scored_as` that the metrics of another
+    kind score it too.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailorlm.core.registry import Registry
+from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.metrics._base import Metric
 
 TABLE = {
@@ -39,4 +40,9 @@ def metric_of(metric: str | Metric) -> Metric:
     return found
 
 
-__all__ = ["TABLE", "Metric", "metric_of", "metrics"]
+def fits(metric: Metric, kind: str) -> bool:
+    """Whether a metric scores answers of a kind: its own, or one that is scored as its own is."""
+    return metric.reads in (kind, getattr(kind_of(kind), "scored_as", kind))
+
+
+__all__ = ["TABLE", "Metric", "fits", "metric_of", "metrics"]

@@ -24,8 +24,14 @@ def plain(text: str) -> str:
 
 
 def texts_of(gold: Any) -> list[str]:
-    """The gold texts of a row."""
-    return [gold] if isinstance(gold, str) else list(gold)
+    """The gold texts of a row: those with words, as the script of SQuAD 2.0 takes them; an empty text alone where none has any."""
+    given = [gold] if isinstance(gold, str) else [said(one) or "" for one in gold]
+    return [text for text in given if plain(text)] or [""]
+
+
+def said(answer: Any) -> str | None:
+    """The words of an answer of the kinds `text` and `quote`; None where none came."""
+    return answer if answer is None or isinstance(answer, str) else str(answer["text"])
 
 
 def shared_words(gold: str, predicted: str) -> float:
@@ -37,12 +43,14 @@ def shared_words(gold: str, predicted: str) -> float:
     return 2 * same / (len(wanted) + len(said))
 
 
+def best_match(gold: Any, answer: str | None, score: Callable[[str, str], float]) -> float:
+    """The best score of an answer against a row's gold texts; 0 where none came."""
+    return 0.0 if answer is None else max(score(text, answer) for text in texts_of(gold))
+
+
 def mean_of_best(predictions: Predictions, score: Callable[[str, str], float]) -> Sums:
-    """The mean over rows of the best score against a row's gold texts; a row without an answer counts 0."""
-    values = [
-        0.0 if answer is None else max(score(text, answer) for text in texts_of(gold))
-        for gold, answer in zip(predictions.gold, predictions.predicted)
-    ]
+    """The mean over rows of the best score against a row's gold texts; a row of which no answer came counts 0."""
+    values = [best_match(gold, said(answer), score) for gold, answer in zip(predictions.gold, predictions.predicted)]
     parts = np.array([[value, 1.0] for value in values], dtype=np.float64).reshape(len(values), 2)
     return Sums(parts, _mean)
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class ExactMatch:
     """The share of rows whose answer equals a gold text but for case, punctuation, English articles and white space.
 
-    As the official SQuAD script counts it (Rajpurkar et al. 2016, arXiv:1606.05250). Choose it where answers are short and there is one way of
-    saying them; `token_f1` where wording varies. A row without an answer is wrong.
+    As the official script of SQuAD 2.0 counts it (Rajpurkar et al. 2018, arXiv:1806.03822), which for answered questions is that of 1.1:
+    gold texts without any word are left out where others are left, and an empty answer is right where there are none. Choose it where
+    answers are short and there is one way of saying them; `token_f1` where wording varies. A row of which no answer came is wrong.
     """
 
     name = "exact_match"
-    version = 1
+    version = 2
     higher_is_better = True
     unit = "fraction"
     reads = "text"

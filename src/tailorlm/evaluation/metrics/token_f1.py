@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 class TokenF1:
     """The mean over rows of the F1 of words shared with the gold text, the best one where there are several.
 
-    As the official SQuAD script counts it (Rajpurkar et al. 2016, arXiv:1606.05250), except that two texts without any word are equal. It knows no
-    order of words and no synonyms. A row without an answer counts 0.
+    As the official script of SQuAD 2.0 counts it (Rajpurkar et al. 2018, arXiv:1806.03822); that of 1.1 differs where a text has no word
+    at all: two such texts are equal here and score 0 there. It knows no order of words and no synonyms. A row of which no answer came counts 0.
     """
 
     name = "token_f1"
-    version = 1
+    version = 2
     higher_is_better = True
     unit = "fraction"
     reads = "text"
