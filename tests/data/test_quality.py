@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailorlm.core.errors import TailorError
-from tailorlm.data import Copy, duplicate_ids, find_conflicts, find_copies, find_repeats, normalised
+from tailorlm.data import Copy, duplicate_ids, find_conflicts, find_copies, find_repeats, normalised, quality
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,36 @@ def test_find_repeats_and_ids() -> None:
     assert find_repeats(["a", "b", "A", "c", "b ", "a."]) == [[0, 2, 5], [1, 4]]
     assert find_repeats([]) == []
     assert duplicate_ids(["1", "2", "1", "01", "1"]) == {"1": [0, 2, 4]}
+
+
+def test_a_long_text_folds_piece_by_piece_to_what_the_whole_folds_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(3)
+    signs = [
+        "a",
+        "Z",
+        "é",
+        "e\u0301",
+        "ß",
+        "ﬁ",
+        "1",
+        "5",
+        ".",
+        " ",
+        "\n",
+        "中",
+        "文",
+        "が",
+        "か\u3099",
+        "\u1112\u1161\u11ab",
+        "👩\u200d🚀",
+        "Σ",
+        "ς",
+        "½",
+    ]
+    for size in (0, 40, 400, 2000):
+        for _ in range(40):
+            text = "".join(draw.choices(signs, k=size))
+            monkeypatch.setattr(quality, "_LONG", 10**9)
+            whole = quality.normalised(text)
+            monkeypatch.setattr(quality, "_LONG", 16)
+            assert quality.normalised(text) == whole

@@ -53,6 +53,8 @@ class _Signs(dict[int, str | None]):
 
 
 _SIGNS = _Signs()
+_LONG = 1 << 18
+_CUT = re.compile("[A-Za-z\u4e00-\u9fff](?=[A-Za-z\u4e00-\u9fff])")
 
 
 def normalised(text: str) -> str:
@@ -62,11 +64,23 @@ def normalised(text: str) -> str:
     break between two digits stays one blank, so that 1.5 is not 15. Letters of every script, digits, symbols and emoji
     stay. A text of punctuation alone is returned stripped, so that '?!' and '...' are not equal.
     """
+    kept = _folded(text) if len(text) < _LONG else "".join(map(_folded, _pieces(text)))
+    return kept or text.strip()
+
+
+def _folded(text: str) -> str:
     # Once more behind the folding: 'ß' and the like unfold into characters that can be composed again.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    spaced = _RUN.sub(" ", folded.translate(_SIGNS))
-    kept = _NOT_BETWEEN_DIGITS.sub("", spaced)
-    return kept or text.strip()
+    return _NOT_BETWEEN_DIGITS.sub("", _RUN.sub(" ", folded.translate(_SIGNS)))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in pieces that fold to what the whole folds to, with the memory of one: cut between two letters that nothing joins."""
+    start = 0
+    while found := _CUT.search(text, start + _LONG):
+        yield text[start : found.end()]
+        start = found.end()
+    yield text[start:]
 
 
 def find_copies(train: Sequence[str], test: Sequence[str]) -> list[Copy]:

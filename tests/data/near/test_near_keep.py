@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,7 +11,19 @@ import pytest
 from near_rows import rows
 
 from tailorlm.core.errors import UsageError
-from tailorlm.data.near import RULES, Cluster, Given, Pair, Shingles, choose, damage, find_near, find_semantic
+from tailorlm.data.near import (
+    RULES,
+    Bar,
+    Cluster,
+    Given,
+    Pair,
+    Shingles,
+    choose,
+    damage,
+    find_near,
+    find_semantic,
+    keep,
+)
 
 
 def fetching(texts: Sequence[str]) -> Callable[[Sequence[int]], list[str]]:
@@ -86,3 +100,31 @@ def test_faults():
         choose([], fetching([]), rule="recent")
     assert choose([], fetching([])) == []
     assert choose([Cluster((0, 1), (Pair(0, 1, 1.0, "exact"),))], fetching(["", ""])) == [Given(1, 0, 1.0)]
+
+
+@pytest.mark.parametrize("threshold", [Bar(), 0.7, 0.5, 1.0], ids=str)
+@pytest.mark.parametrize("rule", ["first", "longest"])
+def test_a_large_cluster_is_settled_as_one_that_compares_all_pairs(
+    monkeypatch: pytest.MonkeyPatch, threshold: float | Bar, rule: str
+) -> None:
+    draw = random.Random(4)
+    words = ["was sent", "was lost", "Was sent!", "is here, we hope, and in one piece", "", "…", "中文"]
+    texts = [f"order {draw.randint(0, 2000)} {draw.choice(words)}" for _ in range(700)]
+    texts += [draw.choice(["?!", "...", "?!", "", "a", "ab", "A"]) for _ in range(40)]
+    clusters = [Cluster(tuple(range(len(texts))), ())]
+
+    def settled() -> list[Given]:
+        return choose(clusters, fetching(texts), rule=rule, threshold=threshold)  # type: ignore[arg-type]
+
+    quickly = settled()
+    monkeypatch.setattr(keep, "_CROWD", 10**9)
+    assert quickly == settled()
+    assert 50 < len(quickly) < len(texts)
+
+
+def test_rows_of_a_template_take_no_quadratic_time():
+    texts = [f"order {7919 * i % 100_000} was sent on day {i % 31}" for i in range(12_000)]
+    started = time.process_time()
+    given = choose([Cluster(tuple(range(len(texts))), ())], fetching(texts), threshold=0.85)
+    assert time.process_time() - started < 20  # all pairs of those that stay take minutes
+    assert len(given) < len(texts)

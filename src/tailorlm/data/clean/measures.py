@@ -22,7 +22,7 @@ _NO_SYMBOLS = str.maketrans("", "", "".join(c for c in _ASCII if not _SYMBOL.mat
 _NO_SPACES = str.maketrans("", "", "".join(c for c in _ASCII if c.isspace()))
 # Without one of these a text has no place of a template.
 _PLACES = ("{{", "<<", "%(", "${", "[", "#")
-_MANY_WORDS, _LONG = 500, 20_000
+_MANY_WORDS, _LONG, _VERY_LONG = 500, 20_000, 1_000_000
 _FEW_WORDS = 20
 """Below this many words repetition is no fault: short texts repeat words by chance."""
 
@@ -34,6 +34,8 @@ def characters(text: str) -> float:
 
 def words(text: str) -> float:
     """Words: runs of letters and digits, as many as the pattern finds."""
+    if len(text) > _VERY_LONG:  # a list of its words would take ten times the memory of the text
+        return sum(1 for _ in _WORDS.finditer(text))
     return len(_words(text))
 
 

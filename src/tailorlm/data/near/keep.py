@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tailorlm.core.errors import UsageError
 from tailorlm.data.near.bar import Bar, bar_of
 from tailorlm.data.near.clusters import Cluster
+from tailorlm.data.near.crowd import Crowd
 from tailorlm.data.near.shingles import Shingles
 from tailorlm.data.near.vectors import cosine
 from tailorlm.data.near.verify import Fetch, fetched, jaccard
@@ -22,6 +23,7 @@ from tailorlm.data.quality import normalised
 Rule = Literal["first", "longest", "cleanest", "recent"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 _ROWS, _CHARACTERS = 2048, 1_000_000
+_CROWD = 128  # rows of a cluster from which on not all pairs are compared
 
 # Signs of a text that was damaged on its way: UTF-8 read as Latin-1, entities and tags, escapes that were never undone.
 _DAMAGE = re.compile(
@@ -73,6 +75,10 @@ def choose(
         ranks = {row: (before is None or before(row), _rank(row, texts[row], rule, when)) for row in texts}
         # Of each cluster the rows not yet settled, the best one first.
         open_ = [sorted(cluster.indices, key=ranks.__getitem__, reverse=True) for cluster in batch]
+        if vectors is None:
+            for left in (left for left in open_ if len(left) >= _CROWD):
+                given += _of_many(left, texts, cut, bar)
+            open_ = [left for left in open_ if len(left) < _CROWD]
         while open_:
             pairs = [(left[0], row) for left in open_ for row in left[1:]]
             similar = iter(_similar(pairs, texts, cut) if vectors is None else _cosines(pairs, vectors))
@@ -84,6 +90,30 @@ def choose(
                 rest.append([row for (row, s), bound in zip(judged, least, strict=True) if s < bound])
             open_ = [left for left in rest if left]
     return sorted(given, key=lambda one: one.index)
+
+
+def _of_many(ranked: Sequence[int], texts: Mapping[int, str], shingles: Shingles, bar: Bar) -> list[Given]:
+    """The rows of one large cluster to give up. ranked: its rows, the best first."""
+    own = [texts[row] for row in ranked]
+    lengths = np.array(list(map(len, own)))
+    crowd, open_ = Crowd(own, shingles, bar.low), np.ones(len(own), bool)
+    # Texts without a single shingle are alike in nothing, but may be equal.
+    alone: dict[str, int] = {}
+    given = []
+    for place, row in enumerate(ranked):
+        if not open_[place]:
+            continue
+        open_[place] = False
+        if crowd.empty(place):
+            first = alone.setdefault(normalised(own[place]), row)
+            given += [Given(row, first, 1.0)] if first != row else []
+            continue
+        near, similar = crowd.near(place, open_)
+        goes = similar >= bar.of(lengths[place], lengths[near])
+        open_[near[goes]] = False
+        found = zip(near[goes].tolist(), similar[goes].tolist(), strict=True)
+        given += [Given(ranked[other], row, similarity) for other, similarity in found]
+    return given
 
 
 def batches(clusters: Iterable[Cluster]) -> Iterator[list[Cluster]]:

@@ -54,7 +54,7 @@ def jaccard(texts: Sequence[str], pairs: NDArray[np.int64], shingles: Shingles) 
     """
     if not len(pairs):
         return np.zeros(0)
-    hashes, sizes = _sets(texts, shingles)
+    hashes, sizes = sets_of(texts, shingles)
     begins = np.cumsum(sizes) - sizes
     shared = [_shared(hashes, begins[part], sizes[part]) for part in portions(pairs, sizes)]
     both = np.concatenate(shared)
@@ -73,8 +73,8 @@ def _shared(hashes: Hashes, begins: NDArray[np.int64], sizes: NDArray[np.int64])
     return np.bincount((twice >> _BITS).astype(np.int64), minlength=len(sizes))
 
 
-def _sets(texts: Sequence[str], shingles: Shingles) -> tuple[Hashes, NDArray[np.int64]]:
-    """The sets of all texts end to end, each rising, and how large each is."""
+def sets_of(texts: Sequence[str], shingles: Shingles) -> tuple[Hashes, NDArray[np.int64]]:
+    """The shingle sets of all texts end to end, each rising, and how large each is, (n,). Hashes of 50 bits."""
     longest = max(map(len, texts), default=0)
     thin = np.uint64((1 << (longest // _CHARACTERS).bit_length()) - 1)
     sets, sizes = [], []

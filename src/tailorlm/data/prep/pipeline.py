@@ -91,6 +91,7 @@ def run(
         intake = take_in(settings, spool, limit=limit)
         fields, evidence = fields_of(settings.columns, intake)
         typical = typical_length([fields.text(row.values) for row in intake.sample])
+        intake.sample = []  # it has said what it can, and may hold very long texts
         context = Context(fields, settings.seed, secret, _threads_for(workers, ray), models, typical)
         parts = settings.chosen_steps
         records = [StepRecord(part.name, part.settings.model_dump(mode="json")) for part in parts]
@@ -261,4 +262,4 @@ class _Job:
         self._listen(what, len(spool), len(spool))
 
     def _alone(self, spool: Spool) -> bool:
-        return spool.path.stat().st_size < ALONE_BYTES
+        return len(spool) == 1 or spool.path.stat().st_size < ALONE_BYTES

@@ -54,6 +54,13 @@ _SHORTEST = 15
 _PEM = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----")
 _PEM_LONGEST = 32_768
 _OURS = re.compile("redacted", re.IGNORECASE)
+_LONG, _LONG_WORD = 100_000, re.compile(rf"\S{{{_SHORTEST}}}")
+
+
+def _has_long_word(text: str) -> bool:
+    if len(text) > _LONG:  # a list of its words would take ten times the memory of the text
+        return _LONG_WORD.search(text) is not None
+    return max(map(len, text.split()), default=0) >= _SHORTEST
 
 
 class ApiKey:
@@ -70,7 +77,7 @@ class ApiKey:
     def find(self, view: View) -> Iterator[Span]:
         """Keys from their first character to their last."""
         text = view.text
-        for found in _KEY.finditer(text) if max(map(len, text.split()), default=0) >= _SHORTEST else ():
+        for found in _KEY.finditer(text) if _has_long_word(text) else ():
             if not _OURS.search(found[0]) and _is_random(found[0]):
                 yield Span(*found.span(), True)
         if "PRIVATE KEY" in text:

@@ -20,6 +20,7 @@ _LABELS = (
     "gold_label", "stars", "rating", "tag", "language", "lang", "toxic", "spam", "is_spam",
 )  # fmt: skip
 _LONG_WORDS = 4  # words of a text, on average, where nothing but the values tells it from a label
+_ENOUGH = 10_000  # characters of a value in which words are counted
 
 
 class Classify(RowShape):
@@ -63,4 +64,4 @@ def _is_id(column: str) -> bool:
 
 def _words(facts: Facts, column: str) -> float:
     values = [value for value in facts.values(column) if isinstance(value, str)]
-    return sum(len(value.split()) for value in values) / max(1, len(values))
+    return sum(len(value[:_ENOUGH].split()) for value in values) / max(1, len(values))
