@@ -11,7 +11,7 @@ from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError, unknown_name
 from tailorlm.core.runs import DEFAULT_ROOT
 from tailorlm.data import read
-from tailorlm.recipes.presets import PRESETS
+from tailorlm.recipes.presets import METHODS
 from tailorlm.recipes.schema import Recipe
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def compare(
     """Compare ways of adapting a model on labelled rows; writes report and runs below `folder`.
 
     rows, test: files (csv, tsv, jsonl, json; gzip too). text, label: columns, where they are not called so. task: a task by name, or a mapping
-    with `part` and its settings. methods: names of `methods()` or recipes; the nine standard ones without it.
-    settings: fields of `CompareSettings` (seeds, metric, search_rows, leaks, ...). An interrupted comparison called again goes on where
+    with `part` and its settings. methods: names of `methods()` or recipes; the standard ones of the task without it.
+    settings: fields of `CompareSettings` (seeds, metric, search_rows, leaks, passages, ...). An interrupted comparison called again goes on where
     it was. Raises TailorError for anything wrong with rows, names or settings, before anything slow begins.
     """
     from tailorlm.comparison.finish import finish
@@ -123,7 +123,7 @@ def load(folder: str | Path, *, base: str | None = None) -> Adaptation:
 
 def methods() -> dict[str, str]:
     """The methods by name, with one line on what each does."""
-    return {name: preset.summary for name, preset in PRESETS.items()}
+    return {name: preset.summary for name, preset in METHODS.items()}
 
 
 def prep(

@@ -43,9 +43,9 @@ def test_registered_names_are_those_approved():
         "evaluation.metrics",
     ):
         lines += [f"{room} {name}" for name in importlib.import_module(f"tailorlm.{room}").TABLE]
-    from tailorlm.recipes.presets import PRESETS
+    from tailorlm.recipes.presets import METHODS
 
-    lines += [f"methods {name}" for name in PRESETS]
+    lines += [f"methods {name}" for name in METHODS]
     assert lines == (GOLDEN / "registered_names.txt").read_text().splitlines()
 
 

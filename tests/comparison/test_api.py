@@ -12,7 +12,7 @@ from small import Nine, quick, some_rows, write_rows
 import tailorlm
 from tailorlm import TailorError
 from tailorlm.core.errors import UsageError
-from tailorlm.recipes.presets import PRESETS, STANDARD
+from tailorlm.recipes.presets import METHODS, STANDARD
 
 Base = Callable[..., Path]
 
@@ -31,7 +31,7 @@ def test_the_public_names_are_there() -> None:
 
 
 def test_methods_have_a_line_each() -> None:
-    assert set(tailorlm.methods()) == set(PRESETS)
+    assert set(tailorlm.methods()) == set(METHODS)
     assert all(line and "\n" not in line for line in tailorlm.methods().values())
 
 

@@ -14,11 +14,11 @@ from tailorlm.context.index import IndexSettings, PassageIndex
 from tailorlm.context.prompt import Message, candidates, optimise, propose, read_citations
 from tailorlm.context.prompt.propose import TaskWords
 from tailorlm.context.retrieval.encoder import Encoder
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.settings import EncoderSettings
 from tailorlm.context.store import Example, ExampleStore, Query, StoreSettings
 from tailorlm.core.errors import CheckError
 from tailorlm.core.parts import Part
+from tailorlm.data.held_out import HeldOut
 
 Base = Callable[..., Path]
 SPLITS = ("train", "validation", "test")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tailorlm.context.prompt import Message, Prompter, ShownSettings, TaskWords, candidates, optimise
-from tailorlm.context.store import Example, ExampleStore, Query, StoreSettings
+from tailorlm.context.prompt import Message, Prompter, TaskWords, candidates, optimise
+from tailorlm.context.prompted import Prompted
+from tailorlm.context.store import Example, Query
 from tailorlm.core.config import validate
 from tailorlm.models.answers import Writing
 from tailorlm.models.decoder import Writer
@@ -23,9 +24,8 @@ QUERIES = [Query("two and one"), Query(ROWS[0].text, ROWS[0].id)]
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma"])
 def test_asked_and_learned_alike(kind: str, writers: Callable[..., Writer]) -> None:
     writer = writers(kind)
-    store = ExampleStore.of(ROWS, StoreSettings(encoder=None))
-    settings = validate({"instruction": "Add.", "examples": {"part": "nearest", "k": 1}}, ShownSettings)
-    made = Prompter(settings, TaskWords("generate"), store).prompts(
+    given = {"instruction": "Add.", "encoder": None, "examples": {"part": "nearest", "k": 1}}
+    made = Prompter(validate(given, Prompted.Settings), TaskWords("generate"), ROWS).prompts(
         QUERIES, count=lambda text: len(writer.chat.tokens.encode(text))
     )
     answers = Local(writer).answers([prompt.messages for prompt in made], Writing(max_new_tokens=4))

@@ -57,7 +57,7 @@ def test_what_leads_nowhere_says_what_may_be_given(name: str, tmp_path: Path, mo
     with pytest.raises(TailorError) as error:
         resolve(name)
     assert f"there is no model '{name}'" in str(error.value)
-    assert "'starter', a folder with config.json and *.safetensors, or a hub id" in str(error.value)
+    assert "'starter-lm', a folder with config.json and *.safetensors, a hub id" in str(error.value)
     assert "--model starter" in str(error.value)
 
 

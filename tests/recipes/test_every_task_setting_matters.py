@@ -43,7 +43,7 @@ def seen(task: str, row: dict[str, Any], settings: dict[str, Any], other: dict[s
         ready = part.prepare(Rows(tuple(Row(r, "f.jsonl", i) for i, r in enumerate(rows)), tuple(row)), what="train")
     except TailorError as error:
         return str(error)
-    return ready.ids, ready.inputs, ready.gold
+    return ready.ids, ready.inputs, ready.gold, ready.sources
 
 
 def windows(settings: dict[str, Any]) -> Any:
@@ -115,14 +115,18 @@ GENERATE_VALUES = {
     "input": "more",
     "system": "role",
     "id": "no",
+    "document": "more",
+    "span": "other",
     "max_length": 64,
 }
+LANGUAGE_VALUES = {"text": "other", "id": "no", "max_length": 64}
 PROMPT_VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "instruction": ("Say it.", {}, "classify"),
     "examples": ({"part": "balanced", "k": 2}, {}, "classify"),
     "encoder": (None, {"examples": {"part": "nearest", "k": 2}}, "classify"),
     "passages": ("<index>", {}, "classify"),
     "search": ({"k": 1}, {"passages": "<index>"}, "classify"),
+    "budget": (0, {"examples": {"part": "balanced", "k": 2}}, "classify"),
     "layout": ({"query": "Text: {}"}, {}, "classify"),
     "writing": ({"max_new_tokens": 2}, {}, "generate"),
     "choose": ("write", {}, "classify"),
@@ -218,11 +222,12 @@ def test_every_setting_of_how_answers_are_found(key: str, value: Any) -> None:
 
 
 def test_the_tables_hold_every_key() -> None:
-    assert set(tasks) == {"classify", "extract", "generate", "many_labels", "score", "tag"}
+    assert set(tasks) == {"classify", "extract", "generate", "language", "many_labels", "score", "tag"}
     found = {"max_length", "stride", "longest", "no_answer", "threshold", "candidates"}
     assert set(EXTRACT) | found == set(tasks.get("extract").Settings.model_fields)
     assert set(TAG) == set(TAG_VALUES) == set(tasks.get("tag").Settings.model_fields)
     assert set(GENERATE_VALUES) == set(tasks.get("generate").Settings.model_fields)
+    assert set(LANGUAGE_VALUES) == set(tasks.get("language").Settings.model_fields)
     assert set(PROMPT_VALUES) == set(contexts.get("prompt").Settings.model_fields)
 
 
@@ -233,10 +238,17 @@ def test_every_setting_of_tag(key: str) -> None:
 
 @pytest.mark.parametrize("key", [key for key in GENERATE_VALUES if key != "max_length"])
 def test_every_setting_of_generate(key: str) -> None:
-    assert seen("generate", PAIR, {key: GENERATE_VALUES[key]}) != seen("generate", PAIR, {})
+    beside = {"document": "no"} if key == "span" else {}
+    assert seen("generate", PAIR, beside | {key: GENERATE_VALUES[key]}) != seen("generate", PAIR, beside)
 
 
-def test_the_length_of_generate_bounds_the_model(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("key", ["text", "id"])
+def test_every_column_of_language(key: str) -> None:
+    row = {"text": "a b", "other": "c", "no": "7"}
+    assert seen("language", row, {key: LANGUAGE_VALUES[key]}) != seen("language", row, {})
+
+
+def test_the_length_of_generate_and_language_bounds_the_model(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = writer_folder(tmp_path_factory.getbasetemp())
     assert load_writer(resolve(str(folder)), max_length=64).max_length == 64
 

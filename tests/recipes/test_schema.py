@@ -11,7 +11,7 @@ import pytest
 from tailorlm.core.config import load, set_key, validate
 from tailorlm.core.errors import UsageError
 from tailorlm.core.yaml import dump_yaml
-from tailorlm.recipes.presets import PRESETS, STANDARD, preset
+from tailorlm.recipes.presets import METHODS, PRESETS, STANDARD, preset
 from tailorlm.recipes.schema import Recipe
 from tailorlm.weights import weights
 
@@ -51,7 +51,7 @@ def test_an_unknown_method_answers_with_the_nearest() -> None:
         preset("Lora ")
     with pytest.raises(UsageError, match=r"(?s)no method called 'feature-svm'.*did you mean 'features-svm'") as error:
         preset("feature-svm")
-    assert all(name in str(error.value) for name in PRESETS)
+    assert all(name in str(error.value) for name in METHODS)
 
 
 # ---- grid, changed, key

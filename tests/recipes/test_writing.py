@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tailorlm.core.config import validate
-from tailorlm.core.errors import TailorError
+from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.rows import Row, Rows
 from tailorlm.models.decoder import load_writer
 from tailorlm.models.resolve import resolve
@@ -135,9 +135,9 @@ def test_an_instruction_is_proposed_from_the_labels_and_kept(writer: Path, tmp_p
     fitted = fit(made, rows)
     answering = fitted.adaptation.answering
     assert isinstance(answering, WriteAnswering)
-    assert all(label in answering.instruction for label in rows.labels)
+    assert all(label in answering.prompter.instruction for label in rows.labels)
     fitted.adaptation.save(tmp_path / "kept")
-    assert json.loads((tmp_path / "kept" / "shown.json").read_text())["instruction"] == answering.instruction
+    assert json.loads((tmp_path / "kept" / "shown.json").read_text())["instruction"] == answering.prompter.instruction
 
 
 def test_calibration_takes_off_what_is_said_to_nothing(writer: Path) -> None:
@@ -171,6 +171,62 @@ def test_what_needs_a_head_is_refused(writer: Path) -> None:
     )
     with pytest.raises(TailorError, match="cannot be answered by writing yet"):
         fit(tags, rows)
+
+
+def plain_texts(count: int = 6) -> Rows:
+    values = [{"text": f"the {a} then the {b} and the {a}"} for a, b in (PAIRS * 2)[:count]]
+    return Rows(tuple(Row(v, "t.jsonl", i) for i, v in enumerate(values, 1)), ("text",))
+
+
+def test_plain_text_is_read_learnt_and_kept(writer: Path, tmp_path: Path) -> None:
+    as_is = validate({"name": "x", "base": str(writer), "task": "language"}, Recipe)
+    rows = prepared(as_is, plain_texts())
+    base = fit(as_is, rows, rows)
+    assert base.score is not None
+    assert base.trained == []
+    stage = {"weights": {"part": "lora", "lr": 0.02}, "objective": "causal_lm", "train": {"epochs": 20}}
+    tuned = fit(as_is.with_(stages=[stage]), rows, rows)
+    assert tuned.score is not None
+    assert tuned.score.value > base.score.value, "fewer bits a byte, and so a higher score"
+    assert tuned.score.by_loss
+    tuned.adaptation.save(tmp_path / "kept")
+    texts = list(rows.texts)
+    before, again = (one.predict(texts) for one in (tuned.adaptation, Adaptation.load(tmp_path / "kept")))
+    assert np.allclose([a.value for a in again], [a.value for a in before])
+    cells = as_is.task.make().cells(before[0].value, {})
+    nats, tokens, size = before[0].value
+    assert cells == {
+        "bits_per_byte": pytest.approx(nats / np.log(2) / size, abs=1e-4),
+        "perplexity": pytest.approx(np.exp(nats / tokens), rel=1e-4),
+        "tokens": tokens,
+    }
+    assert size == len(texts[0].encode())
+
+
+def test_surprise_of_plain_text_by_an_independent_formula(writer: Path) -> None:
+    import torch
+    import transformers
+
+    as_is = validate({"name": "x", "base": str(writer), "task": "language"}, Recipe)
+    texts = [*prepared(as_is, plain_texts()).texts, "東京 🙂 é", "a"]
+    found = fit(as_is, prepared(as_is, plain_texts())).adaptation.predict(texts)
+    model = transformers.AutoModelForCausalLM.from_pretrained(writer, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(writer)
+    for text, one in zip(texts, found, strict=True):
+        ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
+        with torch.no_grad():
+            loss = float(model(input_ids=ids, labels=ids).loss)  # the mean over all tokens but the first
+        nats, tokens, size = one.value
+        assert tokens == ids.shape[1] - 1
+        assert nats == pytest.approx(loss * tokens, rel=1e-4)
+        assert size == len(text.encode())
+
+
+def test_plain_text_has_no_answers(writer: Path) -> None:
+    plain = {"name": "x", "base": str(writer), "task": "language"}
+    for wrong in ({"context": "prompt"}, {"stages": [{"weights": "lora"}]}):
+        with pytest.raises(UsageError, match="'language' has no answers"):
+            validate(plain | wrong, Recipe)
 
 
 def test_an_encoder_cannot_write(base: Callable[..., Path]) -> None:

@@ -35,7 +35,9 @@ def compare(
     methods: Annotated[
         str | None,
         typer.Option(
-            "--methods", help="Methods with commas between. [default: the nine standard ones]", show_default=False
+            "--methods",
+            help="Methods with commas between. [default: the standard ones of the task]",
+            show_default=False,
         ),
     ] = None,
     recipe: Annotated[
@@ -56,6 +58,7 @@ def compare(
     search_rows: Annotated[int | None, o.option(CompareSettings, "search_rows", "--search-rows")] = None,
     refit: Annotated[bool | None, o.option(CompareSettings, "refit", "--refit/--no-refit")] = None,
     leaks: Annotated[str | None, o.option(CompareSettings, "leaks", "--leaks")] = None,
+    passages: Annotated[str | None, o.option(CompareSettings, "passages", "--passages")] = None,
     volume: Annotated[int | None, o.option(CompareSettings, "volume", "--volume")] = None,
     level: Annotated[float | None, o.option(CompareSettings, "level", "--level")] = None,
     format: o.Format = None,
@@ -71,7 +74,12 @@ def compare(
     """Compare ways of adapting a model on your rows."""
     flags = locals()
     asked = o.task_of(task, column, {"text": text, "label": label, "id": id_column}, descriptions)
-    given = {"test": test or None, "base": model, "task": asked or None, "ways": _ways(methods, recipe)}
+    given = {
+        "test": test or None,
+        "base": model,
+        "task": asked or None,
+        "ways": _ways(methods, recipe),
+    }
     given |= {"read": o.chosen(ReadSettings, flags), "settings": o.chosen(CompareSettings, flags)}
     request = _request(rows, o.flags_given(given))
     result = _run(request, out, plan_only=plan, as_json=as_json)

@@ -36,6 +36,7 @@ def fit(
         Path | None, typer.Option("--recipe", help="A recipe YAML in place of a method.", show_default=False)
     ] = None,
     model: o.Model = None,
+    passages: o.Passages = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a key of the recipe: stages.0.weights.lr=1e-4.", show_default=False),
@@ -65,7 +66,8 @@ def fit(
     """Fit one method or recipe and keep the adaptation."""
     flags = locals()
     asked = o.task_of(task, column, {"text": text, "label": label, "id": id_column}, descriptions)
-    made = _recipe(method, recipe, model, {"part": "classify"} | asked, o.key_values(set_), search=search)
+    changes = o.key_values(set_) | ({"context.passages": passages} if recipe and passages else {})
+    made = _recipe(method, recipe, model, {"part": "classify"} | asked, changes, search=search, passages=passages)
     if precision:
         made = made.changed({f"stages.{i}.train.precision": precision for i in range(len(made.stages))})
     if show_recipe:
@@ -101,6 +103,7 @@ def _recipe(
     changes: dict[str, Any],
     *,
     search: bool,
+    passages: str | None = None,
 ) -> Recipe:
     from tailorlm.core.config import load
     from tailorlm.recipes.presets import preset
@@ -114,8 +117,8 @@ def _recipe(
         )
         made = load(path, Recipe, changes)
     else:
-        name = method or "features-lr"
-        made = preset(name).recipe(name, model or "starter", task).changed(changes)
+        name = method or {"generate": "prompting", "language": "as-is"}.get(task["part"], "features-lr")
+        made = preset(name).recipe(name, model or "starter", task, passages).changed(changes)
     tuned = {key for key in changes if key in made.grid}
     if tuned and made.search is None:  # what the user has set is not searched over
         made = made.with_(search={key: values for key, values in made.grid.items() if key not in tuned})

@@ -14,7 +14,7 @@ from tailorlm.cli import options as o
 
 if TYPE_CHECKING:
     from tailorlm.context.index import Change, IndexSettings, Passage, PassageIndex, ReadSettings
-    from tailorlm.context.retrieval.held_out import HeldOut
+    from tailorlm.data.held_out import HeldOut
 
 SHOWN = 300
 MANY = 1_000_000
@@ -279,8 +279,8 @@ def _read(given: dict[str, Any]) -> ReadSettings:
 def _held_out(files: list[str] | None, column: str) -> HeldOut | None:
     if not files:
         return None
-    from tailorlm.context.retrieval.held_out import HeldOut
     from tailorlm.data import as_text, read
+    from tailorlm.data.held_out import HeldOut
 
     return HeldOut.of(as_text(value) for value in read(files).column(column) if value is not None)
 

@@ -95,7 +95,19 @@ Id = Annotated[
     typer.Option("--id", help="A column that names each row; file:line where there is none.", show_default=False),
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", help="`starter`, a folder, or a hub id. [default: starter]", show_default=False)
+    str | None,
+    typer.Option(
+        "--model",
+        "--base",
+        help="`starter`, `starter-lm`, a folder, a hub id, or remote:NAME. [default: starter, or starter-lm where it writes]",
+        show_default=False,
+    ),
+]
+Passages = Annotated[
+    str | None,
+    typer.Option(
+        "--passages", help="The folder of a passage index, for methods that show passages.", show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Out = Annotated[

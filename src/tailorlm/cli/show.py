@@ -37,7 +37,8 @@ class Screen:
         split = prepared.split
         train, test = split.train, split.test
         self.out.print(
-            f"[bold]{len(train):,}[/] train rows, [bold]{len(test):,}[/] test rows, [bold]{len(train.labels)}[/] labels"
+            f"[bold]{len(train):,}[/] train rows, [bold]{len(test):,}[/] test rows"
+            + (f", [bold]{len(train.labels)}[/] labels" if train.labels else "")
         )
         for note in split.notes:
             self.out.print(f"  {escape(note)}", style="dim")
@@ -103,9 +104,9 @@ class Screen:
 
     def result(self, result: dict[str, Any], folder: Any) -> None:
         """The table, the answer, where everything is, what next."""
-        from tailorlm.comparison.report import COLUMNS, summary_rows
+        from tailorlm.comparison.report import columns, summary_rows
 
-        table = Table(*COLUMNS, box=None, padding=(0, 1), header_style="bold")
+        table = Table(*columns(result), box=None, padding=(0, 1), header_style="bold")
         for column in table.columns[1:]:
             column.justify = "right"
         for cells, way in zip(summary_rows(result), result["ways"], strict=True):
@@ -113,6 +114,7 @@ class Screen:
             table.add_row(*[escape(cell) for cell in cells], style=style)
         self.out.print()
         self.out.print(table)
+        self._told(result)
         self.out.print()
         self.out.print(f"[bold]Answer[/]   {escape(result['reason'])}")
         if len(result["settings"]["seeds"]) == 1:
@@ -125,6 +127,15 @@ class Screen:
         self.out.print(f"         {folder / 'report.md'}, {folder / 'comparison.json'}", style="dim")
         for step in result.get("next", []):
             self.out.print(f"next     {escape(step)}")
+
+    def _told(self, result: dict[str, Any]) -> None:
+        """Rows that got no answer, or a broken one, way by way."""
+        from tailorlm.comparison.report.sections import told
+
+        for way in result["ways"]:
+            words = told(way.get("answered") or {})
+            if words:
+                self.out.print(f"  {escape(way['title'])}: {words}", style="yellow")
 
 
 def duration(seconds: float) -> str:

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from tailorlm.comparison.search import candidates
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
+from tailorlm.models.answers import Writing
 from tailorlm.models.decoder import load_writer
 from tailorlm.models.encoder import load_model
+from tailorlm.models.generate import write
 from tailorlm.models.layers import blocks
-from tailorlm.models.resolve import resolve
+from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import embed
+from tailorlm.recipes.fit_writing import WRITTEN
 from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.writing import shown_by
 from tailorlm.tasks.base import Examples
 
 # Backward costs about twice forward; weights that need no gradient of their own save a third of it.
@@ -24,6 +28,8 @@ FULL, FROZEN = 3.0, 2.4
 EXPECTED_PASSES = 0.75
 # Reading the model and the like, seconds a fit.
 FIT_OVERHEAD = 0.5
+# An answer of an endpoint, several being asked at once.
+HOSTED_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,50 @@ class Estimate:
 
 
 def estimate(recipes: Sequence[Recipe], fold: Fold, test: Examples, settings: CompareSettings) -> Estimate:
-    """Time the forward pass on a sample of the train rows, then count passes: search, last fit, test rows."""
-    row, layers = _row_seconds(recipes[0], fold)
-    seconds = {recipe.name: row * _rows(recipe, fold, test, settings, layers) + _overhead(recipe) for recipe in recipes}
-    seconds[recipes[0].name] += row * len(set(fold.everything.texts))  # vectors that the others share
+    """Time the forward pass on a sample of the train rows, and a few answers where they are written; then count passes: search, last
+    fit, test rows. Endpoints are not called: an answer of theirs counts `HOSTED_SECONDS`.
+    """
+    paces: dict[tuple[str, bool], Pace] = {}
+    seconds = {}
+    for recipe in recipes:
+        key = (recipe.base, recipe.written)
+        if key not in paces:
+            paces[key] = _pace(recipe, fold)
+        seconds[recipe.name] = _seconds(recipe, fold, test, settings, paces[key])
+    first = recipes[0]
+    row = paces[first.base, first.written].row
+    if not first.written:
+        seconds[first.name] += row * len(set(fold.everything.texts))  # vectors that the others share
     return Estimate(seconds, row)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a base takes. row: seconds to read a row; answer: to write one behind its prompt, 0 where nothing is written. layers: blocks."""
+
+    row: float
+    layers: int
+    answer: float = 0.0
+
+
+def _seconds(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettings, pace: Pace) -> float:
+    trained = [stage for stage in recipe.stages if stage.weights.body_learns]
+    reads = pace.row * _rows(recipe, fold, test, settings, pace.layers) * _longer(recipe)
+    if not recipe.written or not pace.answer:
+        return reads + _overhead(recipe)
+    trials = len(list(candidates(recipe.grid))) if trained or recipe.grid else 0
+    passes = sum(stage.train.epochs for stage in trained) * EXPECTED_PASSES if trained else 1
+    asked = len(test) + trials * passes * min(WRITTEN, len(fold.validation))
+    return reads + pace.answer * asked * _longer(recipe) + _overhead(recipe)
+
+
+def _longer(recipe: Recipe) -> float:
+    """How much longer prompts are by what is shown in them: an example is about a row, a passage about three."""
+    if not recipe.written:
+        return 1.0
+    shown = shown_by(recipe)
+    examples = float(shown.examples.settings.k) if shown.examples is not None else 0.0
+    return 1.0 + examples + 3.0 * (shown.search.k if shown.passages else 0)
 
 
 def _rows(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettings, layers: int) -> float:
@@ -72,9 +117,15 @@ def _overhead(recipe: Recipe) -> float:
     return FIT_OVERHEAD * (len(list(candidates(recipe.grid))) + 1)
 
 
-def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
+def _pace(recipe: Recipe, fold: Fold) -> Pace:
+    if recipe.base.startswith(HOSTED):
+        return Pace(0.0, 1, HOSTED_SECONDS)
     if recipe.written:
-        return _row_seconds_written(recipe, fold)
+        return _pace_written(recipe, fold)
+    return Pace(*_row_seconds(recipe, fold))
+
+
+def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     task = recipe.task.make()
     model = load_model(
         resolve(recipe.base),
@@ -89,14 +140,24 @@ def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     return (time.perf_counter() - start) / len(sample), len(blocks(model.body))
 
 
-def _row_seconds_written(recipe: Recipe, fold: Fold) -> tuple[float, int]:
-    """Seconds to read one row with a model that writes; what it writes comes on top, and is not foreseen."""
-    model = load_writer(resolve(recipe.base), max_length=recipe.task.settings.max_length)
-    sample = [model.chat.tokens.encode(text)[: model.max_length] or [0] for text in fold.everything.texts[:16]]
+def _pace_written(recipe: Recipe, fold: Fold) -> Pace:
+    """Seconds to read a row, and to write an answer of the length that the train rows' own have."""
     import torch
 
+    task = recipe.task.make()
+    model = load_writer(resolve(recipe.base), max_length=task.settings.max_length)
+    encode = model.chat.tokens.encode
+    sample = [encode(text)[: model.max_length // 2] or [0] for text in fold.everything.texts[:16]]
+    model.next_logits([sample[0]])
     start = time.perf_counter()
     with torch.inference_mode():
-        for row in sample:
-            model.next_logits([row])
-    return (time.perf_counter() - start) / len(sample), len(blocks(model.body))
+        for ids in sample:
+            model.next_logits([ids])
+    row = (time.perf_counter() - start) / len(sample)
+    if not hasattr(task, "written") or task.choices(fold.everything.labels):
+        return Pace(row, len(blocks(model.body)))  # labels are scored: reading is all
+    lengths = sorted(len(encode(task.written(gold))) for gold in fold.everything.gold[:200])
+    most = min(shown_by(recipe).writing.max_new_tokens, 2 * lengths[len(lengths) // 2] + 8)
+    start = time.perf_counter()
+    write(model, sample, Writing(max_new_tokens=most))
+    return Pace(row, len(blocks(model.body)), (time.perf_counter() - start) / len(sample))

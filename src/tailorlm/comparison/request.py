@@ -22,7 +22,7 @@ from tailorlm.core.yaml import dump_yaml
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
 from tailorlm.evaluation.metrics import fits, metric_of, metrics
-from tailorlm.recipes.presets import STANDARD, preset
+from tailorlm.recipes.presets import STANDARD, preset, standard
 from tailorlm.recipes.schema import Recipe, TaskPart
 from tailorlm.tasks.base import Task
 
@@ -60,7 +60,9 @@ class CompareRequest(Settings):
         help="files of labelled rows, `-` for standard input, or hub:org/name", min_length=1
     )
     test: tuple[str, ...] = setting((), help="files of test rows; without them a share of the rows is held out")
-    base: str = setting("starter", help="the base model: `starter`, a folder, or a hub id")
+    base: str = setting(
+        "starter", help="the base model: `starter` (`starter-lm` where it writes), a folder, a hub id, or `remote:NAME`"
+    )
     task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
     ways: tuple[Annotated[Any, BeforeValidator(_way)], ...] = setting(
         STANDARD, help="methods by name, or whole recipes", min_length=1
@@ -93,12 +95,11 @@ class CompareRequest(Settings):
         Of the standard ways those that cannot answer the task are left out.
         """
         task, asked = self.task.plain(), self.task.registry.get(self.task.name)
+        ways = standard(asked, passages=self.settings.passages is not None) if self.ways == STANDARD else self.ways
         made = []
-        for way in self.ways:
-            if self.ways == STANDARD and not preset(way).answers(asked):
-                continue
+        for way in ways:
             if isinstance(way, str):
-                made.append(preset(way).recipe(way, self.base, task))
+                made.append(preset(way).recipe(way, self.base, task, self.settings.passages))
             else:
                 made.append(validate({"base": self.base, "task": task} | way, Recipe))
         return made
@@ -126,7 +127,11 @@ def load_request(path: Path, overrides: Mapping[str, Any] | None = None) -> Comp
     def beside(name: str) -> str:
         return name if name == "-" or name.startswith("hub:") or Path(name).is_absolute() else str(path.parent / name)
 
-    return request.with_(rows=tuple(map(beside, request.rows)), test=tuple(map(beside, request.test)))
+    passages = request.settings.passages
+    settings = request.settings.with_(passages=beside(passages)) if passages else request.settings
+    return request.with_(
+        rows=tuple(map(beside, request.rows)), test=tuple(map(beside, request.test)), settings=settings
+    )
 
 
 def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
@@ -167,6 +172,8 @@ def keep_request(prepared: Prepared) -> None:
     request = prepared.request
     plain = request.model_dump(exclude={"task"}) | {"task": request.task.plain()}
     plain |= {"rows": [*map(from_folder, request.rows)], "test": [*map(from_folder, request.test)]}
+    if request.settings.passages:
+        plain["settings"]["passages"] = from_folder(request.settings.passages)
     plain["ways"] = list(request.ways)
     with atomic.disk_errors(prepared.folder):
         atomic.write_text(prepared.folder / REQUEST, dump_yaml(plain))

@@ -8,14 +8,18 @@ from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from tailorlm.comparison.compare import Outcome, WayRuns
+from tailorlm.comparison.evidence import read_details
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run
 from tailorlm.evaluation import AgainstBest, Comparison, Cost, Predictions, compare, recommend, tables
 from tailorlm.evaluation.kinds import kind_of
+from tailorlm.evaluation.metrics import metric_of
 from tailorlm.evaluation.scores import score_table
-from tailorlm.recipes.presets import PRESETS
+from tailorlm.recipes.presets import METHODS
 
 FORMAT, VERSION = "tailorlm-comparison", 1
 ROWS_SHOWN = 30
@@ -38,7 +42,7 @@ def build_result(
     advice = recommend(judged, costs, volume=settings.volume)
     first = {name: runs[0] for name, runs in predictions.items()}
     chosen = first[advice.name]
-    texts = dict(zip(outcome.split.test.ids, outcome.split.test.texts, strict=True))
+    shown = _Shown(outcome, str(settings.metric), first)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -48,7 +52,8 @@ def build_result(
         "title": title,
         "repeat": repeat,
         "task": _task(outcome),
-        "base": dict(next(iter(way.runs[0] for way in outcome.ways if way.runs)).record["base"]),
+        "base": _bases(outcome)[0],
+        "bases": _bases(outcome),
         "data": _data(outcome, sources),
         "settings": settings.model_dump(mode="json") | {"seeds": [settings.seed + i for i in range(settings.seeds)]},
         "metric": _metric(str(settings.metric)),
@@ -61,8 +66,8 @@ def build_result(
         "recommended": advice.name,
         "reason": advice.reason,
         **kind_of(chosen.kind).tables(chosen),
-        "disagreements": [_row(i, first, texts) for i in tables.disagreements(first, ROWS_SHOWN)],
-        "all_wrong": [_row(i, first, texts) for i in tables.all_wrong(first)[:ROWS_SHOWN]],
+        "disagreements": [shown.row(i) for i in tables.disagreements(first, ROWS_SHOWN)],
+        "all_wrong": [shown.row(i) for i in tables.all_wrong(first)[:ROWS_SHOWN]],
         "all_wrong_total": len(tables.all_wrong(first)),
         "environment": environment(),
     }
@@ -97,8 +102,6 @@ def _data(outcome: Outcome, sources: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    from tailorlm.evaluation.metrics import metric_of
-
     metric = metric_of(name)
     return {"name": name, "version": metric.version, "higher_is_better": metric.higher_is_better}
 
@@ -106,7 +109,7 @@ def _metric(name: str) -> dict[str, Any]:
 def _way(
     way: WayRuns, judged: Comparison, predictions: Sequence[Predictions], settings: CompareSettings
 ) -> dict[str, Any]:
-    name, preset = way.recipe.name, PRESETS.get(way.recipe.method or "")
+    name, preset = way.recipe.name, METHODS.get(way.recipe.method or "")
     head = {
         "name": name,
         "title": preset.title if preset and name == way.recipe.method else name,
@@ -125,6 +128,8 @@ def _way(
         "chosen": [run.record["chosen"] for run in way.runs],
         "search": [run.record["search"] for run in way.runs],
         "cost": asdict(_cost(way.runs)),
+        "answered": way.runs[0].record.get("answered"),
+        "retrieval": way.runs[0].record.get("retrieval"),
         "against_best": _plain(against) if against is not None else None,
         "verdict": against.verdict if against is not None else "best",
     }
@@ -136,7 +141,7 @@ def _plain(against: AgainstBest) -> dict[str, Any]:
 
 def _cost(runs: Sequence[Run]) -> Cost:
     # Over seeds the median, so that one disturbed run does not decide what a way costs; memory is the worst seen.
-    values = {f.name: [run.record["cost"][f.name] for run in runs] for f in fields(Cost)}
+    values = {f.name: [run.record["cost"].get(f.name, 0) for run in runs] for f in fields(Cost)}
     middle = {name: statistics.median(value) for name, value in values.items()}
     whole = {name: round(middle[name]) for name in ("trainable_parameters", "stored_bytes")}
     return Cost(**(middle | whole | {"peak_memory_bytes": max(values["peak_memory_bytes"])}))
@@ -149,13 +154,51 @@ def _predictions(run: Run, ids: tuple[str, ...]) -> Predictions:
     )  # the same rows, in an earlier sitting perhaps read by another path and so named otherwise
 
 
-def _row(index: int, ways: Mapping[str, Predictions], texts: Mapping[str, str]) -> dict[str, Any]:
-    first = next(iter(ways.values()))
-    shown = kind_of(first.kind).shown
-    answers = {name: shown(predictions.predicted[index]) for name, predictions in ways.items()}
-    return {
-        "id": first.ids[index],
-        "text": texts[first.ids[index]],
-        "gold": shown(first.gold[index]),
-        "answers": answers,
-    }
+class _Shown:
+    """Test rows with what each way answered, as the report shows them: texts, right or wrong, each answer's own score, what it cites."""
+
+    def __init__(self, outcome: Outcome, metric: str, ways: Mapping[str, Predictions]):
+        self.ways = ways
+        self.texts = dict(zip(outcome.split.test.ids, outcome.split.test.texts, strict=True))
+        self.kind = kind_of(next(iter(ways.values())).kind)
+        self.details = {way.recipe.name: read_details(way.runs[0].folder) for way in outcome.ways if not way.error}
+        self.scores = {name: _by_row(metric, predictions) for name, predictions in ways.items()}
+
+    def row(self, index: int) -> dict[str, Any]:
+        """One row."""
+        first = next(iter(self.ways.values()))
+        given = {name: predictions.predicted[index] for name, predictions in self.ways.items()}
+        found = {
+            "id": first.ids[index],
+            "text": self.texts[first.ids[index]],
+            "gold": self.kind.shown(first.gold[index]),
+            "answers": {name: self.kind.shown(value) for name, value in given.items()},
+            "right": [name for name, value in given.items() if self.kind.right(first.gold[index], value)],
+        }
+        scores = {name: round(values[index], 3) for name, values in self.scores.items() if values is not None}
+        cited = {
+            name: _citations(told[index]) for name, told in self.details.items() if told and _citations(told[index])
+        }
+        return found | ({"scores": scores} if scores else {}) | ({"cited": cited} if cited else {})
+
+
+def _by_row(metric: str, predictions: Predictions) -> list[float] | None:
+    """The metric of each row alone, for graded answers whose score is a mean over rows; None for others."""
+    measure = metric_of(metric)
+    if measure.averages_over != "parts" or measure.reads != "text":
+        return None
+    evidence = measure.evidence(predictions)
+    return [float(value) for value in evidence.resampled(np.arange(len(predictions))[:, None])]
+
+
+def _citations(detail: Mapping[str, Any]) -> list[str]:
+    """`guide.md 120-340` for each passage that an answer names, and how many it names that it was not shown."""
+    named = dict.fromkeys(f"{one['document']} {one['start']}-{one['end']}" for one in detail.get("citations", ()))
+    lost = len(detail.get("ungrounded", ()))
+    return [*named, *([f"{lost} that it was not shown"] if lost else [])]
+
+
+def _bases(outcome: Outcome) -> list[dict[str, Any]]:
+    """The base models that took part, each once."""
+    found = {run.record["base"]["fingerprint"]: dict(run.record["base"]) for way in outcome.ways for run in way.runs}
+    return list(found.values())

@@ -25,6 +25,7 @@ class CompareSettings(Settings):
     leaks: Literal["stop", "drop", "keep"] = setting(
         "stop", help="train rows that are copies of test rows: stop, drop them from train, or keep"
     )
+    passages: str | None = setting(None, help="the folder of the passage index that methods with passages show")
     volume: int = setting(
         10_000, ge=0, help="rows to predict that count as cost beside fitting, when the cheapest is named", unit="rows"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.core.errors import CheckError
 from tailorlm.data import Rows
+from tailorlm.data.held_out import HeldOut
 from tailorlm.data.quality import find_copies, normalised
 from tailorlm.data.split import stratified, subsample
 from tailorlm.tasks.base import Examples, Task
@@ -54,6 +55,7 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
         split = Split(train, task.prepare(test, what="test", labels=train.labels))
         _leaks(split, settings)
     split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
+    split.train = replace(split.train, held_out=HeldOut.of(split.test.texts))
     split.findings += task.findings(split.train)
     return split
 

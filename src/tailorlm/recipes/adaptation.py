@@ -23,7 +23,8 @@ from tailorlm.core.yaml import dump_yaml
 from tailorlm.models.resolve import BaseModel, resolve
 from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
-from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.reading import ReadAnswering
+from tailorlm.recipes.schema import Recipe, learns_text
 from tailorlm.recipes.stack import Layout, Stack, numbered
 from tailorlm.recipes.writing import WriteAnswering
 
@@ -54,7 +55,7 @@ class Adaptation:
     recipe: what it was fitted from. answering: how it answers. stack: its fitted weights parts. Made by `fit` or `Adaptation.load`.
     """
 
-    def __init__(self, recipe: Recipe, answering: HeadAnswering | WriteAnswering, stack: Stack):
+    def __init__(self, recipe: Recipe, answering: HeadAnswering | WriteAnswering | ReadAnswering, stack: Stack):
         self.recipe, self.answering, self.stack = recipe, answering, stack
 
     @property
@@ -138,6 +139,9 @@ class Adaptation:
                 "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
             } | self.answering.facts()
             plain = self.recipe.plain()
+            shown = plain["context"]
+            if shown and shown.get("passages"):  # where it lies from here; `shown.json` beside has it too
+                shown["passages"] = Path(os.path.relpath(shown["passages"], folder)).as_posix()
             if Path(str(plain["base"])).is_absolute():
                 plain["base"] = base.origin
             (folder / "adaptation.json").write_text(
@@ -171,11 +175,20 @@ class Adaptation:
                 allowed=f"{record['base']['origin']} with fingerprint {record['base']['fingerprint'][:12]}",
                 hint="give the right base with --base, or fit again",
             )
-        answering = (WriteAnswering if recipe.written else HeadAnswering).open(recipe, found, record)
+        answering = _answering(recipe, found, record)
         stack = Stack(answering.model)
         stack.load(folder, parts)
         answering.restore(folder)
         return cls(recipe, answering, stack)
+
+
+def _answering(
+    recipe: Recipe, base: BaseModel, record: Mapping[str, Any]
+) -> HeadAnswering | WriteAnswering | ReadAnswering:
+    """How a kept recipe's model answers, before its weights parts."""
+    if learns_text(recipe.task.registry.get(recipe.task.name)):
+        return ReadAnswering.open(recipe, base, record)
+    return (WriteAnswering if recipe.written else HeadAnswering).open(recipe, base, record)
 
 
 def _portable(base: BaseModel, folder: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from tailorlm.core.errors import TailorError
 from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.models.chat import Rendered
-from tailorlm.models.decoder import load_writer
+from tailorlm.models.decoder import Writer
 from tailorlm.models.renderings import render_all
 from tailorlm.models.resolve import resolve
 from tailorlm.models.row_losses import RowLosses
@@ -18,9 +18,10 @@ from tailorlm.models.run import batches
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
-from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.reading import ReadAnswering
+from tailorlm.recipes.schema import Recipe, Stage, learns_text
 from tailorlm.recipes.stack import Stack
-from tailorlm.recipes.writing import WriteAnswering, scores_choices
+from tailorlm.recipes.writing import WriteAnswering, load_answerer, scores_choices
 from tailorlm.tasks.base import Answers, Examples
 from tailorlm.tasks.readings import log_shares
 from tailorlm.training.checkpoint import Checkpoints
@@ -48,10 +49,16 @@ def fit_writing(
 ) -> Fitted:
     """Fit a recipe whose model writes. Raises TailorError for parts that need a head, CheckError for rows with nothing to learn."""
     task = recipe.task.make()
-    if not hasattr(task, "ask"):
+    reads = learns_text(type(task))
+    if not hasattr(task, "ask") and not reads:
         raise TailorError(f"the task '{recipe.task.name}' cannot be answered by writing yet", hint="answers: head")
-    model = load_writer(resolve(recipe.base, recipe.quantise), max_length=task.settings.max_length)
-    answering = WriteAnswering.of(recipe, model, rows)
+    model = load_answerer(resolve(recipe.base, recipe.quantise), task.settings.max_length)
+    answering: WriteAnswering | ReadAnswering
+    if reads:
+        assert isinstance(model, Writer)
+        answering = ReadAnswering(task, model)
+    else:
+        answering = WriteAnswering.of(recipe, model, rows)
     judge = metric_of(metric or task.metrics[0])
     fitting = _Fitting(recipe, answering, rows, validation, judge, seed, listen, checkpoints)
     for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
@@ -70,7 +77,7 @@ def fit_writing(
 @dataclass
 class _Fitting:
     recipe: Recipe
-    answering: WriteAnswering
+    answering: WriteAnswering | ReadAnswering
     rows: Examples
     validation: Examples | None
     metric: Metric
@@ -79,14 +86,20 @@ class _Fitting:
     checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
-        self.task, self.model = self.answering.task, self.answering.model
+        self.task = self.answering.task
         self.trained: list[Trained] = []
         self.trainable = 0
-        self.stack = Stack(self.model)
+        self.stack = Stack(self.answering.model)
         self.losses: RowLosses | None = None
         self.held: NextTokens | None = None
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.chooses = hasattr(self.task, "choose") and scores_choices(self.recipe)
+
+    @property
+    def model(self) -> Writer:
+        """The model that learns; a recipe with stages has one."""
+        assert isinstance(self.answering.model, Writer)
+        return self.answering.model
 
     def stage(self, stage: Stage, part: Any) -> None:
         """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
@@ -105,9 +118,10 @@ class _Fitting:
         self.trainable = sum(shapes[name].numel() for name in names)
         self.losses = RowLosses(self.model.body, pad=self.model.pad_id)
         answers = stage.objective.answers
-        lesson = self._lesson(self.rows) if answers else self._text(stage)
-        judged = self.validation if answers else None
-        self.held = self._lesson(judged) if judged is not None else None
+        reads = isinstance(self.answering, ReadAnswering)
+        lesson = self._lesson(self.rows) if answers else self._text(stage, self.rows)
+        judged = self.validation if answers or reads else None
+        self.held = self._lesson(judged) if judged is not None and answers else None
         lr, base = part.settings.lr, self.model.base.fingerprint
         job = Job(lesson, names, lesson.rows.names, stage.train, lr, self.seed, base=base)
         job.rates, job.begins = part.rates(names), part.begins(self.model, names)
@@ -122,15 +136,15 @@ class _Fitting:
             return self.checkpoints
         return replace(self.checkpoints, folder=self.checkpoints.folder / f"stage-{len(self.trained) + 1}")
 
-    def _text(self, stage: Stage) -> NextTokens:
-        """Plain text as the lesson of a stage before the task's."""
+    def _text(self, stage: Stage, rows: Examples) -> NextTokens:
+        """Plain text as the lesson of a stage."""
         if stage.objective.name != "causal_lm":
             raise TailorError(
                 f"objective: {stage.objective.name} is not for models that write", hint="objective: causal_lm"
             )
         assert self.losses is not None
         objective = stage.objective.make()
-        named, texts = objective.texts(self.rows.ids, self.rows.texts)
+        named, texts = objective.texts(rows.ids, rows.texts)
         length = min(objective.settings.max_length, self.model.max_length)
         overlap = min(objective.settings.overlap, length - 1)
         return NextTokens(self.losses, framed(self.model.tokenizer, named, texts, length, overlap), self.model)
@@ -143,9 +157,11 @@ class _Fitting:
 
     def _rendered(self, examples: Examples) -> list[Rendered]:
         """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told."""
+        assert isinstance(self.answering, WriteAnswering)
+        task = self.answering.task
         prompts = self.answering.prompts(examples.inputs, examples.ids)
         records = (
-            (name, {"messages": [*prompt, {"role": "assistant", "content": self.task.written(gold)}]})
+            (name, {"messages": [*prompt, {"role": "assistant", "content": task.written(gold)}]})
             for name, prompt, gold in zip(examples.ids, prompts, examples.gold, strict=True)
         )
         limit = self.model.max_length
@@ -158,7 +174,12 @@ class _Fitting:
     def score(self) -> Score:
         """Metric and mean loss a token on the validation rows, as the model stands."""
         assert self.validation is not None
-        free = not self.task.choices(self.rows.labels)
+        if isinstance(self.answering, ReadAnswering):
+            found = self.answering.answer(self.validation.inputs)
+            value = self.metric.evidence(predictions_of(self.task, self.validation, found, ())).score()
+            nats, tokens = (sum(one[i] for one in found.values) for i in (0, 1))
+            return Score(value if self.metric.higher_is_better else -value, nats / max(1, tokens), by_loss=True)
+        free = not self.answering.task.choices(self.rows.labels)
         some = self.validation.select(range(min(WRITTEN, len(self.validation)))) if free else self.validation
         scores = None
         if self.chooses:
@@ -173,6 +194,7 @@ class _Fitting:
     def _chosen(self, scores: np.ndarray) -> Answers:
         """Answers of the validation rows from their scores, with what these say is best where the task leaves something to choose."""
         assert self.validation is not None
+        assert isinstance(self.answering, WriteAnswering)
         made: Any = type(self.task)
         self.found = made(self.task.settings).choose(list(scores[:, None]), None, self.validation)
         self.answering.task = made(self.task.settings.with_(**self.found))

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailorlm.core.config import validate
-from tailorlm.core.errors import unknown_name
-from tailorlm.recipes.schema import Recipe
+from tailorlm.core.errors import UsageError, unknown_name
+from tailorlm.models.resolve import STARTER, STARTER_WRITER
+from tailorlm.recipes.schema import Recipe, learns_text
+from tailorlm.tasks import tasks
 
 # Parts that are nothing but a head, which a model that writes does not have.
 HEAD_ALONE = {"features", "head"}
@@ -19,7 +21,8 @@ class Preset:
     """A named point on the three axes.
 
     title: as shown to people. summary: one line on what it does. quantise: how the base is kept. before: stages before the
-    last, as written. search: what the search tries, where it is not the last part's own grid.
+    last, as written. search: what the search tries, where it is not the last part's own grid. writes: the model writes its answers,
+    though the task may have a head. passages: passages of an index are shown, so one has to be named.
     """
 
     title: str
@@ -30,28 +33,51 @@ class Preset:
     quantise: str = "none"
     before: tuple[dict[str, Any], ...] = ()
     search: dict[str, list[Any]] | None = None
+    writes: bool = False
+    passages: bool = False
 
     def answers(self, task: type) -> bool:
         """Whether this way can answer a task (its class), however the model answers: with a head, or by writing."""
         part = self.weights if isinstance(self.weights, str) else (self.weights or {}).get("part")
+        if learns_text(task):
+            return self.context is None and not self.before and part not in HEAD_ALONE
+        if part is None and self.context is None:
+            return False
         if not hasattr(task, "outputs"):
             return part not in HEAD_ALONE
+        if self.writes:
+            return hasattr(task, "ask")
         if getattr(task, "target", None) == "place":  # no classifier, no vote and no name finds a place in a text
             return self.context is None and part != "features"
         return self.context != "instruction" or hasattr(task, "label_texts")
 
-    def recipe(self, name: str, base: str, task: Mapping[str, Any]) -> Recipe:
-        """The recipe of this preset for a base model and a task."""
-        stage = {"weights": self.weights, "objective": "labels", "train": self.train}
+    def recipe(self, name: str, base: str, task: Mapping[str, Any], passages: str | None = None) -> Recipe:
+        """The recipe of this preset for a base model and a task. passages: the folder of the index that methods with passages show.
+
+        Where the model writes, the starter is the one that can. Raises UsageError where passages are to be shown and none are named.
+        """
+        if self.passages and passages is None:
+            raise UsageError(
+                f"the method '{name}' shows passages of your documents, and no index of them is named",
+                hint="tailor index build DOCUMENTS --out INDEX, then --passages INDEX",
+            )
+        asked = tasks.get(str(task.get("part", "classify")))
+        writes = self.writes or not hasattr(asked, "outputs")
+        context = (
+            {**self.context, "passages": passages} if isinstance(self.context, dict) and self.passages else self.context
+        )
+        objective = "causal_lm" if learns_text(asked) else "labels"
+        stage = {"weights": self.weights, "objective": objective, "train": self.train}
         value = {
             "name": name,
             "method": name,
-            "base": base,
+            "base": STARTER_WRITER if writes and base == STARTER else base,
+            "answers": "written" if self.writes else "auto",
             "quantise": self.quantise,
             "task": dict(task),
             "stages": [*self.before, stage] if self.weights else [],
             "search": self.search,
-            "context": self.context,
+            "context": context,
         }
         return validate(value, Recipe)
 
@@ -118,12 +144,77 @@ PRESETS: dict[str, Preset] = {
     "full": Preset("Full fine-tuning", "every parameter learns", weights="full"),
 }
 
+LORA_RATES = {"stages.0.weights.lr": [3e-4, 1e-3, 3e-3]}
+# Ways that need a model that writes, whatever the task.
+WRITTEN: dict[str, Preset] = {
+    "as-is": Preset("As it is", "the base model reads the texts, and nothing learns"),
+    "prompting": Preset(
+        "Prompting", "a model that writes is told what to do, and nothing else", context={"part": "prompt"}, writes=True
+    ),
+    "few-shot": Preset(
+        "Fixed examples",
+        "the same four train rows, unlike each other, stand in every prompt",
+        context={"part": "prompt", "examples": {"part": "diverse", "k": 4}},
+        writes=True,
+    ),
+    "nearest-shot": Preset(
+        "Nearest examples in the prompt",
+        "the four train rows most like the query, chosen anew for each, stand in its prompt",
+        context={"part": "prompt", "examples": {"part": "nearest", "k": 4}},
+        writes=True,
+    ),
+    "rag": Preset(
+        "Passages (RAG)",
+        "passages of your documents, found for each query, stand in its prompt",
+        context={"part": "prompt"},
+        writes=True,
+        passages=True,
+    ),
+    "rag-shot": Preset(
+        "Passages and nearest examples",
+        "passages found for each query, and the train rows most like it, stand in its prompt",
+        context={"part": "prompt", "examples": {"part": "nearest", "k": 4}},
+        writes=True,
+        passages=True,
+    ),
+    "lora-shot": Preset(
+        "LoRA with nearest examples",
+        "low-rank matrices learn from prompts that hold the rows most like each, as in use",
+        weights="lora",
+        context={"part": "prompt", "examples": {"part": "nearest", "k": 4}},
+        search=LORA_RATES,
+        writes=True,
+    ),
+    "lora-rag": Preset(
+        "LoRA with passages",
+        "low-rank matrices learn from prompts that hold the passages found for each row, as in use",
+        weights="lora",
+        context={"part": "prompt"},
+        search=LORA_RATES,
+        writes=True,
+        passages=True,
+    ),
+}
+
+METHODS = PRESETS | WRITTEN
 # What a comparison tries unless told: one way of each kind, each of which works with every base model.
 STANDARD = ("zero-shot", "nearest", "features-lr", "features-svm", "head", "top-layers", "bitfit", "lora", "full")
+
+# The same for tasks that are answered by writing alone; those with passages where an index is named.
+STANDARD_WRITTEN = ("prompting", "few-shot", "nearest-shot", "rag", "lora", "lora-rag", "full")
+
+# And for plain text.
+STANDARD_READ = ("as-is", "bitfit", "lora", "full")
+
+
+def standard(task: type, *, passages: bool) -> list[str]:
+    """The methods that a comparison tries unless told, for a task (its class). passages: whether an index is named."""
+    names = STANDARD if hasattr(task, "outputs") else STANDARD_READ if learns_text(task) else STANDARD_WRITTEN
+    return [name for name in names if METHODS[name].answers(task) and (passages or not METHODS[name].passages)]
 
 
 def preset(name: str) -> Preset:
     """The preset called `name`; an unknown name answers with near misses and the list."""
-    if name not in PRESETS:
-        raise unknown_name("method", name, PRESETS)
-    return PRESETS[name]
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    return METHODS[name]

@@ -17,6 +17,7 @@ from pydantic import model_validator
 from tailorlm.context import contexts
 from tailorlm.core.config import Settings, setting
 from tailorlm.core.parts import Part, part_of
+from tailorlm.models.resolve import HOSTED
 from tailorlm.objectives import objectives
 from tailorlm.objectives.penalties import penalties
 from tailorlm.tasks import tasks
@@ -79,7 +80,7 @@ class Recipe(Settings):
 
     name: str = setting(help="the name on the comparison's line", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     method: str | None = setting(None, help="the preset that this recipe began as")
-    base: str = setting("starter", help="the base model: `starter`, a folder, or a hub id")
+    base: str = setting("starter", help="the base model: `starter`, `starter-lm`, a folder, a hub id, or `remote:NAME`")
     pooling: Literal["auto", "mean", "cls", "last", "native"] = setting(
         "auto", help="how token states become one vector; `native` = transformers' own classification model"
     )
@@ -100,12 +101,26 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _something_answers(self) -> Recipe:
-        if not self.stages and self.context is None:
+        reads = learns_text(self.task.registry.get(self.task.name))
+        if reads and (self.context is not None or any(stage.objective.answers for stage in self.stages)):
+            raise ValueError(
+                f"the task '{self.task.name}' has no answers: leave the context out, and give every stage objective: causal_lm"
+            )
+        if not self.stages and self.context is None and not reads:
             raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
+        if self.base.startswith(HOSTED) and (self.stages or self.answers == "head"):
+            raise ValueError(
+                f"base: {self.base} is behind an endpoint, so nothing of it can be trained or read: leave stages out, and let it write"
+            )
         fault = _fault_of_order(self.stages, self.quantise != "none")
         if fault:
             raise ValueError(fault)
-        if self.context is None and self.stages[-1].weights.trains and not self.stages[-1].objective.answers:
+        if (
+            not reads
+            and self.context is None
+            and self.stages[-1].weights.trains
+            and not self.stages[-1].objective.answers
+        ):
             raise ValueError(
                 "the last stage learns no answers, and nothing else gives them: put a stage of labels, `features` or a context behind it"
             )
@@ -118,7 +133,7 @@ class Recipe(Settings):
     @property
     def written(self) -> bool:
         """Whether the model writes its answers."""
-        by_head = hasattr(self.task.registry.get(self.task.name), "outputs")
+        by_head = hasattr(self.task.registry.get(self.task.name), "outputs") and not self.base.startswith(HOSTED)
         return self.answers == "written" or (self.answers == "auto" and not by_head)
 
     @property
@@ -126,6 +141,8 @@ class Recipe(Settings):
         """Dotted key to the values that the search tries: its own, or those declared by the last part."""
         if self.search is not None:
             return {key: list(values) for key, values in self.search.items()}
+        if self.context is None and not self.stages:
+            return {}
         part = self.context if self.context is not None else self.stages[-1].weights
         at = "context" if self.context is not None else f"stages.{len(self.stages) - 1}.weights"
         return {f"{at}.{name}": values for name, values in part.settings.search_space().items()}
@@ -152,6 +169,11 @@ class Recipe(Settings):
         """sha256 (hex) over everything but the name: two recipes with equal keys give equal results."""
         content = {k: v for k, v in self.plain().items() if k not in {"name", "method"}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def learns_text(task: type) -> bool:
+    """Whether a task (its class) has nothing but text: no answers to learn, and none to give."""
+    return getattr(task, "learns", "labels") == "text"
 
 
 def parts_of(stages: Sequence[Stage]) -> list[Any]:

@@ -2,126 +2,115 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tailorlm.context.index import Passage, PassageIndex
-from tailorlm.context.prompt import Message, TaskWords, assemble, propose, show
+from tailorlm.context.prompt import Message, Prompt, Prompter, TaskWords, read_citations, without_citations
 from tailorlm.context.prompted import Prompted
-from tailorlm.context.store import Example, ExampleStore, Query, StoreSettings
+from tailorlm.context.store import Example, Query
 from tailorlm.core.config import validate
-from tailorlm.core.errors import TailorError
+from tailorlm.core.errors import UsageError
+from tailorlm.models import answers as writers
 from tailorlm.models.decoder import Writer, load_writer
+from tailorlm.models.hosted import Hosted
 from tailorlm.models.local import Local
-from tailorlm.models.resolve import BaseModel
+from tailorlm.models.resolve import HOSTED, BaseModel
 from tailorlm.models.score import CONTENT_FREE, calibrated
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, WriteTask
-
-SHOWN, STORE = "shown.json", "examples"
-# Of the room for prompt and answer together, the share that examples and passages may take.
-ROOM = 0.75
 
 
 class WriteAnswering:
     """A task answered by a model that writes, with the same things shown in training and in use.
 
-    shown: what stands before each query. instruction: its words, settled when it was fitted. store: the rows that examples are chosen
-    from, where any are shown.
+    model: one on this machine, or behind an endpoint. shown: what stands before each query, and how answers are written. prompter: makes the
+    prompts; `restore` reads a kept one.
     """
 
     def __init__(
         self,
         task: WriteTask,
-        model: Writer,
+        model: Writer | Hosted,
         labels: Sequence[str],
         shown: Prompted.Settings,
-        *,
-        instruction: str = "",
-        store: ExampleStore | None = None,
+        prompter: Prompter,
     ):
         self.task, self.model, self.labels = task, model, tuple(labels)
-        self.shown, self.instruction, self.store = shown, instruction, store
-        self.index = PassageIndex(shown.passages) if shown.passages else None
+        self.shown, self.prompter = shown, prompter
 
     @classmethod
-    def of(cls, recipe: Recipe, model: Writer, rows: Examples) -> WriteAnswering:
-        """For a recipe that is fitted on these rows."""
+    def of(cls, recipe: Recipe, model: Writer | Hosted, rows: Examples) -> WriteAnswering:
+        """For a recipe that is fitted on these rows. Raises UsageError for what a model behind an endpoint cannot do."""
         task, shown = recipe.task.make(), shown_by(recipe)
+        if isinstance(model, Hosted) and shown.calibrate:
+            raise UsageError("labels behind an endpoint are written, not scored, so there is nothing to calibrate")
         told = task.told(rows.labels)
-        instruction = shown.instruction
-        if instruction is None:
-            instruction = propose(TaskWords(**told, passages=shown.passages is not None))[0] if told else ""
-        store = None
-        if shown.examples is not None and shown.examples.settings.k:
+        words = TaskWords(**told, passages=shown.passages is not None) if told else None
+        examples: list[Example] = []
+        if shown.examples is not None:
+            asked = (task.ask(value).text for value in rows.inputs)
             examples = [
                 Example(name, text, task.written(gold), gold if rows.labels else None)
-                for name, text, gold in zip(rows.ids, rows.texts, rows.gold, strict=True)
+                for name, text, gold in zip(rows.ids, asked, rows.gold, strict=True)
             ]
-            store = ExampleStore.of(examples, StoreSettings(encoder=_encoder(shown)))
-        return cls(task, model, rows.labels, shown, instruction=instruction, store=store)
+        return cls(task, model, rows.labels, shown, Prompter(shown, words, examples, rows.held_out))
 
     @classmethod
     def open(cls, recipe: Recipe, base: BaseModel, record: Mapping[str, Any]) -> WriteAnswering:
         """From the record that `facts` went into: the base's model, before weights parts and `restore`."""
-        model = load_writer(base, max_length=record["max_length"])
-        return cls(recipe.task.make(), model, record["labels"], shown_by(recipe))
+        model = load_answerer(base, record["max_length"])
+        shown = shown_by(recipe)
+        bare = shown.with_(instruction="", examples=None, passages=None)
+        return cls(recipe.task.make(), model, record["labels"], shown, Prompter(bare))
 
     # ---- prompts
 
     def prompts(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> list[list[Message]]:
         """The messages of each input up to the query. ids: names of the rows, so that a row is never its own example."""
+        return [prompt.messages for prompt in self.prompted(inputs, ids)]
+
+    def prompted(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> list[Prompt]:
+        """The prompt of each input, with what is shown in it."""
         asked = [self.task.ask(value) for value in inputs]
         names: Sequence[str | None] = ids or [None] * len(asked)
         queries = [Query(one.text, name) for one, name in zip(asked, names, strict=True)]
-        room = int((self.model.max_length - self.shown.writing.max_new_tokens) * ROOM)
-        examples: list[Sequence[Example]] = [()] * len(asked)
-        if self.store is not None and self.shown.examples is not None:
-            found = show(self.shown.examples, self.store, queries, count=self._tokens, budget=max(0, room))
-            examples = [one.examples for one in found]
-        passages: list[Sequence[Passage]] = [()] * len(asked)
-        if self.index is not None:
-            passages = list(self.index.search([query.text for query in queries], self.shown.search))
-        return [
-            assemble(
-                one.text,
-                instruction=self.instruction,
-                examples=some,
-                passages=read,
-                history=[Message(role=m["role"], content=m["content"]) for m in one.history],
-                settings=self.shown.layout,
-            )
-            for one, some, read in zip(asked, examples, passages, strict=True)
-        ]
+        histories = [[Message(role=m["role"], content=m["content"]) for m in one.history] for one in asked]
+        room = max(0, self.model.max_length - self.shown.writing.max_new_tokens)
+        return self.prompter.prompts(queries, count=self._tokens, room=room, histories=histories)
 
-    def _tokens(self, example: Example) -> int:
-        tokens = self.model.chat.tokens
-        return len(tokens.encode(example.text)) + len(tokens.encode(example.answer)) + 8
+    def _tokens(self, text: str) -> int:
+        return self.model.count(text) if isinstance(self.model, Hosted) else len(self.model.chat.tokens.encode(text))
 
     # ---- answers
 
+    @property
+    def _writes(self) -> writers.Answers:
+        return self.model.remote if isinstance(self.model, Hosted) else Local(self.model)
+
     def answer(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> Answers:
         """One answer an input, in their order. ids: names of the rows, where they are rows of the data."""
-        prompts, writes = self.prompts(inputs, ids), Local(self.model)
-        choices = self.task.choices(self.labels)
-        if choices and self.shown.choose == "score":
-            return self.chosen(self.scores_of(prompts), inputs)
-        written = writes.answers(prompts, self.shown.writing, choices=choices or None)
-        values = [
-            self.task.hear(None if one.fault else one.text, self.labels, given)
-            for one, given in zip(written, inputs, strict=True)
-        ]
-        sure = np.exp([one.logprob if one.logprob is not None else 0.0 for one in written])
-        detail: list[Mapping[str, Any]] = [
-            {"finished": one.finished, "tokens_in": one.tokens_in, "tokens_out": one.tokens_out, "cut": one.cut}
-            | ({"fault": one.fault} if one.fault else {})
-            for one in written
-        ]
+        asked = self.prompted(inputs, ids)
+        prompts, choices = [one.messages for one in asked], self.task.choices(self.labels)
+        if choices and self.shown.choose == "score" and not isinstance(self.model, Hosted):
+            return self._with_passages(self.chosen(self.scores_of(prompts), inputs), asked)
+        written = self._writes.answers(prompts, self.shown.writing, choices=choices or None)
+        values: list[Any] = []
+        detail: list[Mapping[str, Any]] = []
+        for one, prompt, given in zip(written, asked, inputs, strict=True):
+            cited = _cited(one.text, prompt)
+            text = (
+                without_citations(one.text).strip() if cited.get("citations") or cited.get("ungrounded") else one.text
+            )
+            values.append(self.task.hear(None if one.fault else text, self.labels, given))
+            facts = {"finished": one.finished, "tokens_in": one.tokens_in, "tokens_out": one.tokens_out, "cut": one.cut}
+            told = {"written": one.text} if text != one.text else {}
+            detail.append(facts | ({"fault": one.fault} if one.fault else {}) | cited | told)
+        known = all(one.logprob is not None for one in written)
+        sure = np.exp([one.logprob or 0.0 for one in written]) if known else None
         return Answers(values, sure, None, detail)
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
@@ -130,14 +119,13 @@ class WriteAnswering:
 
     def scores_of(self, prompts: Sequence[Sequence[Message]]) -> np.ndarray:
         """Log-probability of every label as the answer to each prompt, (prompts, labels), calibrated where that was asked for."""
-        writes, choices = Local(self.model), self.task.choices(self.labels)
+        writes, choices = self._writes, self.task.choices(self.labels)
         scores = writes.score(prompts, choices)
         if not self.shown.calibrate or not len(prompts):
             return scores
         # The bias is that of what all prompts share: instruction, and examples where they do not depend on the query.
-        fixed = self.store is None or self.shown.examples is None
-        fixed = fixed or not self.shown.examples.registry.get(self.shown.examples.name).per_query  # type: ignore[union-attr]
-        if fixed:
+        part = self.shown.examples
+        if part is None or self.prompter.store is None or not part.registry.get(part.name).per_query:
             free = writes.score(self.prompts([*CONTENT_FREE]), choices)
             return calibrated(scores, free)
         empty = [[*prompt[:-1], Message(role="user", content=CONTENT_FREE[0])] for prompt in prompts]
@@ -150,34 +138,35 @@ class WriteAnswering:
         answers: Answers = task.decode(list(scores[:, None]), None, inputs, self.labels)
         return answers
 
+    def _with_passages(self, answers: Answers, asked: Sequence[Prompt]) -> Answers:
+        """Which passages stood in the prompt of each row, beside what is known of its answer."""
+        if self.prompter.index is None:
+            return answers
+        told: Sequence[Mapping[str, Any]] = answers.detail or [{}] * len(asked)
+        shown = ([passage.id for passage in one.passages] for one in asked)
+        return replace(answers, detail=[{**one, "passages": ids} for one, ids in zip(told, shown, strict=True)])
+
     # ---- folders
 
     def facts(self) -> dict[str, Any]:
         """What `open` needs again."""
-        return {"pooling": "written", "max_length": self.model.max_length, "pad_token_id": self.model.pad_id}
+        pad = None if isinstance(self.model, Hosted) else self.model.pad_id
+        return {"pooling": "written", "max_length": self.model.max_length, "pad_token_id": pad}
 
     def write(self, folder: Path) -> None:
-        """Write the instruction and the rows that examples come from."""
-        text = json.dumps({"instruction": self.instruction}, ensure_ascii=False, indent=2) + "\n"
-        (folder / SHOWN).write_text(text, encoding="utf-8")
-        if self.store is not None:
-            lines = [json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in self.store.examples]
-            (folder / f"{STORE}.jsonl").write_text("".join(lines), encoding="utf-8")
+        """Write what is shown."""
+        self.prompter.write(folder)
 
     def restore(self, folder: Path) -> None:
-        """Read what `write` wrote; vectors of examples are computed anew."""
-        try:
-            self.instruction = str(json.loads((folder / SHOWN).read_text(encoding="utf-8"))["instruction"])
-            path = folder / f"{STORE}.jsonl"
-            if path.is_file():
-                with path.open(encoding="utf-8") as lines:
-                    examples = [Example(**json.loads(line)) for line in lines]
-                self.store = ExampleStore.of(examples, StoreSettings(encoder=_encoder(self.shown)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TailorError(
-                f"{folder} has no readable prompt", got=type(error).__name__, hint="fit it again"
-            ) from None
-        self.model.eval()
+        """Read what `write` wrote."""
+        self.prompter = Prompter.restore(self.shown, folder)
+        if not isinstance(self.model, Hosted):
+            self.model.eval()
+
+
+def load_answerer(base: BaseModel, max_length: int) -> Writer | Hosted:
+    """The model that writes: one on this machine, or the one behind the endpoint that the base names."""
+    return Hosted(base, max_length) if base.hosted else load_writer(base, max_length=max_length)
 
 
 def scores_choices(recipe: Recipe) -> bool:
@@ -185,7 +174,7 @@ def scores_choices(recipe: Recipe) -> bool:
     choices = (
         recipe.task.make().choices(("",)) if hasattr(recipe.task.registry.get(recipe.task.name), "choices") else []
     )
-    return bool(choices) and shown_by(recipe).choose == "score"
+    return bool(choices) and shown_by(recipe).choose == "score" and not recipe.base.startswith(HOSTED)
 
 
 def shown_by(recipe: Recipe) -> Prompted.Settings:
@@ -199,9 +188,12 @@ def shown_by(recipe: Recipe) -> Prompted.Settings:
     return settings
 
 
-def _encoder(shown: Prompted.Settings) -> Any:
-    """The encoder that a chooser needs: none where the choice goes by words or by chance."""
-    assert shown.examples is not None
-    by_words = getattr(shown.examples.settings, "retriever", None) == "bm25"
-    needed = shown.examples.name in {"nearest", "diverse"} and not by_words
-    return shown.encoder if needed else None
+def _cited(text: str, prompt: Prompt) -> dict[str, Any]:
+    """Which passages were shown, which of them the answer names, and the numbers it names that none had."""
+    if not prompt.passages:
+        return {}
+    found = read_citations(text, prompt.passages)
+    return {
+        "passages": [passage.id for passage in prompt.passages],
+        "citations": [asdict(citation) for citation in found.grounded],
+    } | ({"ungrounded": list(found.ungrounded)} if found.ungrounded else {})

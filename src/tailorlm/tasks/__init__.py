@@ -6,6 +6,7 @@ TABLE = {
     "classify": "tailorlm.tasks.classify:Classify",
     "extract": "tailorlm.tasks.extract:Extract",
     "generate": "tailorlm.tasks.generate:Generate",
+    "language": "tailorlm.tasks.language:Language",
     "many_labels": "tailorlm.tasks.many_labels:ManyLabels",
     "score": "tailorlm.tasks.score:Score",
     "tag": "tailorlm.tasks.tag:Tag",

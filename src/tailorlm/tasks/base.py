@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from tailorlm.data.held_out import HeldOut
 from tailorlm.data.rows import Rows
 from tailorlm.tasks.readings import Readings
 
@@ -31,7 +32,9 @@ class Examples:
     gold: plain values of the task's kind of answers. labels: the names that answers are made of, in fixed (sorted) order, which may
     hold some that no row here has; empty where answers are free. inputs: what the model is given, plain values as JSON has them; the texts
     themselves unless told. strata: what a split keeps the shares of; the labels, where each row has one. groups: rows with equal ones (but for
-    case, signs and white space) a split keeps on one side; the texts unless told.
+    case, signs and white space) a split keeps on one side; the texts unless told. sources: where a row says that its answer stands (`document`, and
+    `span`, words of it); empty where rows say nothing. held_out: the test rows of the split that these rows come from, by hashes: none of
+    them may be shown to a model.
     """
 
     ids: tuple[str, ...]
@@ -41,6 +44,8 @@ class Examples:
     inputs: tuple[Any, ...] = ()
     strata: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    sources: tuple[Mapping[str, str], ...] = ()
+    held_out: HeldOut | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -70,7 +75,8 @@ class Examples:
         """Some of the rows, with the label set kept whole."""
         columns = (self.ids, self.texts, self.gold, self.inputs, self.strata, self.groups)
         ids, texts, gold, inputs, strata, groups = (tuple(column[i] for i in index) for column in columns)
-        return Examples(ids, texts, gold, self.labels, inputs, strata, groups)
+        sources = tuple(self.sources[i] for i in index) if self.sources else ()
+        return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, self.held_out)
 
 
 @dataclass

@@ -23,7 +23,7 @@ class Generate:
     """Text in, text out: a prompt with its answer, an instruction with an input, or a conversation of several turns.
 
     The last answer of a conversation is what is asked for; what stands before it is shown. Answers are only written, so the base must be a model that
-    writes. Scores: token F1 and exact match as SQuAD counts them.
+    writes. Scores: token F1 and exact match as SQuAD counts them, ROUGE-L, BLEU.
     """
 
     class Settings(config.Settings):
@@ -38,6 +38,12 @@ class Generate:
         )
         system: str | None = setting(None, help="a column with a system text")
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
+        document: str | None = setting(
+            None, help="a column that names the document with the answer: what is found is then scored too"
+        )
+        span: str | None = setting(
+            None, help="a column of words of that document that answer; without it any passage of the document will do"
+        )
         max_length: int = setting(
             1024,
             ge=8,
@@ -47,7 +53,7 @@ class Generate:
         )
 
     answers = "text"
-    metrics = ("token_f1", "exact_match")
+    metrics = ("token_f1", "exact_match", "rouge_l", "bleu")
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -55,7 +61,8 @@ class Generate:
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names those there are."""
         self._form(rows.columns, what)
-        for name in (self.settings.input, self.settings.system, self.settings.id):
+        s = self.settings
+        for name in (s.input, s.system, s.id, s.document, s.span):
             if name:
                 require_column(rows, name, what, "--column")
 
@@ -116,7 +123,19 @@ class Generate:
         read = [made for row in rows if not isinstance(made := self._read(row.values, form, with_answer=True), str)]
         texts = tuple(messages[-1]["content"] for messages, _ in read)
         inputs, gold = tuple(messages for messages, _ in read), tuple(answer for _, answer in read)
-        return Examples(row_ids(rows, self.settings.id), texts, gold, (), inputs, ("",) * len(read))
+        ids = row_ids(rows, self.settings.id)
+        return Examples(ids, texts, gold, (), inputs, ("",) * len(read), sources=self._sources(rows))
+
+    def _sources(self, rows: Rows) -> tuple[dict[str, str], ...]:
+        """Where each row says that its answer stands; nothing where no column says so."""
+        s = self.settings
+        if s.document is None:
+            return ()
+        named = [("document", s.document), *([("span", s.span)] if s.span else [])]
+        return tuple(
+            {key: as_text(row.values[column]) for key, column in named if has_words(row.values.get(column))}
+            for row in rows
+        )
 
     def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Any]:
         """Prompts, or rows as mappings; answers in them are not looked at."""
@@ -167,8 +186,9 @@ class Generate:
         return {}
 
     def cells(self, value: Any, detail: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer."""
-        return {"predicted": value}
+        """The answer, and where passages were shown, which of them it names, with their places in the documents."""
+        cited = {"citations": detail["citations"]} if "citations" in detail else {}
+        return {"predicted": value} | cited | ({"fault": detail["fault"]} if "fault" in detail else {})
 
 
 def _conversation(given: Any, head: list[dict[str, str]], with_answer: bool) -> tuple[list[dict[str, str]], str] | str:

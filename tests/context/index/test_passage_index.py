@@ -14,9 +14,9 @@ import pytest
 
 from tailorlm.context.index import IndexSettings, PassageIndex, ReadSettings
 from tailorlm.context.retrieval import encoder as encoders
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.settings import EncoderSettings, SearchSettings
 from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.data.held_out import HeldOut
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed

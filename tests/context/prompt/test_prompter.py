@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from tailorlm.context.index import IndexSettings, PassageIndex
-from tailorlm.context.prompt import Prompter, ShownSettings, TaskWords
-from tailorlm.context.retrieval.held_out import HeldOut
-from tailorlm.context.store import Example, ExampleStore, Query, StoreSettings
+from tailorlm.context.prompt import Prompter, TaskWords
+from tailorlm.context.prompt.prompter import FRAME, ROOM
+from tailorlm.context.prompted import Prompted
+from tailorlm.context.store import Example, Query
 from tailorlm.core.config import load, validate
-from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.data.held_out import HeldOut
 
 ROWS = [
     Example(f"r{i}", f"{word} question", f"{word} answer", word[0])
@@ -30,9 +32,13 @@ def index(tmp_path: Path) -> str:
     return str(tmp_path / "index")
 
 
-def made(index: str = "", **settings: Any) -> Prompter:
-    store = ExampleStore.of(ROWS, StoreSettings(encoder=None), held_out=HeldOut.of(["x"]))
-    return Prompter(validate(settings, ShownSettings), TASK, store)
+def made(**settings: Any) -> Prompter:
+    return Prompter(shown(**settings), TASK, ROWS, HeldOut.of(["x"]))
+
+
+def shown(**settings: Any) -> Prompted.Settings:
+    """Settings of `prompt`, with examples found by their words."""
+    return validate({"encoder": None} | settings, Prompted.Settings)
 
 
 def words(text: str) -> int:
@@ -42,15 +48,15 @@ def words(text: str) -> int:
 def test_from_yaml_and_back(tmp_path: Path, index: str) -> None:
     path = tmp_path / "context.yaml"
     path.write_text(
-        f"examples: {{part: nearest, k: 2}}\npassages: {{index: {index}, search: {{k: 1, retriever: bm25}}}}\nexample_tokens: 50\n"
+        f"examples: {{part: nearest, k: 2}}\npassages: {index}\nsearch: {{k: 1, retriever: bm25}}\nbudget: 50\n"
     )
-    settings = load(path, ShownSettings)
-    assert validate(settings.model_dump(mode="json"), ShownSettings) == settings
+    settings = load(path, Prompted.Settings)
+    assert validate(settings.model_dump(mode="json"), Prompted.Settings) == settings
     path.write_text("examples: nearst\n")
     with pytest.raises(UsageError, match="nearest"):
-        load(path, ShownSettings)
+        load(path, Prompted.Settings)
     with pytest.raises(UsageError, match="did you mean 'passages'"):
-        validate({"passage": None}, ShownSettings)
+        validate({"passage": None}, Prompted.Settings)
 
 
 def test_nothing_one_and_all(index: str) -> None:
@@ -62,41 +68,89 @@ def test_nothing_one_and_all(index: str) -> None:
         "role": "system",
         "content": "Given the question, write the answer.",
     }
-    everything = made(
-        instruction="Do.", examples={"part": "nearest", "k": 1}, passages={"index": index, "search": {"k": 1}}
-    ).prompts([query, Query("bus")], count=words)
+    everything = made(instruction="Do.", examples={"part": "nearest", "k": 1}, passages=index, search={"k": 1}).prompts(
+        [query, Query("bus")], count=words
+    )
     assert [p.examples[0].id for p in everything] == ["r0", "r1"]
     assert [p.passages[0].document for p in everything] == ["docs/a.md", "docs/b.md"]
     assert [m["role"] for m in everything[0].messages] == ["system", "user", "assistant", "user"]
-    assert everything[0].tokens == words("fee question") + words("fee answer") + words(everything[0].passages[0].text)
+    passage = words(everything[0].passages[0].text)
+    assert everything[0].tokens == words("fee question") + words("fee answer") + passage + 2 * FRAME
 
 
 def test_budgets_and_the_row_itself(index: str) -> None:
-    prompter = made(examples={"part": "nearest", "k": 4}, example_tokens=4)
+    prompter = made(examples={"part": "nearest", "k": 4}, budget=4 + FRAME)
     row = ROWS[0]
-    shown = prompter.prompts([Query(row.text, row.id)], count=words)[0]
-    assert row not in shown.examples
-    assert (len(shown.examples), shown.tokens, shown.left_out) == (1, 4, 2)
+    only = prompter.prompts([Query(row.text, row.id)], count=words)[0]
+    assert row not in only.examples
+    assert (len(only.examples), only.tokens, only.left_out) == (1, 4 + FRAME, 2)
     with pytest.raises(UsageError, match="needs something that counts"):
         prompter.prompts([Query(row.text)])
-    short = made(passages={"index": index, "search": {"k": 2}}, passage_tokens=7)
+    short = made(passages=index, search={"k": 2}, budget=7 + FRAME)
     found = short.prompts([Query("the bus fee is late")], count=words)[0]
     assert [p.document for p in found.passages] == ["docs/a.md"]
     assert found.left_out == 1
 
 
-def test_a_conversation_and_what_it_depends_on(index: str) -> None:
-    prompter = made(instruction="Do.", passages={"index": index, "search": {"k": 1}})
+def test_passages_take_half_and_examples_what_is_left(index: str) -> None:
+    both = made(examples={"part": "nearest", "k": 4}, passages=index, search={"k": 2}, instruction="")
+    query = Query("the bus fee is late")
+    room = words(query.text) + int(2 * (7 + FRAME) / ROOM) + 1
+    found = both.prompts([query], count=words, room=room)[0]
+    assert [p.document for p in found.passages] == ["docs/a.md"], "the bus one has 10 words and no room in its half"
+    assert len(found.examples) == 1
+    assert found.tokens <= room - words(query.text)
+    nothing = both.prompts([query], count=words, room=words(query.text))[0]
+    assert (nothing.examples, nothing.passages, nothing.left_out) == ((), (), 4)
+    long = Query("late " * 500)
+    assert [len(p.examples) for p in both.prompts([query, long], count=words, room=300)] == [4, 0]
+
+
+def test_a_conversation_and_what_it_depends_on(index: str, tmp_path: Path) -> None:
+    prompter = made(instruction="Do.", passages=index, search={"k": 1}, examples="random")
     history = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi!"}]]
     prompt = prompter.prompts([Query("bus")], histories=history)[0]
-    assert [m["role"] for m in prompt.messages] == ["system", "user", "assistant", "user"]
+    assert [m["role"] for m in prompt.messages][-4:] == ["assistant", "user", "assistant", "user"]
     facts = prompter.fingerprints()
-    assert set(facts["passages"]["documents"]) == {"docs/a.md", "docs/b.md"}
-    assert facts["examples"]["held_out"] == HeldOut.of(["x"]).fingerprint
+    assert (facts["passages"]["documents"], facts["passages"]["passages"]) == (2, 2)
+    assert facts["examples"] == {"rows": 4, "held_out": HeldOut.of(["x"]).fingerprint}
+    (tmp_path / "docs" / "a.md").write_text("# Fees\n\nA fee is not due.\n")
+    PassageIndex(index).add([str(tmp_path / "docs")])
+    again = made(instruction="Do.", passages=index, search={"k": 1}, examples="random").fingerprints()
+    assert again["passages"]["contents"] != facts["passages"]["contents"]
+
+
+def test_kept_and_read_again_wherever_it_lies(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompter = made(passages=index, search={"k": 1}, examples={"part": "nearest", "k": 2})
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    prompter.write(folder)
+    monkeypatch.chdir(tmp_path)
+    queries = [Query("bus"), Query(ROWS[0].text, ROWS[0].id)]
+    settings = prompter.settings.with_(passages="index")
+    assert Prompter.restore(settings, folder).prompts(queries) == prompter.prompts(queries)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("kept", "index"):
+        (tmp_path / name).rename(moved / name)
+    assert Prompter.restore(settings, moved / "kept").prompts(queries) == prompter.prompts(queries)
+    (moved / "kept" / "shown.json").write_text("{}")
+    with pytest.raises(TailorError, match="no readable prompt"):
+        Prompter.restore(settings, moved / "kept")
+
+
+def test_test_rows_are_left_out_of_examples_and_refused_as_documents(index: str) -> None:
+    held_out = HeldOut.of(["FEE question!"])
+    prompter = Prompter(shown(examples="random"), TASK, ROWS, held_out)
+    assert prompter.store is not None
+    assert [example.id for example in prompter.store.examples] == ["r1", "r2", "r3"]
+    assert prompter.store.held_out == held_out
+    with pytest.raises(CheckError, match="1 document is among the test rows"):
+        Prompter(shown(passages=index), TASK, ROWS, HeldOut.of(["# Fees a fee is due"]))
 
 
 def test_what_is_missing_is_said() -> None:
-    with pytest.raises(UsageError, match="no store to take them from"):
-        Prompter(validate({"examples": "random"}, ShownSettings), TASK)
+    with pytest.raises(UsageError, match="no row to take them from"):
+        Prompter(shown(examples="random"), TASK)
     with pytest.raises(TailorError, match="holds no index"):
-        made(passages={"index": "nowhere"})
+        made(passages="nowhere")

@@ -20,10 +20,10 @@ from tailorlm.context.prompt import (
     read_citations,
     without_citations,
 )
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.store import Example, ExampleStore, Query, StoreSettings
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.core.parts import Part
+from tailorlm.data.held_out import HeldOut
 
 EXAMPLES = [Example("1", "far", "A"), Example("2", "near", "B")]
 PASSAGES = [

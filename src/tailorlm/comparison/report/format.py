@@ -146,6 +146,12 @@ def size(value: Any) -> str:
     return _scaled(value, ("B", "kB", "MB", "GB", "TB", "PB"), plain_below=1000)
 
 
+def price(value: Any) -> str:
+    """A price in whatever currency, to three digits that matter: '0.125', '12.3'; 0 is nothing paid."""
+    plain = number(value)
+    return NOTHING if not plain else f"{plain:.3g}" if plain < 1000 else f"{plain:,.0f}"
+
+
 def count(value: Any) -> str:
     """A count of parameters: '9,636', '123 k', '22.7 M'."""
     return _scaled(value, ("", "k", "M", "G", "T"), plain_below=10_000)

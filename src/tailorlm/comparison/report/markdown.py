@@ -82,6 +82,7 @@ def _ways(v: dict[str, Any]) -> list[str]:
     second = [v["metric"]["second_title"]] if v["metric"]["second"] else []
     header = ["Way", v["metric"]["title"], *second, "Difference to best", "Adjusted p", "Verdict"]
     header += ["Fit, with search", "Last fit", "Per row", "Peak memory", "Trained", "Stored"]
+    header += v["more"].values()
     rows = []
     for way in v["ways"]:
         name = f"**{escaped(way['title'])}** (recommended)" if way["recommended"] else escaped(way["title"])
@@ -95,9 +96,11 @@ def _ways(v: dict[str, Any]) -> list[str]:
             way["verdict"],
         ]
         costs = ("fit_text", "last_fit_text", "per_row_text", "memory_text", "trainable_text", "stored_text")
-        rows.append([*cells[:1], *(_shown(cell) for cell in cells[1:]), *(way[key] for key in costs)])
-    right = range(len(header) - 6, len(header))
-    return ["## All ways, side by side", table([escaped(name) for name in header], rows, list(right))]
+        rows.append([*cells[:1], *(_shown(cell) for cell in cells[1:]), *(way[key] for key in (*costs, *v["more"]))])
+    last = len(header) - len(v["more"])
+    told = [f"- {escaped(title)}: {escaped(words)}" for title, words in v["told"]]
+    shown = table([escaped(name) for name in header], rows, list(range(last - 6, last)))
+    return ["## All ways, side by side", shown, *(["\n".join(told)] if told else [])]
 
 
 def _shown(cell: str) -> str:
@@ -142,7 +145,10 @@ def _answered(title: str, rows: list[dict[str, Any]], nothing: str) -> list[str]
         lines.append(f"  - in the file: {code(row['gold'])}")
         for answer in row["answers"]:
             sign = "right" if answer["right"] else "wrong"
-            lines.append(f"  - {sign}: {code(answer['label'])} by {', '.join(escaped(way) for way in answer['ways'])}")
+            by = ", ".join(escaped(way) for way in answer["ways"])
+            score = f", {answer['score']}" if answer["score"] else ""
+            lines.append(f"  - {sign}: {code(answer['label'])} by {by}{score}")
+            lines += [f"    - cites for {escaped(one)}" for one in answer["cited"]]
     return [f"## {title}", "\n".join(lines)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailorlm.comparison.report import format as fmt
 
-LONGEST_TEXT = 600
+LONGEST_TEXT, LONGEST_ANSWER = 600, 300
 SHORT_FINGERPRINT = 16  # the whole of it stands in comparison.json
 
 _PARTS = (("train", "Train"), ("validation", "Validation"), ("test", "Test"))
@@ -103,25 +103,68 @@ def most_confused(result: dict[str, Any]) -> list[dict[str, str]]:
     return pairs
 
 
+def found(retrieval: dict[str, Any] | None) -> str:
+    """How good a way's search for passages is: 'recall@3 0.840, MRR 0.712, nDCG 0.744 (120 rows, passages that hold the answer)'."""
+    scores, told = (retrieval or {}).get("scores") or {}, retrieval or {}
+    if not scores:
+        return fmt.NOTHING
+    recall = f"recall@{told.get('k')}"
+    shown = [f"{recall} {fmt.score(scores.get(recall))}"]
+    shown += [f"{word} {fmt.score(scores.get(name))}" for word, name in (("MRR", "mrr@10"), ("nDCG", "ndcg@10"))]
+    by = "by document" if told.get("by") == "document" else "by the answer's words"
+    return f"{', '.join(shown)} ({fmt.whole(told.get('rows'))} rows, {by})"
+
+
+def told(answered: dict[str, Any]) -> str:
+    """What became of a way's rows, where that is not the ordinary: answers that failed, broke off, or cite what was not shown."""
+    rows = fmt.whole(answered.get("rows"))
+    parts = [
+        f"{fmt.whole(count)} without an answer ({fmt.one_line(why)})"
+        for why, count in (answered.get("faults") or {}).items()
+    ]
+    words = {"unfinished": "broke off", "cut": "with a prompt that was cut", "ungrounded": "cite what was not shown"}
+    parts += [f"{fmt.whole(answered[key])} {word}" for key, word in words.items() if answered.get(key)]
+    return f"of {rows} rows {', '.join(parts)}" if parts else ""
+
+
 def answered_rows(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """Test rows with what each way answered; ways that gave one answer stand together, the right answer first."""
+    """Test rows with what each way answered; ways that gave one answer stand together, right answers first, then the better ones."""
     titles = {
         way.get("name"): fmt.one_line(way.get("title") or way.get("name"), 80) for way in result.get("ways") or []
     }
     rows = []
     for row in result.get(key) or []:
-        gold = fmt.clean(row.get("gold"))
         groups: dict[str, list[str]] = {}
         for name, answer in (row.get("answers") or {}).items():
             groups.setdefault(fmt.clean(answer), []).append(titles.get(name) or fmt.one_line(name, 80))
-        ordered = sorted(groups.items(), key=lambda item: (item[0] != gold, -len(item[1]), item[0]))
-        answers = [
-            {"label": fmt.one_line(label, 120) or "(no answer)", "right": label == gold, "ways": ways}
-            for label, ways in ordered
-        ]
-        shown = {"id": fmt.one_line(row.get("id"), 120), "gold": fmt.one_line(row.get("gold"), 120), "answers": answers}
+        given = {name: fmt.clean(answer) for name, answer in (row.get("answers") or {}).items()}
+        answers = [_answer(label, ways, row, given, titles) for label, ways in groups.items()]
+        answers.sort(key=lambda one: (not one["right"], one["rank"], -len(one["ways"]), one["label"]))
+        shown = {
+            "id": fmt.one_line(row.get("id"), 120),
+            "gold": fmt.one_line(row.get("gold"), LONGEST_ANSWER),
+            "answers": answers,
+        }
         rows.append({**shown, **_short_text(row.get("text"))})
     return rows
+
+
+def _answer(
+    label: str, ways: list[str], row: dict[str, Any], given: dict[str, str], titles: dict[Any, str]
+) -> dict[str, Any]:
+    """One answer to a row, with the ways that gave it. given: name of each way to its answer."""
+    right, scores, cited = row.get("right"), row.get("scores") or {}, row.get("cited") or {}
+    names = [name for name, answer in given.items() if answer == label]
+    said = [f"{titles.get(name) or name}: {', '.join(cited[name])}" for name in names if cited.get(name)]
+    score = scores.get(names[0])
+    return {
+        "label": fmt.one_line(label, LONGEST_ANSWER) or "(no answer)",
+        "right": label == fmt.clean(row.get("gold")) if right is None else names[0] in right,
+        "ways": ways,
+        "score": "" if score is None else fmt.score(score),
+        "cited": [fmt.one_line(one, 300) for one in said],
+        "rank": -float(score or 0.0),
+    }
 
 
 def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:

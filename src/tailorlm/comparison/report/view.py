@@ -11,12 +11,14 @@ from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
 
 COLUMNS = ("Way", "Score", "Difference to best", "Verdict", "Fit", "Per row", "Memory", "Stored")
+# Columns of comparisons in which passages are shown, or answers paid for: key in a way's row, and title.
+MORE = {"found_text": "Passages found", "paid_text": "Price of 1,000"}
 
 _SHAPES = {"best": "best", "cannot be told apart": "same", "worse": "worse"}
 
 
 def summary_rows(result: dict[str, Any]) -> list[list[str]]:
-    """The comparison's table as short texts: one list per way, in the order of `result["ways"]`, as in `COLUMNS`.
+    """The comparison's table as short texts: one list per way, in the order of `result["ways"]`, as in `columns`.
 
     result: the content of comparison.json. The cells hold no control characters, but a way's name may hold square
     brackets: escape them where the terminal reads markup. Choose `render_markdown` for a page instead of a table.
@@ -27,8 +29,22 @@ def summary_rows(result: dict[str, Any]) -> list[list[str]]:
         way = _way_row(given, result, metric)
         verdict = way["verdict"] + (", recommended" if way["recommended"] else "")
         cells = [way["title"], way["score_text"], way["difference_text"], verdict, way["fit_text"]]
-        rows.append([*cells, way["per_row_text"], way["memory_text"], way["stored_text"]])
+        cells += [way["per_row_text"], way["memory_text"], way["stored_text"]]
+        rows.append(cells + [way[key].partition(",")[0] for key in more(result)])
     return rows
+
+
+def columns(result: dict[str, Any]) -> list[str]:
+    """Titles of the columns of `summary_rows`."""
+    return [*COLUMNS, *more(result).values()]
+
+
+def more(result: dict[str, Any]) -> dict[str, str]:
+    """Which of `MORE` this comparison has anything for."""
+    ways = result.get("ways") or []
+    found = any((way.get("retrieval") or {}).get("scores") for way in ways)
+    paid = any(fmt.number((way.get("cost") or {}).get("paid_per_1000_rows")) for way in ways)
+    return {key: title for key, title in MORE.items() if (found if key == "found_text" else paid)}
 
 
 def view(result: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +58,10 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "answer": _answer(result, ways, metric),
         "next": [fmt.clean(step) for step in result.get("next") or []],
         "ways": ways,
+        "more": more(result),
+        "told": [(way["title"], way["told"]) for way in ways if way["told"]],
+        "free_text": not (result.get("task") or {}).get("labels"),
+        "answer_word": "Label" if (result.get("task") or {}).get("labels") else "Answer",
         "scored": len(scored),
         "any_difference": any(way["difference_text"] != fmt.NOTHING for way in ways),
         "bars": _bars(scored),
@@ -116,6 +136,9 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
         "memory_text": fmt.size(cost.get("peak_memory_bytes")),
         "trainable_text": fmt.count(cost.get("trainable_parameters")),
         "stored_text": fmt.size(cost.get("stored_bytes")),
+        "found_text": sections.found(way.get("retrieval")),
+        "paid_text": fmt.price(cost.get("paid_per_1000_rows")),
+        "told": sections.told(way.get("answered") or {}),
     }
 
 
@@ -138,7 +161,8 @@ def _head(result: dict[str, Any], ways: list[dict[str, Any]]) -> dict[str, Any]:
     task, facts = result.get("task") or {}, result.get("data") or {}
     labels = len(task.get("labels") or [])
     train, test = (fmt.whole((facts.get(part) or {}).get("rows")) for part in ("train", "test"))
-    base = _base(result.get("base") or {})
+    bases = [_base(one) for one in result.get("bases") or [result.get("base") or {}]]
+    base = bases[0] if len(bases) == 1 else "of its recipe: " + ", ".join(bases)
     what = f"{fmt.plural(len(ways), 'way')} to {fmt.one_line(task.get('name') or 'answer')} rows"
     each = "Every way" if len(ways) > 1 else "The way"
     same = "the same " if len(ways) > 1 else ""

@@ -2,7 +2,7 @@
 
 from tailorlm.context.index.documents import ReadSettings
 from tailorlm.context.index.passage_index import Passage, PassageIndex
-from tailorlm.context.index.questions import Gold, QuestionSettings, gold_of, score_index
+from tailorlm.context.index.questions import Gold, QuestionSettings, bearing, gold_of, gold_places, score_index
 from tailorlm.context.index.settings import IndexSettings
 from tailorlm.context.index.writing import Change
 
@@ -14,6 +14,8 @@ __all__ = [
     "PassageIndex",
     "QuestionSettings",
     "ReadSettings",
+    "bearing",
     "gold_of",
+    "gold_places",
     "score_index",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import json
 import mmap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,13 +30,13 @@ from tailorlm.context.index.writing import (
 )
 from tailorlm.context.retrieval.approximate import faiss_module
 from tailorlm.context.retrieval.encoder import Encoder
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.manifest import check_encoder, held_out_of, read_manifest
 from tailorlm.context.retrieval.settings import SearchSettings
 from tailorlm.context.retrieval.text_index import TextIndex, ask
 from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError, UsageError, near_misses
 from tailorlm.core.versions import new_version, newest
+from tailorlm.data.held_out import HeldOut
 
 _KEPT = 64
 
@@ -187,6 +189,15 @@ class PassageIndex:
         if document not in self.entries:
             raise self._unknown(document)
         return str(self._record(self._number[document])["text"])
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over documents, settings and encoder: what a search finds depends on nothing else."""
+        encoder = self.manifest["encoder"]
+        settings = self.settings.model_dump(mode="json", exclude={"encoder"})
+        facts = [settings, encoder["fingerprint"] if encoder else None]
+        documents = sorted((entry.name, entry.sha256) for entry in self.entries.values())
+        return hashlib.sha256(json.dumps([facts, documents]).encode("utf-8", "surrogatepass")).hexdigest()
 
     def __len__(self) -> int:
         """Passages."""

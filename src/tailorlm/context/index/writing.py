@@ -17,12 +17,12 @@ from tailorlm.context.index.settings import IndexSettings
 from tailorlm.context.retrieval.approximate import Approximate
 from tailorlm.context.retrieval.bm25 import Bm25
 from tailorlm.context.retrieval.encoder import Encoder
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.manifest import write_manifest
 from tailorlm.context.retrieval.text_index import VECTORS
 from tailorlm.context.retrieval.vectors import Known, write_vectors
 from tailorlm.core.atomic import disk_errors
 from tailorlm.core.errors import CheckError
+from tailorlm.data.held_out import HeldOut
 from tailorlm.data.passages import passage_rows
 from tailorlm.data.rows import Row
 

@@ -5,7 +5,7 @@ from tailorlm.context.prompt.citations import Citation, Citations, read_citation
 from tailorlm.context.prompt.fitting import Kept, Shown, fit, show
 from tailorlm.context.prompt.messages import Message, PromptSettings, assemble
 from tailorlm.context.prompt.optimise import Candidate, Optimised, Trial, optimise
-from tailorlm.context.prompt.prompter import PassagesSettings, Prompt, Prompter, ShownSettings
+from tailorlm.context.prompt.prompter import Prompt, Prompter
 from tailorlm.context.prompt.propose import TaskWords, propose
 
 __all__ = [
@@ -15,12 +15,10 @@ __all__ = [
     "Kept",
     "Message",
     "Optimised",
-    "PassagesSettings",
     "Prompt",
     "PromptSettings",
     "Prompter",
     "Shown",
-    "ShownSettings",
     "TaskWords",
     "Trial",
     "assemble",

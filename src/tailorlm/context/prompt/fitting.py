@@ -57,18 +57,19 @@ def show(
     queries: Sequence[Query],
     *,
     count: Callable[[Example], int] | None = None,
-    budget: int | None = None,
+    budget: int | Sequence[int | None] | None = None,
 ) -> list[Shown]:
     """The examples that a chooser (a part of `context.choosers`) shows for each query, never the row itself.
 
     Where the choice goes by likeness, the most alike comes last, next to the query, which models follow most (Lu et al. 2022,
     arXiv:2104.08786 on how much order matters); else the order of the draw stays, so that all prompts begin alike. count, budget:
-    tokens of an example and how many they may have together; the least wanted are left out.
+    tokens of an example and how many they may have together (for all queries, or for each); the least wanted are left out.
     """
     part = chooser.make()
+    budgets = [budget] * len(queries) if budget is None or isinstance(budget, int) else list(budget)
     answers = []
-    for order in part.order(store, queries):
-        kept = fit([store.examples[i] for i in order], count, budget)
+    for order, most in zip(part.order(store, queries), budgets, strict=True):
+        kept = fit([store.examples[i] for i in order], count, most)
         shown = kept.items[::-1] if part.per_query else kept.items
         answers.append(Shown(shown, kept.tokens, kept.left_out))
     return answers

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.context.retrieval.encoder import Encoder
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.core.versions import newest
+from tailorlm.data.held_out import HeldOut
 
 MANIFEST = "index.json"
 FORMAT = 1

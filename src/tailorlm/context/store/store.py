@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorlm.context.retrieval.encoder import Encoder
-from tailorlm.context.retrieval.held_out import HeldOut
 from tailorlm.context.retrieval.manifest import check_encoder, held_out_of, read_manifest, write_manifest
 from tailorlm.context.retrieval.settings import SearchSettings
 from tailorlm.context.retrieval.text_index import Asked, Found, TextIndex, ask
@@ -25,6 +24,7 @@ from tailorlm.core.atomic import disk_errors
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError, near_misses
 from tailorlm.core.versions import new_version, newest
+from tailorlm.data.held_out import HeldOut
 from tailorlm.data.quality import normalised
 
 KIND = "examples"

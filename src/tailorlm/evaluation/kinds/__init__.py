@@ -15,6 +15,7 @@ TABLE = {
     "number": "tailorlm.evaluation.kinds.number:Number",
     "quote": "tailorlm.evaluation.kinds.quote:Quote",
     "spans": "tailorlm.evaluation.kinds.spans:Spans",
+    "surprise": "tailorlm.evaluation.kinds.surprise:Surprise",
     "text": "tailorlm.evaluation.kinds.text:Text",
 }
 

@@ -46,7 +46,7 @@ class Text:
         yield _predictions(["a b c"], ["x y z"])
         yield _predictions([["two", "2"], "東京"], ["2", "東京"])
         yield _predictions(["red", "blue sky"], [None, ""])
-        yield _predictions(["red fox", "blue sky", "one two three"] * 4, ["red", "sky blue", "one two three four"] * 4)
+        yield _predictions(["red fox", "blue sky", "one two three"] * 4, ["red", "sky blue", "four three two one"] * 4)
 
 
 def _predictions(gold: list[Any], predicted: list[Any]) -> Predictions:
