@@ -113,6 +113,10 @@ def test_answers_are_shown_on_a_line() -> None:
     assert shown({"text": "two", "start": None}) == "two (not in the text)"
     assert shown({"text": "", "start": None}) == shown([]) == "(no answer)"
     assert shown(None) == "(nothing came)"
+    marks = kind_of("quote").marks  # type: ignore[attr-defined]
+    assert marks([{"text": "red", "start": 3}, {"text": "fox", "start": None}]) == [[3, 6, "answer"]]
+    assert marks({"text": "red", "start": 0}) == [[0, 3, "answer"]]
+    assert marks(None) == marks({"text": "", "start": None}) == []
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,8 @@ PROMPT_VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
 SEVERAL = {"text": "a b", "labels": "x|y;z", "other": "c", "kinds": ["u", "v"], "no": "7"}
 RATED = {"text": "a b", "score": 3, "other": "c", "stars": 5, "no": "7"}
 COLUMNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "many_labels": (SEVERAL, {"text": "other", "label": "kinds", "separator": ";", "id": "no"}),
-    "score": (RATED, {"text": "other", "label": "stars", "id": "no"}),
+    "many_labels": (SEVERAL, {"text": "other", "second": "other", "label": "kinds", "separator": ";", "id": "no"}),
+    "score": (RATED, {"text": "other", "second": "other", "label": "stars", "id": "no"}),
 }
 DECODED: dict[str, dict[str, Any]] = {
     "many_labels": {"threshold": 0.9, "least": 1, "temperature": 9.0, "shift": 4.0},

@@ -82,7 +82,8 @@ def _inputs(table: Rows, settings: Any, text: str | None, say: str | None) -> li
     """What the task is given for each row: its text, or the whole row where the task has more columns than one text."""
     from tailorlm.data import as_text
 
-    if say is not None or "text" in type(settings).model_fields:
+    paired = getattr(settings, "second", None) is not None
+    if (say is not None or "text" in type(settings).model_fields) and not paired:
         column = text or ("text" if say is not None else settings.text)
         if column not in table.columns:
             near = near_misses(column, table.columns)
@@ -92,7 +93,10 @@ def _inputs(table: Rows, settings: Any, text: str | None, say: str | None) -> li
                 hint=f"--text {near[0] if near else table.columns[0]}",
             )
         return ["" if value is None else as_text(value) for value in table.column(column)]
-    return [dict(row.values) for row in table]
+    if say is not None:
+        raise UsageError("--say gives one text, and this adaptation is asked with more", hint="put the row into a file")
+    given = {settings.text: text} if paired and text else {}
+    return [dict(row.values) | {name: row.values.get(column) for name, column in given.items()} for row in table]
 
 
 def _jsonl(lines: list[dict[str, Any]]) -> str:

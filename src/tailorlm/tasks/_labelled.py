@@ -1,4 +1,4 @@
-"""What tasks share that ask one answer of one text."""
+"""What tasks share that ask one answer of one text, or of two that belong together."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tailorlm.core.errors import TailorError
-from tailorlm.data.rows import Rows
-from tailorlm.tasks.columns import require_labelled, text_fault, texts_given
+from tailorlm.data.rows import Rows, as_text
+from tailorlm.tasks._pairs import read_pairs
+from tailorlm.tasks.columns import require_column, require_labelled, text_fault, texts_given
 from tailorlm.tasks.readings import Readings, ragged_ids
+
+# How the setting `second` is told.
+SECOND = (
+    "the column with a second text, where rows are pairs: premise and hypothesis, two questions, question and passage"
+)
 
 
 class LabelledText:
     """The common manners of tasks with a column of texts and a column of answers, read as one vector a text.
 
-    A subclass says in `label_fault` what is wrong with an answer. Its settings have `text`, `label` and `id`.
+    A subclass says in `label_fault` what is wrong with an answer. Its settings have `text`, `second`, `label` and `id`. Where `second` names
+    a column an input is a pair, [first, second]; the model reads both together as its tokenizer frames a pair, each as long as the other allows.
     """
 
     tokens: ClassVar[bool] = False
@@ -26,24 +33,62 @@ class LabelledText:
         """What is wrong with a cell of the column of answers; None where it can be used."""
         raise TailorError(f"{type(self).__name__} does not say what is wrong with an answer")
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that an input is made of: one, or two where rows are pairs."""
+        s = self.settings
+        return (s.text,) if s.second is None else (s.text, s.second)
+
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names the columns there are, and the nearest."""
         require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
+        if self.settings.second is not None:
+            require_column(rows, self.settings.second, what, "--column second=")
 
     def faults(self, rows: Rows) -> dict[int, str]:
-        """Rows that cannot be used, by index, with the reason: no text, or what `label_fault` says."""
-        text, label = self.settings.text, self.settings.label
+        """Rows that cannot be used, by index, with the reason: a text that is not there, or what `label_fault` says."""
         found: dict[int, str] = {}
-        for i, (words, value) in enumerate(zip(rows.column(text), rows.column(label), strict=True)):
-            fault = text_fault(words, text) or self.label_fault(value)
+        for i, row in enumerate(rows):
+            faults = [text_fault(row.values.get(column), column) for column in self.text_columns]
+            fault = next(filter(None, faults), None) or self.label_fault(row.values.get(self.settings.label))
             if fault is not None:
                 found[i] = fault
         return found
 
-    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[str]:
-        """The texts of rows to predict: strings, or mappings that hold the text column."""
-        return texts_given(rows, self.settings.text)
+    def given(self, rows: Rows) -> tuple[Any, ...]:
+        """The inputs of rows without faults: texts, or pairs of texts."""
+        first, *second = ([as_text(value) for value in rows.column(name)] for name in self.text_columns)
+        return tuple(first) if not second else tuple([one, other] for one, other in zip(first, second[0], strict=True))
 
-    def read(self, tokenizer: Any, inputs: Sequence[str], max_length: int) -> Readings:
-        """Each text whole, as far as `max_length`."""
+    def shown(self, value: Any) -> str:
+        """An input as one text; a pair under the names of its columns."""
+        if isinstance(value, str):
+            return value
+        return "\n".join(f"{_words(name)}: {text}" for name, text in zip(self.text_columns, value, strict=True))
+
+    def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Any]:
+        """The texts of rows to predict: strings, or mappings that hold the text column; for pairs mappings that hold both."""
+        if self.settings.second is None:
+            return list(texts_given(rows, self.settings.text))
+        if isinstance(rows, str | Mapping):
+            raise TailorError("predict takes many rows at once", hint="put it in a list: predict([row])")
+        every = list(rows)
+        for number, row in enumerate(every, 1):
+            if not isinstance(row, Mapping):
+                raise TailorError(
+                    f"row {number} is no pair of texts",
+                    got=type(row).__name__,
+                    allowed=f"a mapping with '{self.settings.text}' and '{self.settings.second}'",
+                )
+        sides = [texts_given(every, column) for column in self.text_columns]
+        return [list(pair) for pair in zip(*sides, strict=True)]
+
+    def read(self, tokenizer: Any, inputs: Sequence[Any], max_length: int) -> Readings:
+        """Each text whole, as far as `max_length`; of a pair the longer text gives way first."""
+        if self.settings.second is not None:
+            return read_pairs(tokenizer, inputs, max_length)
         return Readings(ragged_ids(tokenizer, inputs, max_length))
+
+
+def _words(column: str) -> str:
+    return " ".join(column.replace("_", " ").split())

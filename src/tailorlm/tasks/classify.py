@@ -15,7 +15,7 @@ from tailorlm.core.marks import NONE_OF_THESE
 from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._calibration import bar_for, chances, temperature_of
-from tailorlm.tasks._labelled import LabelledText
+from tailorlm.tasks._labelled import SECOND, LabelledText
 from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
@@ -41,6 +41,7 @@ class Classify(LabelledText):
         """Settings of `classify`: the columns, and words for the labels."""
 
         text: str = setting("text", help="the column that holds the text", min_length=1)
+        second: str | None = setting(None, help=SECOND, min_length=1)
         label: str = setting("label", help="the column that holds the label", min_length=1)
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
         descriptions: dict[str, str] = setting(
@@ -101,8 +102,8 @@ class Classify(LabelledText):
             gold = tuple(value if value in set(known) else NONE_OF_THESE for value in gold)
         else:
             self._refuse_strange(rows, gold, known)
-        texts = tuple(as_text(value) for value in rows.column(self.settings.text))
-        return Examples(row_ids(rows, self.settings.id), texts, gold, known)
+        inputs = self.given(rows)
+        return Examples(row_ids(rows, self.settings.id), tuple(map(self.shown, inputs)), gold, known, inputs)
 
     @staticmethod
     def _refuse_strange(rows: Rows, gold: Sequence[str], known: Sequence[str]) -> None:
@@ -155,9 +156,9 @@ class Classify(LabelledText):
         bar = self.settings.reject_below or 0.0
         return Answers([labels[i] if known >= bar else None for i, known in zip(best, sure)], sure, given)
 
-    def ask(self, value: str) -> Asked:
-        """The text."""
-        return Asked(value)
+    def ask(self, value: Any) -> Asked:
+        """The text, or both under the names of their columns."""
+        return Asked(self.shown(value))
 
     def written(self, gold: str) -> str:
         """The label."""
@@ -174,7 +175,7 @@ class Classify(LabelledText):
     def told(self, labels: Sequence[str]) -> dict[str, Any]:
         """The labels with their words."""
         words = {label: self.settings.descriptions.get(label, label) for label in labels}
-        return {"kind": "classify", "inputs": (self.settings.text,), "answer": self.settings.label, "labels": words}
+        return {"kind": "classify", "inputs": self.text_columns, "answer": self.settings.label, "labels": words}
 
     def findings(self, train: Examples) -> list[dict[str, object]]:
         """Conflicting labels, nearly empty labels, imbalance."""

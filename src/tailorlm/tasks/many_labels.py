@@ -13,7 +13,7 @@ from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._calibration import logistic_of, single_chances
-from tailorlm.tasks._labelled import LabelledText
+from tailorlm.tasks._labelled import SECOND, LabelledText
 from tailorlm.tasks.base import Answers, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
@@ -41,6 +41,7 @@ class ManyLabels(LabelledText):
         """Settings of `many_labels`: the columns, and when a label is answered."""
 
         text: str = setting("text", help="the column that holds the text", min_length=1)
+        second: str | None = setting(None, help=SECOND, min_length=1)
         label: str = setting("labels", help="the column with the labels, as a list or with a separator", min_length=1)
         separator: str | None = setting(
             None,
@@ -108,10 +109,10 @@ class ManyLabels(LabelledText):
         refuse(
             rows, strange, f"with a label that no train row has ({names})", hint="mend the labels, or add train rows"
         )
-        texts = tuple(as_text(value) for value in rows.column(self.settings.text))
+        inputs = self.given(rows)
         # A split keeps the share of the rarest label that a row has.
         strata = tuple(min(some, key=lambda label: (totals[label], label)) if some else "(none)" for some in gold)
-        return Examples(row_ids(rows, self.settings.id), texts, gold, known, strata=strata)
+        return Examples(row_ids(rows, self.settings.id), tuple(map(self.shown, inputs)), gold, known, inputs, strata)
 
     def _labels(self, values: Sequence[Any], known: frozenset[str]) -> tuple[list[str], ...]:
         """The labels of each row, sorted. known: labels that are whole, whatever signs they hold."""

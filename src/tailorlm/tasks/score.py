@@ -13,7 +13,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
-from tailorlm.tasks._labelled import LabelledText
+from tailorlm.tasks._labelled import SECOND, LabelledText
 from tailorlm.tasks.base import Answers, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
@@ -49,6 +49,7 @@ class Score(LabelledText):
         """Settings of `score`: the columns, and the scale, which the train rows give where it is not given."""
 
         text: str = setting("text", help="the column that holds the text", min_length=1)
+        second: str | None = setting(None, help=SECOND, min_length=1)
         label: str = setting("score", help="the column that holds the number", min_length=1)
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
         middle: float | None = setting(
@@ -111,8 +112,10 @@ class Score(LabelledText):
                 allowed="two numbers or more",
                 hint=f"is '{self.settings.label}' the right column? the columns are: {', '.join(rows.columns)}",
             )
-        texts = tuple(as_text(value) for value in rows.column(self.settings.text))
-        return Examples(row_ids(rows, self.settings.id), texts, gold, strata=_strata(gold))
+        inputs = self.given(rows)
+        return Examples(
+            row_ids(rows, self.settings.id), tuple(map(self.shown, inputs)), gold, (), inputs, _strata(gold)
+        )
 
     def findings(self, train: Examples) -> list[dict[str, object]]:
         """Numbers so far from the others that squared error sees little else."""

@@ -53,6 +53,12 @@ class Quote:
         short = text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()}…"
         return short if one["start"] is not None else f"{short} (not in the text)"
 
+    def marks(self, value: Any) -> list[list[Any]]:
+        """Where they stand: `[start, end, "answer"]` each."""
+        some = value if isinstance(value, list | tuple) else [value]
+        placed = [one for one in some if one is not None and one["start"] is not None and one["text"]]
+        return [[one["start"], one["start"] + len(one["text"]), "answer"] for one in placed]
+
     def tables(self, predictions: Predictions) -> dict[str, Any]:
         """`quotes`: rows with an answer and rows without, what was answered to them, and how they score."""
         return {"quotes": [row for held in (True, False) if (row := _group(predictions, held)) is not None]}
