@@ -230,6 +230,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("context-instruction", "template"): ("this is about {}", scores),
     ("context-examples", "k"): (1, scores),
     ("task-classify", "text"): ("other", prepared),
+    ("task-classify", "second"): ("other", prepared),
     ("task-classify", "label"): ("second", prepared),
     ("task-classify", "id"): ("no", prepared),
     ("task-classify", "descriptions"): ({"money": "wallet and bank"}, scores),
