@@ -313,7 +313,12 @@ def test_answers_are_learnt_kept_and_given_alike(part: str, base: Base, tmp_path
             "name": "x",
             "base": str(base("bert", "mean", hidden_dropout_prob=0.0)),
             "task": {"part": "extract", "max_length": 40},
-            "stages": [{"weights": {"part": part, "lr": 0.01 if part == "full" else 0.02}, "train": {"epochs": 12 if part == "full" else 2}}],
+            "stages": [
+                {
+                    "weights": {"part": part, "lr": 0.01 if part == "full" else 0.02},
+                    "train": {"epochs": 12 if part == "full" else 2},
+                }
+            ],
         },
         Recipe,
     )
