@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tagged import rows_of, tagged
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.evaluation import Predictions
+from tailorlm.evaluation.metrics import metric_of
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
@@ -50,6 +52,43 @@ def spans(tokens: str, tags: str, illegal: str = "repair") -> Any:
 )
 def test_tags_of_every_scheme_become_spans(tags: str, expected: Any) -> None:
     assert spans("a b c d e", tags) == expected
+
+
+def conlleval(tags: list[str]) -> list[tuple[int, int, str]]:
+    """Spans of any sequence of BIO or BIOES tags, well-formed or not, by conlleval's two questions at each border (as seqeval asks them)."""
+    found, start = [], 0
+    for i, (old, new) in enumerate(itertools.pairwise(["O", *tags, "O"])):
+        was, is_, same = old[0], new[0], old[2:] == new[2:]
+        if was != "O" and (was in "ES" or is_ in "BSO" or not same):
+            found.append((start, i, old[2:]))
+        if is_ != "O" and (is_ in "BS" or was in "ESO" or not same):
+            start = i
+    return found
+
+
+def test_any_sequence_of_tags_is_read_and_scored_as_conlleval_does() -> None:
+    """200 random cases of a few rows each, most of them ill-formed, and all-`O` ones: the same spans, the same F1."""
+    rng, spans_seen = np.random.default_rng(0), 0
+    for case in range(200):
+        pool = [
+            ["O", "B-A", "I-A", "B-B", "I-B", "B-C-D", "I-C-D"],
+            ["O", "O", "O", "I-A", "B-A"],
+            ["O", "B-A", "I-A", "E-A", "S-A", "E-B"],
+        ]
+        lengths = rng.integers(1, 10, size=3)
+        sides = [[[str(tag) for tag in rng.choice(pool[case % 3], size)] for size in lengths] for _ in range(2)]
+        read, counted = [], []
+        for side in sides:
+            marked = [from_tags(["a"] * len(tags), tags, "repair") for tags in side]
+            read.append(tuple([list(span) for span in one.spans] for one in marked if isinstance(one, Marked)))
+            counted.append([{(2 * a, 2 * b - 1, kind) for a, b, kind in conlleval(tags)} for tags in side])
+            assert [set(map(tuple, spans)) for spans in read[-1]] == counted[-1]
+        hits = sum(len(gold & said) for gold, said in zip(*counted, strict=True))
+        both = sum(len(one) for side in counted for one in side)
+        predictions = Predictions(("1", "2", "3"), read[0], read[1], (), None, "spans")
+        assert metric_of("span_f1").evidence(predictions).score() == pytest.approx(2 * hits / both if both else 1.0)
+        spans_seen += both
+    assert spans_seen > 1000
 
 
 def test_a_tag_that_cannot_stand_is_repaired_or_refused() -> None:

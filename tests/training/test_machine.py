@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from toy import Toy, job
 
 from tailorlm.core.errors import TailorError, UsageError
-from tailorlm.training import arithmetic, rehearsal
-from tailorlm.training.arithmetic import precision
+from tailorlm.models import arithmetic
+from tailorlm.models.arithmetic import precision
+from tailorlm.training import rehearsal
 from tailorlm.training.frozen import in_bfloat16
 from tailorlm.training.job import Trained
 from tailorlm.training.loop import train

@@ -57,7 +57,7 @@ def _arithmetic() -> dict[str, Any]:
     """What training computes with here, and why: measured once a machine."""
     import torch
 
-    from tailorlm.training.arithmetic import facts, precision
+    from tailorlm.models.arithmetic import facts, precision
 
     found = facts()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -186,7 +186,7 @@ def _tracked(name: str | None, recipe: Recipe, seed: int, listen: Callable[[dict
 
 def _cost_of_exact() -> str:
     """What float32 costs here beside bfloat16, as it was measured."""
-    from tailorlm.training.arithmetic import facts
+    from tailorlm.models.arithmetic import facts
 
     ratio = facts().get("bfloat16")
     if ratio is None:

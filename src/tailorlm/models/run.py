@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tailorlm.models.arithmetic import fastest_exact
 from tailorlm.models.disk import OnDisk
 from tailorlm.models.encoder import TextModel
 from tailorlm.tasks.readings import Readings
@@ -171,10 +172,11 @@ def _over(model: TextModel, readings: Readings, function: Callable[..., Tensor])
     was_training = model.training
     model.eval()
     found: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(readings)
-    for index in batches(readings.lengths):
-        some = readings.select(index)
-        out = function(**model.batch(some)).float().cpu().numpy()
-        for i, part in zip(index, np.split(out, np.cumsum(some.sizes)[:-1]), strict=True):
-            found[i] = part
+    with fastest_exact(model.device):
+        for index in batches(readings.lengths):
+            some = readings.select(index)
+            out = function(**model.batch(some)).float().cpu().numpy()
+            for i, part in zip(index, np.split(out, np.cumsum(some.sizes)[:-1]), strict=True):
+                found[i] = part
     model.train(was_training)
     return found

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from tailorlm.training.arithmetic import precision
+from tailorlm.models.arithmetic import precision
 from tailorlm.training.lesson import Lesson
 from tailorlm.training.order import SeededOrder
 from tailorlm.training.rehearsal import Forecast

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tailorlm.core.errors import TailorError
-from tailorlm.training.arithmetic import computing, fastest_exact
+from tailorlm.models.arithmetic import computing, fastest_exact
 from tailorlm.training.average import Average
 from tailorlm.training.border import restore, snapshot_of
 from tailorlm.training.checkpoint import Checkpoints, Snapshot, random_states, restore_random

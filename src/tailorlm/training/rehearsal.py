@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.memory import PeakMemory, obtainable, resident
-from tailorlm.training.arithmetic import computing
+from tailorlm.models.arithmetic import computing
 from tailorlm.training.checkpoint import random_states, restore_random
 from tailorlm.training.memory import out_of_memory
 

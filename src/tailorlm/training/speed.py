@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tailorlm.training.arithmetic import facts
+from tailorlm.models.arithmetic import facts
 from tailorlm.training.job import Trained
 
 SIDE = 4096

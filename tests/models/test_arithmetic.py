@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tailorlm.core.errors import UsageError
-from tailorlm.training import arithmetic
-from tailorlm.training.arithmetic import VARIABLE, fastest_exact, measure, route
+from tailorlm.models import arithmetic
+from tailorlm.models.arithmetic import VARIABLE, fastest_exact, measure, route
 
 
 @pytest.fixture
