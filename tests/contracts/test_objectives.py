@@ -22,6 +22,7 @@ def test_the_suite_found_every_objective() -> None:
         "causal_lm",
         "contrastive",
         "denoising",
+        "distill",
         "domain_distance",
         "masked_lm",
         "simcse",

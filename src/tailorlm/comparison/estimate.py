@@ -128,7 +128,7 @@ def _pace(recipe: Recipe, fold: Fold) -> Pace:
 def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
     task = recipe.task.make()
     model = load_model(
-        resolve(recipe.base),
+        resolve(recipe.base, layers=recipe.layers),
         labels=task.outputs(fold.everything.labels),
         pooling=recipe.pooling,
         max_length=task.settings.max_length,
@@ -145,7 +145,7 @@ def _pace_written(recipe: Recipe, fold: Fold) -> Pace:
     import torch
 
     task = recipe.task.make()
-    model = load_writer(resolve(recipe.base), max_length=task.settings.max_length)
+    model = load_writer(resolve(recipe.base, layers=recipe.layers), max_length=task.settings.max_length)
     encode = model.chat.tokens.encode
     sample = [encode(text)[: model.max_length // 2] or [0] for text in fold.everything.texts[:16]]
     model.next_logits([sample[0]])

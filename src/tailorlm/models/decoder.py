@@ -14,7 +14,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.cache import Behind, Prefix, Recorder
 from tailorlm.models.chat import Chat
 from tailorlm.models.encoder import is_causal, positions
-from tailorlm.models.layers import blocks
+from tailorlm.models.layers import blocks, keep_blocks
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 from tailorlm.models.tokens import tokens_from
@@ -269,6 +269,8 @@ def load_writer(
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
         body = _body(base, dtype)
+        if base.layers is not None:
+            keep_blocks(body, base.layers)
         if base.quantise != "none":
             quantise(body, base.quantise)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

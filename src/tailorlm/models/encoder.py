@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.heads import Head
+from tailorlm.models.layers import keep_blocks
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 from tailorlm.tasks.readings import Readings, token_ids
@@ -207,6 +208,8 @@ def load_model(base: BaseModel, *, labels: Sequence[str], pooling: str = "auto",
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     body.config.pad_token_id = tokenizer.pad_token_id
+    if base.layers is not None:
+        keep_blocks(body, base.layers)
     if base.quantise != "none":
         quantise(body, base.quantise)
     model = TextModel(base, body, tokenizer, pooling, min(max_length, int(tokenizer.model_max_length), positions(body)))

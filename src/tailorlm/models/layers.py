@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tailorlm.core.errors import TailorError
 
@@ -49,6 +49,35 @@ def blocks(body: nn.Module) -> list[tuple[str, nn.Module]]:
     encoder = _encoder_of(largest)
     names = [encoder, largest] if encoder != largest and encoder in stacks else [largest]
     return [(f"{name}.{i}", block) for name in names for i, block in enumerate(stacks[name])]
+
+
+def keep_blocks(body: nn.Module, count: int) -> None:
+    """Keep so many of the blocks, spread evenly from the first to the last, and forget the others: a smaller model of the same kind.
+
+    Raises TailorError for more blocks than there are, and for models of encoder and decoder.
+    """
+    import numpy as np
+    from torch import nn
+
+    config: Any = body.config
+    stack = blocks(body)
+    if getattr(config, "is_encoder_decoder", False):
+        raise TailorError("blocks of an encoder-decoder cannot be left out", got=str(config.model_type))
+    if not 1 <= count <= len(stack):
+        raise TailorError(
+            f"layers: {count} blocks asked for", got=f"a model of {len(stack)}", allowed=f"layers: 1 to {len(stack)}"
+        )
+    kept = np.linspace(0, len(stack) - 1, count).round().astype(int).tolist()
+    path, _, name = stack[0][0].rpartition(".")[0].rpartition(".")
+    setattr(body.get_submodule(path), name, nn.ModuleList(stack[i][1] for i in kept))
+    for place, i in enumerate(kept):
+        for module in stack[i][1].modules():
+            if isinstance(getattr(module, "layer_idx", None), int):  # where a decoder's cache keeps its keys and values
+                module.layer_idx = place
+    # Of kinds of attention (ModernBERT, Qwen), one a block: listed afresh they would begin anew at the bottom.
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[i] for i in kept]
+    config.num_hidden_layers = count
 
 
 def projections(body: nn.Module, which: str) -> list[str]:

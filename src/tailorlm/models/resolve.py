@@ -45,7 +45,7 @@ class BaseModel:
     name: as the user typed it. folder: where its files lie. origin: the public id that others can load it by
     (a hub id, or the name itself). fingerprint: sha256 over weights, config, pooling and tokenizer, so that an
     adaptation notices when it is put on another base. quantise: how its projections are kept in memory (`models/quantise.py`), which
-    makes it another base. hosted: of a model behind an endpoint, which has no folder, sha256 over its address and name there.
+    makes it another base, and so does layers: how many of its blocks are kept (`models/layers.py`), all without it. hosted: of a model behind an endpoint, which has no folder, sha256 over its address and name there.
     """
 
     name: str
@@ -53,6 +53,7 @@ class BaseModel:
     origin: str
     quantise: str = "none"
     hosted: str = ""
+    layers: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -61,7 +62,8 @@ class BaseModel:
             return self.hosted
         files = [*sorted(self.folder.glob("*.safetensors")), *(self.folder / name for name in ANSWERING)]
         files = [f for f in files if f.is_file()]
-        return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files), self.quantise)
+        made = ("" if self.quantise == "none" else self.quantise) + (f" {self.layers} blocks" if self.layers else "")
+        return _hash_files(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files), made)
 
     @property
     def bytes(self) -> int:
@@ -71,8 +73,8 @@ class BaseModel:
         return sum(f.stat().st_size for f in self.folder.glob("*.safetensors"))
 
 
-def resolve(name: str, quantise: str = "none") -> BaseModel:
-    """Find the base model called `name`. quantise: how its projections are to be kept in memory.
+def resolve(name: str, quantise: str = "none", layers: int | None = None) -> BaseModel:
+    """Find the base model called `name`. quantise: how its projections are to be kept in memory. layers: how many of its blocks.
 
     `starter` is the encoder of the extra `starter` (the all-MiniLM-L6-v2 weights, 22M parameters), `starter-lm` the small decoder that
     comes with this package. `remote:NAME` is what this machine's file of endpoints calls NAME; nothing is called to find it. A folder is
@@ -80,14 +82,14 @@ def resolve(name: str, quantise: str = "none") -> BaseModel:
     Raises TailorError with what to type when the model cannot be had.
     """
     if name == STARTER:
-        return BaseModel(name, _starter_folder(), STARTER_ORIGIN, quantise)
+        return BaseModel(name, _starter_folder(), STARTER_ORIGIN, quantise, layers=layers)
     if name == STARTER_WRITER:
-        return BaseModel(name, _starter_writer_folder(), name, quantise)
+        return BaseModel(name, _starter_writer_folder(), name, quantise, layers=layers)
     if name.startswith(HOSTED):
         return _hosted(name)
     path = Path(name).expanduser()
     if name and path.is_dir():
-        return BaseModel(name, _checked(path), Path(os.path.abspath(path)).name, quantise)
+        return BaseModel(name, _checked(path), Path(os.path.abspath(path)).name, quantise, layers=layers)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         near = near_misses(name, [STARTER, STARTER_WRITER])
         raise TailorError(
@@ -95,7 +97,7 @@ def resolve(name: str, quantise: str = "none") -> BaseModel:
             allowed=f"'starter', '{STARTER_WRITER}', a folder with config.json and *.safetensors, a hub id such as org/name, or {HOSTED}NAME",
             hint=f"--model {near[0]}" if near else "check the path, or use --model starter",
         )
-    return BaseModel(name, _checked(_from_hub(name)), name, quantise)
+    return BaseModel(name, _checked(_from_hub(name)), name, quantise, layers=layers)
 
 
 def _starter_folder() -> Path:
@@ -157,8 +159,8 @@ def _from_hub(name: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _hash_files(files: tuple[tuple[str, int, int], ...], quantise: str) -> str:
-    digest = hashlib.sha256(b"" if quantise == "none" else quantise.encode())
+def _hash_files(files: tuple[tuple[str, int, int], ...], made: str) -> str:
+    digest = hashlib.sha256(made.encode())
     for name, size, _ in files:
         digest.update(json.dumps([Path(name).name, size]).encode())
         with open(name, "rb") as handle:

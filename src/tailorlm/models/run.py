@@ -119,15 +119,20 @@ class EmbeddingView:
     def vectors(self, model: TextModel, readings: Readings) -> list[np.ndarray]:
         """Vectors that a head reads, (places, width) float32 for each reading; keyed by weights, pooling and reading."""
         space = f"{model.base.fingerprint}/{model.pooling}/"
-        keys = [space + key for key in readings.keys]
+        return self.remembered(
+            [space + key for key in readings.keys], lambda places: vectors_of(model, readings.select(places))
+        )
+
+    def remembered(self, keys: Sequence[str], compute: Callable[[list[int]], list[np.ndarray]]) -> list[np.ndarray]:
+        """Arrays by key; `compute` makes those that nobody has asked for yet, given their places, and what it cost is noted."""
         known = self.cache.arrays
         new = {key: i for i, key in enumerate(keys) if key not in known}
         if new:
             start = time.perf_counter()
-            vectors = vectors_of(model, readings.select(list(new.values())))
+            made = compute(list(new.values()))
             took = time.perf_counter() - start
             self.spent += took
-            for key, array in zip(new, vectors, strict=True):
+            for key, array in zip(new, made, strict=True):
                 known[key], self.cache.seconds[key] = array, took / len(new)
         self.needed.update(keys)
         return [known[key] for key in keys]

@@ -8,6 +8,7 @@ TABLE = {
     "domain_distance": "tailorlm.objectives.domain_distance:DomainDistance",
     "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
+    "distill": "tailorlm.objectives.distill:Distill",
     "simcse": "tailorlm.objectives.simcse:SimCSE",
     "denoising": "tailorlm.objectives.denoising:Denoising",
 }

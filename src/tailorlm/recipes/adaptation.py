@@ -167,7 +167,7 @@ class Adaptation:
         parts = recipe.parts()
         whole = Layout.of(numbered(parts)).base(folder)
         name, origin = record["base"]["name"], record["base"]["origin"]
-        found = BaseModel(name, whole, origin) if whole else _base(base, name, folder, recipe.quantise)
+        found = BaseModel(name, whole, origin) if whole else _base(base, name, folder, recipe)
         if whole is None and found.fingerprint != record["base"]["fingerprint"]:
             raise TailorError(
                 f"{folder} was fitted on other base weights",
@@ -198,9 +198,9 @@ def _portable(base: BaseModel, folder: Path) -> str:
     return Path(os.path.relpath(Path(base.name).expanduser(), folder)).as_posix()
 
 
-def _base(given: str | None, name: str, folder: Path, quantise: str) -> BaseModel:
+def _base(given: str | None, name: str, folder: Path, recipe: Recipe) -> BaseModel:
     if given or not name.startswith("../"):
-        return resolve(given or name, quantise)
+        return resolve(given or name, recipe.quantise, recipe.layers)
     path = Path(os.path.normpath(folder.absolute() / name))
     if not path.is_dir():
         raise TailorError(
@@ -208,7 +208,7 @@ def _base(given: str | None, name: str, folder: Path, quantise: str) -> BaseMode
             got=f"no folder {path}",
             hint="give its folder with --base",
         )
-    return resolve(str(path), quantise)
+    return resolve(str(path), recipe.quantise, recipe.layers)
 
 
 def _adaptation_folder(folder: Path) -> Path:

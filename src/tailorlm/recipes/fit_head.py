@@ -61,9 +61,8 @@ def fit_head(
         raise TailorError("a prompt is for models that write", hint="answers: written, with a base that writes")
     pooling = "tokens" if task.tokens else recipe.pooling
     limit = task.settings.max_length
-    model = load_model(
-        resolve(recipe.base, recipe.quantise), labels=task.outputs(rows.labels), pooling=pooling, max_length=limit
-    )
+    base = resolve(recipe.base, recipe.quantise, recipe.layers)
+    model = load_model(base, labels=task.outputs(rows.labels), pooling=pooling, max_length=limit)
     answering = HeadAnswering(task, model, rows.labels)
     view = embeddings or EmbeddingView()
     fitting = _Fitting(
@@ -173,6 +172,7 @@ class _Fitting:
             self.seed,
             stage.train.rows_per_step,
             self._source,
+            self.embeddings,
         )
         made = lesson_for(stage.objective.learns_from)(ground, stage.objective.make())
         self.frozen = self.frozen and not ground.body

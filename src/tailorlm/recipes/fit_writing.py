@@ -52,7 +52,7 @@ def fit_writing(
     reads = learns_text(type(task))
     if not hasattr(task, "ask") and not reads:
         raise TailorError(f"the task '{recipe.task.name}' cannot be answered by writing yet", hint="answers: head")
-    model = load_answerer(resolve(recipe.base, recipe.quantise), task.settings.max_length)
+    model = load_answerer(resolve(recipe.base, recipe.quantise, recipe.layers), task.settings.max_length)
     answering: WriteAnswering | ReadAnswering
     if reads:
         assert isinstance(model, Writer)

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError
+from tailorlm.data.read import read
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.run import EmbeddingView
+from tailorlm.recipes.teaching import Teacher
 from tailorlm.tasks.base import Examples, HeadTask
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.domains import DomainLesson
@@ -21,6 +24,8 @@ from tailorlm.training.lesson import LabelLesson, Lesson, Source
 from tailorlm.training.order import SeededOrder
 from tailorlm.training.pairs import PairLesson
 from tailorlm.training.plain_text import text_lesson
+from tailorlm.training.source import TokenSource
+from tailorlm.training.taught import TaughtLesson, VectorsTaughtLesson
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Ground:
     """What a lesson can be made of in a stage.
 
     names: of the parameters that learn, the head's included. source: scores of the train rows by the cheapest way there is, given those names.
-    rows_per_step: of the stage.
+    rows_per_step: of the stage. shared: what other models gave for rows, kept for all fits.
     """
 
     model: TextModel
@@ -40,6 +45,7 @@ class Ground:
     seed: int
     rows_per_step: int
     source: Callable[[Sequence[str]], Source]
+    shared: EmbeddingView
 
     @property
     def body(self) -> list[str]:
@@ -125,12 +131,46 @@ def of_domains(ground: Ground, objective: Any) -> Made:
     return Made(lesson, [*ground.names, *lesson.made], lesson.names, order)
 
 
+def of_teacher(ground: Ground, objective: Any) -> Made:
+    """What a teacher answers to the train rows, and to more rows where a file of them is named."""
+    model, task, settings = ground.model, ground.task, objective.settings
+    if task.tokens or task.target not in ("one", "many", "number"):
+        raise TailorError(
+            "a teacher speaks of whole texts, and this task asks about places in them", hint="objective: labels"
+        )
+    if settings.hidden and model.pooling == "native":
+        raise TailorError(
+            "a teacher's vectors are compared with those that a head of ours reads, and this model brings its own head",
+            hint="hidden: 0, or --pooling mean",
+        )
+    more = task.inputs([dict(row.values) for row in read(settings.rows)]) if settings.rows else []
+    inputs = [*ground.rows.inputs, *more]
+    teacher = Teacher(settings.teacher, task.outputs(ground.rows.labels), ground.shared)
+    taught = teacher.scores(inputs)
+    ids = [*ground.rows.ids, *(f"{settings.rows} ({i + 1})" for i in range(len(more)))]
+    readings = task.read(model.tokenizer, inputs, model.max_length) if more else ground.readings
+    source = ground.source(ground.names) if not more and not settings.hidden else TokenSource(model, readings)
+    if not settings.hidden:
+        return Made(TaughtLesson(source, objective, ground.targets, taught, task.target), ground.names, ids)
+    lesson = VectorsTaughtLesson(
+        source,
+        objective,
+        ground.targets,
+        taught,
+        teacher.vectors(inputs),
+        student=(model, readings),
+        target=task.target,
+    )
+    return Made(lesson, [*ground.names, *lesson.made], ids)
+
+
 # By what an objective learns from (`learns_from`).
 MADE: dict[str, Callable[[Ground, Any], Made]] = {
     "labels": of_labels,
     "text": of_text,
     "pairs": of_pairs,
     "domains": of_domains,
+    "teacher": of_teacher,
 }
 
 

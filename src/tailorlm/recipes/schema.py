@@ -84,6 +84,9 @@ class Recipe(Settings):
     pooling: Literal["auto", "mean", "cls", "last", "native"] = setting(
         "auto", help="how token states become one vector; `native` = transformers' own classification model"
     )
+    layers: int | None = setting(
+        None, ge=1, le=1000, help="keep so many of the base's blocks, spread evenly: a smaller student", unit="blocks"
+    )
     quantise: Literal["none", "nf4", "nf4_plain", "int8"] = setting(
         "none",
         help="the frozen base in 4 bits (`nf4` as QLoRA, `nf4_plain` with plain scales) or 8 (`int8`): less memory, other answers",

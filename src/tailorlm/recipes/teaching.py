@@ -1,0 +1,142 @@
+"""What a teacher says of rows: an adaptation of ours, or a model with a classification head of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core.atomic import sha256_of
+from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.models.encoder import load_model
+from tailorlm.models.resolve import resolve
+from tailorlm.models.run import EmbeddingView, label_scores, vectors_of
+from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.tasks.readings import Readings, token_ids
+
+# A share of a vote below this is taken for it: no logarithm is without end.
+LEAST_SHARE = 1e-4
+
+
+class Teacher:
+    """A model whose scores and vectors are asked for, once for each row.
+
+    name: an adaptation folder, or a model's name as `resolve` takes it. labels: the student's, in its order. It is loaded when a row is asked
+    for that nobody asked for before. Raises UsageError for a teacher of other labels, or one that has no scores.
+    """
+
+    def __init__(self, name: str, labels: Sequence[str], view: EmbeddingView):
+        if not name:
+            raise UsageError(
+                "distill needs a teacher", hint="objective: {part: distill, teacher: FOLDER}, or objective: labels"
+            )
+        self.name, self.labels, self.view = name, tuple(labels), view
+
+    def scores(self, inputs: Sequence[Any]) -> np.ndarray:
+        """Scores of every label, (inputs, labels), in the student's order."""
+        return np.stack(self._of("scores", inputs, lambda some: self._asked.scores(some)[:, self._order]))
+
+    def vectors(self, inputs: Sequence[Any]) -> np.ndarray:
+        """The vectors that the teacher's head reads, (inputs, its width)."""
+        return np.stack(self._of("vectors", inputs, lambda some: self._asked.vectors(some)))
+
+    def _of(self, what: str, inputs: Sequence[Any], compute: Callable[[list[Any]], np.ndarray]) -> list[np.ndarray]:
+        space = f"{self._fingerprint}/{what} {'|'.join(self.labels)}/"
+        keys = [space + hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in inputs]
+        return self.view.remembered(keys, lambda places: list(compute([inputs[i] for i in places])))
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        folder = self._folder
+        if folder is None:
+            return resolve(self.name).fingerprint
+        files = sorted(path for path in folder.rglob("*") if path.suffix in {".safetensors", ".json", ".yaml"})
+        content = "".join(f"{path.relative_to(folder)} {sha256_of(path)}" for path in files)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        """The adaptation folder; None where the name is a model's."""
+        for path in (Path(self.name).expanduser(), Path(self.name).expanduser() / "adaptation"):
+            if (path / "adaptation.json").is_file():
+                return path
+        return None
+
+    @cached_property
+    def _asked(self) -> _Adapted | _Native:
+        return _Native(self.name) if self._folder is None else _Adapted(self._folder)
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """Where each of the student's labels stands among the teacher's."""
+        theirs = self._asked.labels
+        if set(theirs) != set(self.labels):
+            odd = sorted(set(theirs) ^ set(self.labels))
+            raise UsageError(
+                f"the teacher {self.name} answers with other labels",
+                got=f"{len(odd)} that only one of the two has, such as {odd[0]!r}",
+                hint="a teacher fitted on the same task",
+            )
+        return [theirs.index(label) for label in self.labels]
+
+
+class _Adapted:
+    """An adaptation as a teacher."""
+
+    def __init__(self, folder: Path):
+        self.adaptation = Adaptation.load(folder)
+        task: Any = self.adaptation.answering.task
+        if not hasattr(task, "outputs") or self.adaptation.recipe.written or task.tokens:
+            raise UsageError(
+                "a teacher answers each text with scores of labels",
+                got=f"{folder}: {self.adaptation.recipe.task.name}",
+                hint="a teacher with a head, fitted on a task of one answer a text",
+            )
+        self.labels: tuple[str, ...] = tuple(task.outputs(self.adaptation.labels))
+
+    def scores(self, inputs: list[Any]) -> np.ndarray:
+        found = self.adaptation.scores(inputs)
+        votes = bool(getattr(self.adaptation.answering, "votes", False))
+        return np.log(np.maximum(found, LEAST_SHARE)) if votes else found
+
+    def vectors(self, inputs: list[Any]) -> np.ndarray:
+        task: Any = self.adaptation.answering.task
+        model = self.adaptation.model
+        return np.concatenate(vectors_of(model, task.read(model.tokenizer, inputs, model.max_length)))
+
+
+class _Native:
+    """A model with transformers' own classification head as a teacher of texts."""
+
+    def __init__(self, name: str):
+        base = resolve(name)
+        config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+        if not any("SequenceClassification" in kind for kind in config.get("architectures") or ()):
+            raise UsageError(
+                f"the teacher {name} has no classification head",
+                got=", ".join(config.get("architectures") or ("nothing said",)),
+                hint="an adaptation folder (`tailor fit --out FOLDER`), or a model fitted to classify",
+            )
+        names = {int(place): str(label) for place, label in (config.get("id2label") or {}).items()}
+        self.labels = tuple(names[place] for place in sorted(names)) or ("LABEL_0", "LABEL_1")
+        self.model = load_model(base, labels=self.labels, pooling="native")
+
+    def scores(self, inputs: list[Any]) -> np.ndarray:
+        return label_scores(self.model, _texts(inputs))
+
+    def vectors(self, inputs: list[Any]) -> np.ndarray:
+        rows = token_ids(self.model.tokenizer, _texts(inputs), self.model.max_length)
+        return np.concatenate(vectors_of(self.model, Readings(rows)))
+
+
+def _texts(inputs: Sequence[Any]) -> list[str]:
+    if not all(isinstance(value, str) for value in inputs):
+        raise TailorError(
+            "a model with its own head teaches single texts", hint="a teacher that is an adaptation of the same task"
+        )
+    return list(inputs)
