@@ -58,8 +58,9 @@ WAYS = {
     "full, random head": Way({"part": "full", "head_start": "random"}, (5e-5, 1.5e-4, 5e-4)),
     "contrastive": Way({"part": "full"}, (2e-5, 5e-5, 1.5e-4), objective="contrastive"),
 }
-# Trained parts that learn slowest to run are left out where they say least.
-SMALL = ("features", "head", "bitfit", "adapter", "lora", "top-layers", "full", "full, random head", "contrastive")
+# Ways are left out where they say least.
+SMALL = ("features", "head", "bitfit", "adapter", "lora", "full", "contrastive")
+MORE = ("top-layers", "full, random head")
 MIDDLE = ("features", "head", "bitfit", "adapter", "lora", "full")
 LARGE = ("features", "bitfit", "adapter", "lora", "full")
 
@@ -105,17 +106,18 @@ class Setting:
 
 def settings() -> list[Setting]:
     """What is fitted, the most telling first."""
-    few = [Setting(name, 0, SMALL) for name in ("uci_sentences", "clothing_reviews", "hwu64", "product_reviews")]
-    middle = [Setting(name, 256, MIDDLE) for name in ("hwu64", "clothing_reviews", "uci_sentences")]
-    large = [Setting(name, 1000, LARGE) for name in ("clothing_reviews", "hwu64", "uci_sentences")]
+    first = ("uci_sentences", "clothing_reviews", "hwu64")
+    few = [Setting(name, 0, SMALL) for name in first]
+    middle = [Setting(name, 256, MIDDLE) for name in first[1:]]
+    large = [Setting(name, 1000, LARGE) for name in first]
     return [
         *few,
         *middle,
-        Setting("banking77", 0, SMALL),
-        Setting("uci_sentences", 64, MIDDLE),
+        *(Setting(name, 0, SMALL) for name in ("product_reviews", "banking77")),
+        *(Setting(name, 0, MORE) for name in SETS),
+        *(Setting(name, 64, MIDDLE) for name in ("clothing_reviews", "uci_sentences", "product_reviews")),
+        *(Setting(name, 256, MIDDLE) for name in ("uci_sentences", "product_reviews", "banking77")),
         *large,
-        *(Setting(name, 256, MIDDLE) for name in ("product_reviews", "banking77")),
-        *(Setting(name, 64, MIDDLE) for name in ("clothing_reviews", "product_reviews")),
     ]
 
 

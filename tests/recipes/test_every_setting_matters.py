@@ -217,6 +217,11 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("objective-causal_lm", "max_length"): (8, scores),
     ("objective-causal_lm", "overlap"): (2, scores),
     ("objective-masked_lm", "warm_up"): (0, scores),
+    ("objective-distill", "teacher"): ("<teacher 2>", scores),
+    ("objective-distill", "temperature"): (20.0, scores),
+    ("objective-distill", "labels"): (0.0, scores),
+    ("objective-distill", "hidden"): (10.0, scores),
+    ("objective-distill", "rows"): ("<texts>", steps),
     ("objective-simcse", "text"): ("<texts>", scores),
     ("objective-simcse", "column"): ("other", scores),
     ("objective-simcse", "max_length"): (8, scores),
@@ -285,6 +290,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("penalty-ewc", "rows"): ("<old rows 2>", scores),
     ("penalty-ewc", "count"): (6, scores),
     ("penalty-ewc", "labels"): ("given", scores),
+    ("recipe", "layers"): (2, scores),
     ("recipe", "name"): ("another", card),
     ("recipe", "method"): ("lora", card),
     ("recipe", "base"): ("<another base>", scores),
@@ -309,6 +315,10 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("objective-masked_lm", "column"): {"text": "<texts>"},
     ("objective-causal_lm", "column"): {"text": "<texts>"},
     ("objective-simcse", "column"): {"text": "<texts>"},
+    **{
+        ("objective-distill", key): {"teacher": "<teacher 1>"}
+        for key in ("teacher", "temperature", "labels", "hidden", "rows")
+    },
     ("objective-denoising", "column"): {"text": "<texts>"},
     ("objective-masked_lm", "with_rows"): {"text": "<texts>"},
     ("objective-causal_lm", "with_rows"): {"text": "<texts>"},
@@ -364,6 +374,12 @@ def with_files(value: Any, base: Base) -> Any:
         pairs = zip(labelled(8, 2, start=5).texts, labelled(8, 2, start=90).texts, strict=True)
         path.write_text("\n".join(["text,other", *(",".join(pair) for pair in pairs)]) + "\n", encoding="utf-8")
         return str(path)
+    if str(value).startswith("<teacher "):
+        folder = base("bert", "mean").parent / f"teacher-{value[9]}"
+        if not folder.exists():
+            plain = {"name": "x", "base": str(base("bert", "mean")), "stages": [{"weights": "features"}]}
+            fit(validate(plain, Recipe), ROWS.select(range(9 * int(value[9])))).adaptation.save(folder)
+        return str(folder)
     if not str(value).startswith("<adapter "):
         return value
     folder = base("bert", "mean").parent / f"adapter-{value[9]}"
@@ -377,7 +393,7 @@ def with_files(value: Any, base: Base) -> Any:
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
     part = {"part": name, **GIVEN.get((where, key), {})} if name else None
-    if name in ("adapter", "ewc", "domain_distance", *TEXT_MODEL):
+    if name in ("adapter", "ewc", "distill", "domain_distance", *TEXT_MODEL):
         part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}
