@@ -44,8 +44,9 @@ class BaseModel:
 
     name: as the user typed it. folder: where its files lie. origin: the public id that others can load it by
     (a hub id, or the name itself). fingerprint: sha256 over weights, config, pooling and tokenizer, so that an
-    adaptation notices when it is put on another base. quantise: how its projections are kept in memory (`models/quantise.py`), which
-    makes it another base, and so does layers: how many of its blocks are kept (`models/layers.py`), all without it. hosted: of a model behind an endpoint, which has no folder, sha256 over its address and name there.
+    adaptation notices when it is put on another base. quantise: how its projections are kept in memory (`models/quantise.py`), and layers:
+    how many of its blocks are kept (`models/layers.py`; None for all), which make it another base. hosted: of a model behind an
+    endpoint, which has no folder, sha256 over its address and name there.
     """
 
     name: str
