@@ -55,7 +55,16 @@ def evaluate(
         console.print(f"  {name:<18} {score['value']:.3f}  [{score['low']:.3f}, {score['high']:.3f}]", markup=False)
     if done.tables.get("per_label"):
         console.print(_per_label(done.tables["per_label"]))
+    for row in done.tables.get("quotes") or []:
+        console.print(_quotes(row), markup=False)
     console.print(f"run  {done.run.folder}", markup=False)
+
+
+def _quotes(row: dict[str, Any]) -> str:
+    """What was answered to the rows with an answer, or to those without."""
+    given = f"{row['quoted']:,} quoted, {row['not_in_text']:,} not in the text, {row['no_answer']:,} without an answer"
+    scores = f"token F1 {row['token_f1']:.3f}, exact match {row['exact_match']:.3f}"
+    return f"  {row['n']:,} rows with {row['rows_with']}: {given}; {scores}"
 
 
 def _per_label(rows: list[dict[str, Any]]) -> Any:
