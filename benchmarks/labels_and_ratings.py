@@ -1,7 +1,7 @@
 """Several labels a row (GoEmotions, 28 emotions) and ratings 1 to 5 (clothing reviews), each asked in several ways with three seeds.
 
     python benchmarks/labels_and_ratings.py emotions [--data ../shared/data] [--rows 1000] [--out tailor-runs]
-    python benchmarks/labels_and_ratings.py ratings
+    python benchmarks/labels_and_ratings.py ratings [--body]
 
 Needs the data folders `goemotions` (Demszky et al. 2020, CC BY 4.0) and `clothing_reviews` (CC0), which are not part of the repository. Prints one
 table; an interrupted run goes on. The figures stand in docs/studies/labels_and_ratings.md.
@@ -31,17 +31,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--rows", type=int, default=1000, help="train rows, the first of the file")
     parser.add_argument("--out", type=Path, default=Path("tailor-runs"))
+    parser.add_argument("--body", action="store_true", help="ways that train the body too: an hour of a processor more")
     args = parser.parse_args()
-    {"emotions": emotions, "ratings": ratings}[args.study](args.data, args.rows, args.out)
+    {"emotions": emotions, "ratings": ratings}[args.study](args.data, args.rows, args.out, args.body)
 
 
-def emotions(data: Path, rows: int, out: Path) -> None:
+def emotions(data: Path, rows: int, out: Path, body: bool) -> None:
     """Every decision alike (micro-F1), every label alike (macro-F1), ranking without a threshold (mAP)."""
     train = first(data / "goemotions" / "train.jsonl.gz", rows, out / f"goemotions-{rows}.jsonl")
     balanced, focal = {"part": "labels", "class_weights": "balanced"}, {"part": "labels", "focal": 2.0}
     ways: list[Any] = ["nearest", "features-lr", "features-svm", "head", trained("head-balanced", "head", balanced)]
-    ways += [trained("head-focal", "head", focal), trained("top-layers", {"part": "top_layers", "layers": 2})]
-    ways += [trained("top-layers-balanced", {"part": "top_layers", "layers": 2}, balanced), trained("lora", "lora")]
+    ways += [trained("head-focal", "head", focal)]
+    if body:
+        top = {"part": "top_layers", "layers": 2}
+        ways += [trained("top-layers", top), trained("top-layers-balanced", top, balanced), trained("lora", "lora")]
     done = compared(train, data / "goemotions" / "test.jsonl", {"part": "many_labels"}, ways, out)
     names = ("micro_f1", "labels_macro_f1", "samples_f1", "map")
     print(f"\n{'way':<22}" + "".join(f"{name:>26}" for name in names))
@@ -54,16 +57,12 @@ def emotions(data: Path, rows: int, out: Path) -> None:
     print(f"\n{done.recommended}: {done.reason}\n{done.folder / 'report.html'}")
 
 
-def ratings(data: Path, rows: int, out: Path) -> None:
+def ratings(data: Path, rows: int, out: Path, body: bool) -> None:
     """The same ways, asked for a number, for a number with cut points, and for one of five labels without an order."""
     train = first(data / "clothing_reviews" / "train.jsonl.gz", rows, out / f"ratings-{rows}.jsonl")
     test = data / "clothing_reviews" / "test.jsonl"
-    ways: list[Any] = [
-        "features-lr",
-        "features-svm",
-        "head",
-        trained("top-layers", {"part": "top_layers", "layers": 2}),
-    ]
+    ways: list[Any] = ["features-lr", "features-svm", "head"]
+    ways += [trained("top-layers", {"part": "top_layers", "layers": 2})] if body else []
     balanced = trained("head-balanced", "head", {"part": "labels", "class_weights": "balanced"})
     print(f"\n{'asked as':<28}{'way':<15}" + "".join(f"{name:>24}" for name in (*RATING, "exact")))
     for asked, task in {

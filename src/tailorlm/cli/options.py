@@ -17,7 +17,7 @@ def option(settings: type[Settings], name: str, *flags: str) -> Any:
     """A typer option for one field of a settings class, with its help, unit and default."""
     field = settings.model_fields[name]
     unit = field_extra(field).get("unit")
-    default = "" if field.default is None else f" [default: {field.default}{' ' + unit if unit else ''}]"
+    default = "" if field.default in (None, ()) else f" [default: {field.default}{' ' + unit if unit else ''}]"
     return typer.Option(*flags, help=(field.description or "") + default, show_default=False)
 
 
@@ -28,7 +28,7 @@ def flags_given(values: dict[str, Any]) -> dict[str, Any]:
 
 def chosen(settings: type[Settings], flags: Mapping[str, Any]) -> dict[str, Any] | None:
     """The fields of a settings class that were given as flags of the same name; None when none was."""
-    return {name: flags[name] for name in settings.model_fields if flags.get(name) is not None} or None
+    return {name: flags[name] for name in settings.model_fields if flags.get(name) not in (None, [])} or None
 
 
 def names_list(text: str | None) -> list[str] | None:

@@ -209,7 +209,10 @@ def _flags(request: CompareRequest) -> list[str]:
             value, flag = getattr(settings, name), f"--{name.replace('_', '-')}"
             if value == field.default:
                 continue
-            words += [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
+            if isinstance(value, tuple):  # a flag that may be repeated, named for one of them
+                words += [word for one in value for word in (flag.removesuffix("s"), str(one))]
+            else:
+                words += [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
     return words
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tailorlm.comparison.compare import Outcome, WayRuns
 from tailorlm.comparison.evidence import read_details
+from tailorlm.comparison.groups import group_tables
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run
@@ -66,6 +67,7 @@ def build_result(
         "recommended": advice.name,
         "reason": advice.reason,
         **kind_of(chosen.kind).tables(chosen),
+        "groups": group_tables(outcome.split, first, advice.name, settings),
         "disagreements": [shown.row(i) for i in tables.disagreements(first, ROWS_SHOWN)],
         "all_wrong": [shown.row(i) for i in tables.all_wrong(first)[:ROWS_SHOWN]],
         "all_wrong_total": len(tables.all_wrong(first)),
@@ -179,7 +181,12 @@ class _Shown:
         cited = {
             name: _citations(told[index]) for name, told in self.details.items() if told and _citations(told[index])
         }
-        return found | ({"scores": scores} if scores else {}) | ({"cited": cited} if cited else {})
+        found |= ({"scores": scores} if scores else {}) | ({"cited": cited} if cited else {})
+        marks = getattr(self.kind, "marks", None)  # of answers that stand in the text
+        if marks is None:
+            return found
+        places = {name: marks(value) for name, value in given.items()}
+        return found | {"marks": {"gold": marks(first.gold[index]), "answers": places}}
 
 
 def _by_row(metric: str, predictions: Predictions) -> list[float] | None:

@@ -29,6 +29,9 @@ class CompareSettings(Settings):
     volume: int = setting(
         10_000, ge=0, help="rows to predict that count as cost beside fitting, when the cheapest is named", unit="rows"
     )
+    slices: tuple[str, ...] = setting(
+        (), help="columns of the rows by whose values the report shows every score, such as country or source"
+    )
     level: float = setting(0.95, gt=0.5, lt=1, help="level of the intervals; 1 - level is the threshold of a verdict")
 
 

@@ -10,20 +10,24 @@ from tailorlm.core.errors import CheckError
 from tailorlm.data import Rows
 from tailorlm.data.held_out import HeldOut
 from tailorlm.data.quality import find_copies, normalised
+from tailorlm.data.rows import as_text
 from tailorlm.data.split import stratified, subsample
 from tailorlm.tasks.base import Examples, Task
+from tailorlm.tasks.columns import require_column
 
 SHOWN = 8
 
 
 @dataclass
 class Split:
-    """Train and test rows of a comparison, with everything that was noticed on the way."""
+    """Train and test rows of a comparison, with everything that was noticed on the way. columns: values of the test rows in the columns that the
+    report slices by."""
 
     train: Examples
     test: Examples
     notes: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,14 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
     Without a test file a stratified share is held out, equal texts on one side. With one, train rows that are exact or trivially
     different copies of test rows stop it (CheckError), are dropped, or kept, as `leaks` says; in any case they are reported.
     """
+    columns = _columns(rows if test is None else test, settings)
     if test is None:
         every = task.prepare(rows, what="given")
         groups = [normalised(text) for text in every.groups]
         train_index, test_index = stratified(every.strata, settings.test_share, settings.seed, groups=groups)
         _enough(train_index, test_index, every)
         split = Split(every.select(train_index), every.select(test_index))
+        columns = {name: tuple(values[i] for i in test_index) for name, values in columns.items()}
         split.notes.append(
             f"{len(test_index)} of {len(every)} rows were held out as test (stratified, seed {settings.seed}, copies kept on one side)"
         )
@@ -54,10 +60,19 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
         train = task.prepare(rows, what="train")
         split = Split(train, task.prepare(test, what="test", labels=train.labels))
         _leaks(split, settings)
+    split.columns = columns
     split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
     split.train = replace(split.train, held_out=HeldOut.of(split.test.texts))
     split.findings += task.findings(split.train)
     return split
+
+
+def _columns(rows: Rows, settings: CompareSettings) -> dict[str, tuple[str, ...]]:
+    for name in settings.slices:
+        require_column(rows, name, "test", "--slice")
+    return {
+        name: tuple("" if value is None else as_text(value) for value in rows.column(name)) for name in settings.slices
+    }
 
 
 def fold(train: Examples, settings: CompareSettings, seed: int) -> Fold:

@@ -40,7 +40,7 @@ def label_score(label: str, hits: int, gold: int, answered: int) -> LabelScore:
     return LabelScore(label, gold, hits / max(1, answered), hits / max(1, gold), 2 * hits / max(1, gold + answered))
 
 
-def of_counts(names: Sequence[str], counts: IntArray, limit: int = 15) -> dict[str, Any]:
+def of_counts(names: Sequence[str], counts: IntArray, limit: int | None = 15) -> dict[str, Any]:
     """`per_label`, `confusion` and `most_confused` as plain data, from counts (gold, answered) in the order of the names."""
     hits, gold, answered = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
     wrong = [(n, g, p) for (g, p), n in np.ndenumerate(counts) if n and g != p]
@@ -50,7 +50,7 @@ def of_counts(names: Sequence[str], counts: IntArray, limit: int = 15) -> dict[s
             asdict(label_score(name, *map(int, of))) for name, *of in zip(names, hits, gold, answered, strict=True)
         ],
         "confusion": {"labels": list(names), "counts": counts.tolist()},
-        "most_confused": [{"gold": names[g], "predicted": names[p], "count": int(n)} for n, g, p in wrong[:limit]],
+        "most_confused": [{"gold": names[g], "predicted": names[p], "count": int(n)} for n, g, p in wrong][:limit],
     }
 
 

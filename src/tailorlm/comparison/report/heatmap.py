@@ -28,7 +28,7 @@ def heatmap(confusion: dict[str, Any] | None) -> dict[str, Any] | None:
     cell = 44.0 if len(labels) <= 6 else 32.0 if len(labels) <= 15 else 25.0
     rows = [fmt.fit_width(label, _FONT, _LONGEST_NAME) for label in labels]
     widest = max(fmt.width(text, _FONT) for text in rows)
-    left, top = widest + 34.0, widest * _SLANT + 40.0
+    left, top = max(widest + 34.0, 76.0), widest * _SLANT + 40.0
     side = cell * len(labels)
     return {
         "width": left + side + max(widest * _SLANT, 60.0),

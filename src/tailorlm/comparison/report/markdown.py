@@ -22,6 +22,8 @@ def page(v: dict[str, Any]) -> str:
         f"## How to read this\n\n{' '.join(v['reading'])}",
         *_data(v),
         *_labels(v),
+        *_sure(v),
+        *_groups(v),
         *(
             _answered("Rows on which the ways disagree", v["disagreements"], "There is no such row.")
             if v["scored"] > 1
@@ -133,6 +135,42 @@ def _labels(v: dict[str, Any]) -> list[str]:
     if v["most_confused"]:
         lines = [f"- {pair['count']} × {code(pair['gold'])} → {code(pair['predicted'])}" for pair in v["most_confused"]]
         parts += ["### Labels taken for one another", "\n".join(lines)]
+    return parts
+
+
+def _sure(v: dict[str, Any]) -> list[str]:
+    words = [shown["words"] for shown in (v["reliability"], v["coverage"]) if shown]
+    about = f": {escaped(v['answer']['title'])}" if v["answer"]["title"] else ""
+    return (
+        [f"## How sure, and how right{about}", "\n".join(f"- {escaped(one)}" for one in words)] if words else []
+    ) + (
+        [
+            "### Level by level",
+            table(
+                ["Level", "Names", "Rows that reach it", "Right"],
+                [[row[key] for key in ("level", "names", "n", "right")] for row in v["levels"]],
+                [1, 2, 3],
+            ),
+        ]
+        if v["levels"]
+        else []
+    )
+
+
+def _groups(v: dict[str, Any]) -> list[str]:
+    parts = ["## Where it goes wrong"] if v["groups"] else []
+    for group in v["groups"]:
+        rows = [
+            [
+                code(row["group"], in_table=True),
+                row["n"],
+                f"{row['scores'][0]} {_shown(row['interval'])}",
+                *row["scores"][1:],
+            ]
+            for row in group["rows"]
+        ]
+        header = [f"By {escaped(group['by'])}", "Rows", *(escaped(way) for way in group["ways"])]
+        parts.append(table(header, rows, range(1, len(header))))
     return parts
 
 

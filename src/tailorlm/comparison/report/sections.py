@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tailorlm.comparison.report import format as fmt
+from tailorlm.comparison.report.marked import TONES, marked_row
 
 LONGEST_TEXT, LONGEST_ANSWER = 600, 300
 SHORT_FINGERPRINT = 16  # the whole of it stands in comparison.json
@@ -132,20 +133,28 @@ def answered_rows(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
     titles = {
         way.get("name"): fmt.one_line(way.get("title") or way.get("name"), 80) for way in result.get("ways") or []
     }
-    rows = []
+    rows: list[dict[str, Any]] = []
+    tones: dict[str, int] = {}  # one colour a type, on the whole page
+    for label in (result.get("task") or {}).get("labels") or []:
+        tones[str(label)] = len(tones) % TONES
     for row in result.get(key) or []:
         groups: dict[str, list[str]] = {}
+        marked = marked_row(row, tones)
+        places: dict[str, Any] = {}
         for name, answer in (row.get("answers") or {}).items():
+            places.setdefault(fmt.clean(answer), marked["answers"][name] if marked else None)
             groups.setdefault(fmt.clean(answer), []).append(titles.get(name) or fmt.one_line(name, 80))
         given = {name: fmt.clean(answer) for name, answer in (row.get("answers") or {}).items()}
-        answers = [_answer(label, ways, row, given, titles) for label, ways in groups.items()]
+        answers = [
+            _answer(label, ways, row, given, titles) | {"marked": places[label]} for label, ways in groups.items()
+        ]
         answers.sort(key=lambda one: (not one["right"], one["rank"], -len(one["ways"]), one["label"]))
         shown = {
             "id": fmt.one_line(row.get("id"), 120),
             "gold": fmt.one_line(row.get("gold"), LONGEST_ANSWER),
             "answers": answers,
         }
-        rows.append({**shown, **_short_text(row.get("text"))})
+        rows.append({**shown, **_short_text(row.get("text")), "marked": marked})
     return rows
 
 
@@ -165,6 +174,41 @@ def _answer(
         "cited": [fmt.one_line(one, 300) for one in said],
         "rank": -float(score or 0.0),
     }
+
+
+def levels(result: dict[str, Any]) -> list[dict[str, str]]:
+    """What is right at each level, where labels are paths."""
+    return [
+        {
+            "level": fmt.whole(row.get("level")),
+            "names": fmt.whole(row.get("names")),
+            "n": fmt.whole(row.get("n")),
+            "right": fmt.score(row.get("right")),
+        }
+        for row in result.get("levels") or []
+    ]
+
+
+def groups(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
+    """Scores on parts of the rows, one table a way of parting them; the recommended way first, then as in the table."""
+    chosen = result.get("recommended")
+    ways = sorted(order, key=lambda name: name != chosen)
+    titles = {
+        way.get("name"): fmt.one_line(way.get("title") or way.get("name"), 80) for way in result.get("ways") or []
+    }
+    tables = []
+    for table in result.get("groups") or []:
+        rows = [
+            {
+                "group": fmt.one_line(row.get("group"), 80),
+                "n": fmt.whole(row.get("n")),
+                "scores": [fmt.score((row.get("scores") or {}).get(name)) for name in ways],
+                "interval": fmt.interval(row.get("low"), row.get("high")),
+            }
+            for row in table.get("rows") or []
+        ]
+        tables.append({"by": fmt.one_line(table.get("by"), 80), "ways": [titles[name] for name in ways], "rows": rows})
+    return tables
 
 
 def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:

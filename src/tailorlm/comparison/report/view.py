@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tailorlm.comparison.report import format as fmt
-from tailorlm.comparison.report import sections
+from tailorlm.comparison.report import sections, sure
 from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
 
@@ -74,6 +74,10 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "heatmap_words": _heatmap_words(result),
         "label_count": len((result.get("confusion") or {}).get("labels") or []),
         "most_confused": sections.most_confused(result),
+        "reliability": sure.reliability(result.get("calibration")),
+        "coverage": sure.coverage(result.get("coverage")),
+        "levels": sections.levels(result),
+        "groups": sections.groups(result, [way["name"] for way in scored]),
         "disagreements": sections.answered_rows(result, "disagreements"),
         "all_wrong_total": int(fmt.number(result.get("all_wrong_total")) or 0),
         "all_wrong": sections.answered_rows(result, "all_wrong"),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tailorlm.core.marks import NONE_OF_THESE
+
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
 
@@ -41,7 +43,11 @@ class Label:
             more["coverage"] = coverage(predictions)
         by_level = levels(predictions)
         more |= {"levels": by_level} if by_level else {}
-        return more | tables.of_counts(predictions.labels, tables.confusion(predictions))
+        found = tables.of_counts(predictions.labels, tables.confusion(predictions), limit=None)
+        # Holding an answer back is no confusion, and nothing was to be found under its name.
+        found["most_confused"] = [pair for pair in found["most_confused"] if pair["predicted"] != NONE_OF_THESE][:15]
+        found["per_label"] = [row for row in found["per_label"] if row["n"] or row["label"] != NONE_OF_THESE]
+        return more | found
 
     def cases(self) -> Iterator[Predictions]:
         """One row, one label, absent labels, many labels, all right, all wrong."""

@@ -43,6 +43,10 @@ class Spans:
         """`person 0-5, place 9-14`, or a dash."""
         return ", ".join(f"{kind} {start}-{end}" for start, end, kind in value) or "–"
 
+    def marks(self, value: Any) -> list[list[Any]]:
+        """Where they stand: `[start, end, type]` each."""
+        return [list(span) for span in value]
+
     def tables(self, predictions: Predictions) -> dict[str, Any]:
         """`per_label` (strict, by type), `confusion` of types on equal stretches, `most_confused` pairs; `(none)`: no such stretch."""
         from tailorlm.evaluation.tables import label_score
