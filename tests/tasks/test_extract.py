@@ -14,6 +14,7 @@ from tagged import rows_of
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data import read
+from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.metrics import metric_of
 from tailorlm.models.resolve import resolve
 from tailorlm.recipes.adaptation import Adaptation
@@ -23,6 +24,7 @@ from tailorlm.recipes.presets import PRESETS
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks._quotes import best_stretches, found_in, trimmed
 from tailorlm.tasks.extract import Extract, best_margin
+from tailorlm.weights import weights
 from tiny import tokenizer
 
 Base = Callable[..., Path]
@@ -351,3 +353,90 @@ def test_features_are_no_way_to_find_a_place(base: Base) -> None:
     rows = recipe.task.make().prepare(asked(12), what="train")
     with pytest.raises(TailorError, match="no classifier finds places"):
         fit(recipe, rows)
+
+
+PARTS = [name for name in weights if weights.get(name).trains]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_learns_from_pairs_and_answers_alone_as_together(part: str, base: Base) -> None:
+    """Segment ids go with every part, and a row's answer is the same in any company."""
+    for task_settings, rows in (
+        ({"part": "extract", "max_length": 32}, asked(10)),
+        ({"part": "classify", "text": "question", "second": "context", "label": "label"}, labelled_pairs(10)),
+    ):
+        recipe = validate(
+            {
+                "name": "x",
+                "base": str(base("bert", "mean")),
+                "task": task_settings,
+                "stages": [{"weights": part, "train": {"epochs": 1, "rows_per_step": 5}}],
+            },
+            Recipe,
+        )
+        examples = recipe.task.make().prepare(rows, what="train")
+        answering = fit(recipe, examples).adaptation.answering
+        together, alone = answering.answer(examples.inputs), answering.answer(examples.inputs[3:4])
+        assert together.values[3] == alone.values[0]
+        assert together.confidence is not None
+        assert alone.confidence is not None
+        assert together.confidence[3] == pytest.approx(alone.confidence[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["roberta", "distilbert", "modernbert", "gpt2", "llama", "qwen2", "t5"])
+def test_every_architecture_finds_places(architecture: str, base: Base) -> None:
+    recipe = validate(
+        {
+            "name": "x",
+            "base": str(base(architecture, "mean")),
+            "task": {"part": "extract", "max_length": 64},
+            "stages": [{"weights": "head", "train": {"epochs": 2}}],
+        },
+        Recipe,
+    )
+    examples = recipe.task.make().prepare(asked(8), what="train")
+    answers = fit(recipe, examples).adaptation.answering.answer(examples.inputs)
+    for value, (_, context) in zip(answers.values, examples.inputs, strict=True):
+        assert value["start"] is not None
+        assert context[value["start"] : value["start"] + len(value["text"])] == value["text"]
+
+
+def labelled_pairs(count: int) -> Any:
+    values = [dict(row.values) | {"label": "ab"[i % 2]} for i, row in enumerate(asked(count))]
+    return rows_of(*values)
+
+
+@pytest.mark.parametrize("stages", [[], [{"weights": "lora", "train": {"epochs": 1}}]], ids=["shown", "lora"])
+def test_a_model_that_writes_answers_and_what_does_not_stand_there_is_counted(
+    stages: list[Any], writers: Any, tmp_path: Path
+) -> None:
+    folder = writers("qwen2").base.folder
+    context = {"part": "prompt", "writing": {"max_new_tokens": 6}}
+    recipe = validate(
+        {
+            "name": "x",
+            "base": str(folder),
+            "task": {"part": "extract", "max_length": 200},
+            "answers": "written",
+            "stages": stages,
+            "context": context,
+        },
+        Recipe,
+    )
+    made = recipe.task.make()
+    train, test = made.prepare(asked(8, none=4), what="train"), made.prepare(asked(6, 50, none=3), what="test")
+    fitted = fit(recipe, train, test)
+    assert fitted.adaptation.recipe.task.settings.no_answer is True
+    prompt = fitted.adaptation.answering.prompts(test.inputs[:1])[0]
+    said = "\n".join(str(message["content"]) for message in prompt)
+    assert test.texts[0] in said
+    assert "no answer" in said
+    predictions = predictions_of(made, test, fitted.adaptation.answering.answer(test.inputs), ())
+    table = kind_of("quote").tables(predictions)["quotes"]
+    assert sum(row["n"] for row in table) == len(test)
+    assert sum(row["quoted"] + row["not_in_text"] + row["no_answer"] for row in table) == len(test)
+    fitted.adaptation.save(tmp_path / "kept")
+    rows = [dict(row.values) for row in asked(2, 90)]
+    assert [one.value for one in Adaptation.load(tmp_path / "kept").predict(rows)] == [
+        one.value for one in fitted.adaptation.predict(rows)
+    ]

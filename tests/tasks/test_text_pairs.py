@@ -75,6 +75,11 @@ def test_faults_of_pairs_are_named(name: str) -> None:
     with pytest.raises(UsageError) as usage:
         made(name).prepare(rows_of({"premise": "fee", "hypothesis": "tax", column: yes}), what="train")
     assert "--column second=hypothesis" in str(usage.value)
+    part = tasks.get(name)
+    with pytest.raises(UsageError) as usage:
+        part(part.Settings()).prepare(rows_of({"premise": "fee a", "hypothesis": "tax b", column: yes}), what="train")
+    assert "but two texts each" in str(usage.value)
+    assert "--text premise --column second=hypothesis" in str(usage.value)
     for wrong, said in (
         (["fee"], "row 1 is no pair"),
         ([{"premise": "fee"}], "row 1 has no text"),

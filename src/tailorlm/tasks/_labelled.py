@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from tailorlm.core.errors import TailorError
+from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.rows import Rows, as_text
+from tailorlm.data.shapes import detect
 from tailorlm.tasks._pairs import read_pairs
 from tailorlm.tasks.columns import require_column, require_labelled, text_fault, texts_given
 from tailorlm.tasks.readings import Readings, ragged_ids
 
+# Rows that are looked at to tell whether they are pairs.
+SAMPLE = 100
 # How the setting `second` is told.
 SECOND = (
     "the column with a second text, where rows are pairs: premise and hypothesis, two questions, question and passage"
@@ -40,7 +43,9 @@ class LabelledText:
         return (s.text,) if s.second is None else (s.text, s.second)
 
     def columns(self, rows: Rows, *, what: str) -> None:
-        """Check that the columns are there; UsageError names the columns there are, and the nearest."""
+        """Check that the columns are there; UsageError names the columns there are, and the nearest, or those of a pair."""
+        if self.settings.text not in rows.columns and self.settings.second is None:
+            _refuse_unnamed_pair(rows, self.settings.text, what)
         require_labelled(rows, self.settings.text, self.settings.label, self.settings.id, what)
         if self.settings.second is not None:
             require_column(rows, self.settings.second, what, "--column second=")
@@ -88,6 +93,20 @@ class LabelledText:
         if self.settings.second is not None:
             return read_pairs(tokenizer, inputs, max_length)
         return Readings(ragged_ids(tokenizer, inputs, max_length))
+
+
+def _refuse_unnamed_pair(rows: Rows, text: str, what: str) -> None:
+    """UsageError that says what to type, where rows without the column of the text are pairs by the names of their columns."""
+    try:
+        found = detect(rows.columns, rows.rows[:SAMPLE], shape="pair").columns
+    except UsageError:
+        return
+    label = f" --label {found['label']}" if found.get("label") not in (None, "label") else ""
+    raise UsageError(
+        f"the {what} rows have no column '{text}', but two texts each",
+        got=f"columns: {', '.join(rows.columns)}",
+        hint=f"--text {found['first']} --column second={found['second']}{label}",
+    )
 
 
 def _words(column: str) -> str:
