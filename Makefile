@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-reviews test lint check study clean
+.PHONY: demo demo-reviews demo-generate test lint check study clean
 
 demo: $(STAMP)
 	$(BIN)/tailor compare examples/bank/compare.yaml
 
 demo-reviews: $(STAMP)
 	$(BIN)/tailor compare examples/reviews/compare.yaml
+
+demo-generate: $(STAMP)
+	$(BIN)/tailor index build examples/handbook/documents --out tailor-runs/handbook-index --size 300
+	$(BIN)/tailor compare examples/generate/compare.yaml
 
 test: $(STAMP)
 	$(BIN)/ruff check .

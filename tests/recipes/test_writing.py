@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from tailorlm.core.config import validate
-from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.data.held_out import HeldOut
 from tailorlm.data.rows import Row, Rows
+from tailorlm.models.answers import Answer
 from tailorlm.models.decoder import load_writer
+from tailorlm.models.local import Local
 from tailorlm.models.resolve import resolve
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
@@ -171,6 +174,50 @@ def test_what_needs_a_head_is_refused(writer: Path) -> None:
     )
     with pytest.raises(TailorError, match="cannot be answered by writing yet"):
         fit(tags, rows)
+
+
+def test_the_best_prompt_is_found_on_validation_rows_within_its_budget(
+    writer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that answers rightly under one wording with examples, and wrongly else."""
+    context = {"part": "prompt", "encoder": None, "examples": {"part": "nearest", "k": 2, "retriever": "bm25"}}
+    made = classified(writer, context=context | {"optimise": 60, "choose": "write", "writing": {"max_new_tokens": 4}})
+    rows, validation = labelled(12, 3), labelled(6, 3, start=40)
+    gold = dict(zip([*rows.texts, *validation.texts], [*rows.gold, *validation.gold], strict=True))
+    asked: list[str] = []
+
+    def written(self: Local, prompts: Any, *more: Any, **named: Any) -> list[Answer]:
+        asked.extend(prompt[-1]["content"] for prompt in prompts)
+        good = ("Read the" in prompt[0]["content"] and len(prompt) > 2 for prompt in prompts)
+        texts = (gold[p[-1]["content"]] if right else "nonsense" for p, right in zip(prompts, good, strict=True))
+        return [Answer(text, True, 1, 1, -1.0) for text in texts]
+
+    monkeypatch.setattr(Local, "answers", written)
+    events: list[dict[str, Any]] = []
+    fitted = fit(made, rows, validation, listen=events.append)
+    told = next(event for event in events if event["event"] == "optimised")
+    assert told["calls"] <= 60
+    assert len(asked) == told["calls"] + 6, "and once more, to score the fit"
+    assert set(asked) == set(validation.texts)
+    assert fitted.score is not None
+    assert fitted.score.value == 1.0
+    chosen = made.with_task(fitted.found)
+    settings = chosen.context.settings  # type: ignore[union-attr]
+    assert settings.instruction.startswith("Read the")
+    assert settings.examples.settings.k == 2
+    assert settings.optimise == 0
+    assert fitted.adaptation.recipe == chosen
+    asked.clear()
+    again = fit(chosen, rows)
+    assert not asked, "the last fit tries nothing"
+    assert [answer.value for answer in again.adaptation.predict(list(validation.texts))] == list(validation.gold)
+    with pytest.raises(UsageError, match="too few to ask each"):
+        fit(made.changed({"context.optimise": 3}), rows, validation)
+    from dataclasses import replace
+
+    held = replace(rows, held_out=HeldOut.of(validation.texts[:2]))
+    with pytest.raises(CheckError, match="2 validation rows are among the test rows"):
+        fit(made, held, validation)
 
 
 def plain_texts(count: int = 6) -> Rows:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.estimate import Estimate, estimate
+from tailorlm.comparison.evidence import shown_fingerprint
 from tailorlm.comparison.search import TrialMemory
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold, Split, fold
@@ -117,7 +118,7 @@ def comparison_name(stem: str, split: Split, settings: CompareSettings, recipes:
 
 
 def check_recipes(recipes: Sequence[Recipe]) -> None:
-    """Refuse what cannot be compared: no way, two of one name, different tasks, a base model that is not there."""
+    """Refuse what cannot be compared: no way, two of one name, different tasks, a base model or an index that is not there."""
     names = [recipe.name for recipe in recipes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -129,3 +130,5 @@ def check_recipes(recipes: Sequence[Recipe]) -> None:
         raise UsageError("the recipes do not ask the same task of the model", hint="give all recipes the same `task`")
     for base in sorted({recipe.base for recipe in recipes}):
         resolve(base)
+    for recipe in recipes:
+        shown_fingerprint(recipe)  # opens the index, where one is shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -130,8 +130,22 @@ def load_request(path: Path, overrides: Mapping[str, Any] | None = None) -> Comp
     passages = request.settings.passages
     settings = request.settings.with_(passages=beside(passages)) if passages else request.settings
     return request.with_(
-        rows=tuple(map(beside, request.rows)), test=tuple(map(beside, request.test)), settings=settings
+        rows=tuple(map(beside, request.rows)),
+        test=tuple(map(beside, request.test)),
+        settings=settings,
+        ways=_moved(request.ways, beside),
     )
+
+
+def _moved(ways: Sequence[Any], place: Callable[[str], str]) -> tuple[Any, ...]:
+    """The ways with the indexes that whole recipes name put in their place."""
+    moved = []
+    for way in ways:
+        context = way.get("context") if isinstance(way, Mapping) else None
+        if isinstance(context, Mapping) and context.get("passages"):
+            way = {**way, "context": {**context, "passages": place(context["passages"])}}
+        moved.append(way)
+    return tuple(moved)
 
 
 def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
@@ -174,7 +188,7 @@ def keep_request(prepared: Prepared) -> None:
     plain |= {"rows": [*map(from_folder, request.rows)], "test": [*map(from_folder, request.test)]}
     if request.settings.passages:
         plain["settings"]["passages"] = from_folder(request.settings.passages)
-    plain["ways"] = list(request.ways)
+    plain["ways"] = list(_moved(request.ways, from_folder))
     with atomic.disk_errors(prepared.folder):
         atomic.write_text(prepared.folder / REQUEST, dump_yaml(plain))
 

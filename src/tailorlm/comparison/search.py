@@ -33,7 +33,7 @@ from tailorlm.training.processes import Alone
 class Trial:
     """One setting tried: what was set, validation score (higher is better) and log loss, passes kept, seconds it took.
 
-    found: settings of the task that its validation rows decided, such as a threshold.
+    found: what its validation rows decided besides: settings of the task, such as a threshold, and the prompt.
     """
 
     settings: Mapping[str, Any]
@@ -139,6 +139,7 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     """
     grid = recipe.grid
     chooses = hasattr(recipe.task.make(), "choose") and (not recipe.written or scores_choices(recipe))
+    chooses = chooses or (recipe.context is not None and bool(getattr(recipe.context.settings, "optimise", 0)))
     if not grid and not chooses and not any(_open(stage) for stage in recipe.stages):
         return Tuned(recipe, [], None, 0.0)
     trials: list[Trial] = []
@@ -157,7 +158,7 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
         raise faults[0]
     by_loss = len(fold.validation) < FEW_ROWS and _gives_probabilities(recipe)
     best = max(trials, key=lambda trial: Score(trial.score, trial.loss, by_loss=by_loss).rank)
-    chosen = recipe.changed({**best.settings, **{f"task.{name}": value for name, value in best.found.items()}})
+    chosen = recipe.changed(best.settings).with_task(best.found)
     if best.epochs:
         chosen = chosen.changed(_passes(chosen, best.epochs, fold))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))

@@ -45,6 +45,13 @@ class Prompted:
             help="what examples and passages of a prompt may have together; null: what the model has room for",
             unit="tokens",
         )
+        optimise: int = setting(
+            0,
+            ge=0,
+            le=1_000_000,
+            help="prompts asked on validation rows to find the best wording, with or without examples; 0 for none",
+            unit="prompts",
+        )
         layout: PromptSettings = setting(PromptSettings(), help="how it is all put together")
         writing: Writing = setting(Writing(max_new_tokens=128), help="how answers are written")
         choose: Literal["score", "write"] = setting(

@@ -18,6 +18,7 @@ from tailorlm.models.run import batches
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.optimised import optimised
 from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, Stage, learns_text
 from tailorlm.recipes.stack import Stack
@@ -61,6 +62,8 @@ def fit_writing(
         answering = WriteAnswering.of(recipe, model, rows)
     judge = metric_of(metric or task.metrics[0])
     fitting = _Fitting(recipe, answering, rows, validation, judge, seed, listen, checkpoints)
+    if validation is not None and isinstance(answering, WriteAnswering) and answering.shown.optimise:
+        fitting.decided = optimised(answering, rows, validation, judge, seed, listen)
     for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
         fitting.stage(stage, part)
     fitting.stack.settle()
@@ -70,8 +73,10 @@ def fit_writing(
         # What validation rows decide is decided on the weights that are kept.
         kept = fitting.trained[-1].best if fitting.trained and not fitting.chooses else None
         score = kept or fitting.score()
-    adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack)
-    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
+    found = fitting.found | fitting.decided
+    return Fitted(
+        Adaptation(recipe.with_task(found), answering, fitting.stack), fitting.trained, fitting.trainable, score, found
+    )
 
 
 @dataclass
@@ -93,6 +98,7 @@ class _Fitting:
         self.losses: RowLosses | None = None
         self.held: NextTokens | None = None
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
+        self.decided: dict[str, Any] = {}  # settings of the prompt that they decided
         self.chooses = hasattr(self.task, "choose") and scores_choices(self.recipe)
 
     @property

@@ -164,8 +164,9 @@ class Recipe(Settings):
         return validate(value, Recipe)
 
     def with_task(self, found: Mapping[str, Any]) -> Recipe:
-        """A copy with settings of the task that rows have decided."""
-        return self.changed({f"task.{name}": value for name, value in found.items()}) if found else self
+        """A copy with what rows have decided: settings of the task by name, others by dotted key."""
+        dotted = {name if "." in name else f"task.{name}": value for name, value in found.items()}
+        return self.changed(dotted) if found else self
 
     @property
     def key(self) -> str:

@@ -73,14 +73,16 @@ class WriteAnswering:
         """The messages of each input up to the query. ids: names of the rows, so that a row is never its own example."""
         return [prompt.messages for prompt in self.prompted(inputs, ids)]
 
-    def prompted(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> list[Prompt]:
-        """The prompt of each input, with what is shown in it."""
+    def prompted(
+        self, inputs: Sequence[Any], ids: Sequence[str] | None = None, prompter: Prompter | None = None
+    ) -> list[Prompt]:
+        """The prompt of each input, with what is shown in it. prompter: another than the settled one."""
         asked = [self.task.ask(value) for value in inputs]
         names: Sequence[str | None] = ids or [None] * len(asked)
         queries = [Query(one.text, name) for one, name in zip(asked, names, strict=True)]
         histories = [[Message(role=m["role"], content=m["content"]) for m in one.history] for one in asked]
         room = max(0, self.model.max_length - self.shown.writing.max_new_tokens)
-        return self.prompter.prompts(queries, count=self._tokens, room=room, histories=histories)
+        return (prompter or self.prompter).prompts(queries, count=self._tokens, room=room, histories=histories)
 
     def _tokens(self, text: str) -> int:
         return self.model.count(text) if isinstance(self.model, Hosted) else len(self.model.chat.tokens.encode(text))
@@ -93,7 +95,10 @@ class WriteAnswering:
 
     def answer(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> Answers:
         """One answer an input, in their order. ids: names of the rows, where they are rows of the data."""
-        asked = self.prompted(inputs, ids)
+        return self.answers_to(self.prompted(inputs, ids), inputs)
+
+    def answers_to(self, asked: Sequence[Prompt], inputs: Sequence[Any]) -> Answers:
+        """One answer a prompt. inputs: what each was made of."""
         prompts, choices = [one.messages for one in asked], self.task.choices(self.labels)
         if choices and self.shown.choose == "score" and not isinstance(self.model, Hosted):
             return self._with_passages(self.chosen(self.scores_of(prompts), inputs), asked)
