@@ -113,7 +113,8 @@ def found(retrieval: dict[str, Any] | None) -> str:
     shown = [f"{recall} {fmt.score(scores.get(recall))}"]
     shown += [f"{word} {fmt.score(scores.get(name))}" for word, name in (("MRR", "mrr@10"), ("nDCG", "ndcg@10"))]
     by = "by document" if told.get("by") == "document" else "by the answer's words"
-    return f"{', '.join(shown)} ({fmt.whole(told.get('rows'))} rows, {by})"
+    without = f", {fmt.whole(told['without'])} without a known one" if told.get("without") else ""
+    return f"{', '.join(shown)} ({fmt.whole(told.get('rows'))} rows, {by}{without})"
 
 
 def told(answered: dict[str, Any]) -> str:

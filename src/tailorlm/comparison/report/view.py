@@ -30,7 +30,7 @@ def summary_rows(result: dict[str, Any]) -> list[list[str]]:
         verdict = way["verdict"] + (", recommended" if way["recommended"] else "")
         cells = [way["title"], way["score_text"], way["difference_text"], verdict, way["fit_text"]]
         cells += [way["per_row_text"], way["memory_text"], way["stored_text"]]
-        rows.append(cells + [way[key].partition(",")[0] for key in more(result)])
+        rows.append(cells + [way[key] for key in more(result)])
     return rows
 
 
@@ -59,7 +59,7 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "next": [fmt.clean(step) for step in result.get("next") or []],
         "ways": ways,
         "more": more(result),
-        "told": [(way["title"], way["told"]) for way in ways if way["told"]],
+        "told": [(way["title"], words) for way in ways for words in (way["found"], way["told"]) if words],
         "free_text": not (result.get("task") or {}).get("labels"),
         "answer_word": "Label" if (result.get("task") or {}).get("labels") else "Answer",
         "scored": len(scored),
@@ -140,9 +140,10 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
         "memory_text": fmt.size(cost.get("peak_memory_bytes")),
         "trainable_text": fmt.count(cost.get("trainable_parameters")),
         "stored_text": fmt.size(cost.get("stored_bytes")),
-        "found_text": sections.found(way.get("retrieval")),
+        "found_text": sections.found(way.get("retrieval")).partition(",")[0].rpartition(" ")[2],
         "paid_text": fmt.price(cost.get("paid_per_1000_rows")),
         "told": sections.told(way.get("answered") or {}),
+        "found": sections.found(way.get("retrieval")) if (way.get("retrieval") or {}).get("scores") else "",
     }
 
 
