@@ -30,39 +30,43 @@ def main() -> None:
     parser.add_argument("study", choices=["emotions", "ratings"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--rows", type=int, default=1000, help="train rows, the first of the file")
+    parser.add_argument("--test-rows", type=int, default=1500, help="test rows, the first of the file")
     parser.add_argument("--out", type=Path, default=Path("tailor-runs"))
     parser.add_argument("--body", action="store_true", help="ways that train the body too: an hour of a processor more")
     args = parser.parse_args()
-    {"emotions": emotions, "ratings": ratings}[args.study](args.data, args.rows, args.out, args.body)
+    {"emotions": emotions, "ratings": ratings}[args.study](args)
 
 
-def emotions(data: Path, rows: int, out: Path, body: bool) -> None:
+def emotions(args: argparse.Namespace) -> None:
     """Every decision alike (micro-F1), every label alike (macro-F1), ranking without a threshold (mAP)."""
-    train = first(data / "goemotions" / "train.jsonl.gz", rows, out / f"goemotions-{rows}.jsonl")
+    train, test = parts(args, "goemotions")
+    # With few rows some emotion is in the test rows alone.
+    names = sorted(
+        {label for row in read(args.data / "goemotions" / "train.jsonl.gz") for label in row.values["labels"]}
+    )
     balanced, focal = {"part": "labels", "class_weights": "balanced"}, {"part": "labels", "focal": 2.0}
     ways: list[Any] = ["nearest", "features-lr", "features-svm", "head", trained("head-balanced", "head", balanced)]
     ways += [trained("head-focal", "head", focal)]
-    if body:
+    if args.body:
         top = {"part": "top_layers", "layers": 2}
         ways += [trained("top-layers", top), trained("top-layers-balanced", top, balanced), trained("lora", "lora")]
-    done = compared(train, data / "goemotions" / "test.jsonl", {"part": "many_labels"}, ways, out)
-    names = ("micro_f1", "labels_macro_f1", "samples_f1", "map")
-    print(f"\n{'way':<22}" + "".join(f"{name:>26}" for name in names))
+    done = compared(train, test, {"part": "many_labels", "labels": names}, ways, args.out)
+    scores = ("micro_f1", "labels_macro_f1", "samples_f1", "map")
+    print(f"\n{'way':<22}" + "".join(f"{name:>26}" for name in scores))
     for way in done.result["ways"]:
         print(
             f"{way['name']:<22}"
-            + "".join(f"{shown(way['scores'][name]):>26}" for name in names)
+            + "".join(f"{shown(way['scores'][name]):>26}" for name in scores)
             + f"  {way['verdict']}"
         )
     print(f"\n{done.recommended}: {done.reason}\n{done.folder / 'report.html'}")
 
 
-def ratings(data: Path, rows: int, out: Path, body: bool) -> None:
+def ratings(args: argparse.Namespace) -> None:
     """The same ways, asked for a number, for a number with cut points, and for one of five labels without an order."""
-    train = first(data / "clothing_reviews" / "train.jsonl.gz", rows, out / f"ratings-{rows}.jsonl")
-    test = data / "clothing_reviews" / "test.jsonl"
+    train, test = parts(args, "clothing_reviews")
     ways: list[Any] = ["features-lr", "features-svm", "head"]
-    ways += [trained("top-layers", {"part": "top_layers", "layers": 2})] if body else []
+    ways += [trained("top-layers", {"part": "top_layers", "layers": 2})] if args.body else []
     balanced = trained("head-balanced", "head", {"part": "labels", "class_weights": "balanced"})
     print(f"\n{'asked as':<28}{'way':<15}" + "".join(f"{name:>24}" for name in (*RATING, "exact")))
     for asked, task in {
@@ -73,7 +77,7 @@ def ratings(data: Path, rows: int, out: Path, body: bool) -> None:
     }.items():
         some = [*ways, balanced] if task["part"] == "classify" else ways
         done = compared(
-            train, test, task | {"label": "rating"}, some, out / asked.replace(", ", "-").replace(": ", "-")
+            train, test, task | {"label": "rating"}, some, args.out / asked.replace(", ", "-").replace(": ", "-")
         )
         for way in done.result["ways"]:
             seeds = [as_numbers(done.folder / "runs" / run / "predictions.jsonl") for run in way["runs"]]
@@ -94,6 +98,13 @@ def compared(train: Path, test: Path, task: dict[str, Any], ways: Sequence[Any],
     """The comparison of all these, on 250 validation rows."""
     settings = {"seeds": SEEDS, "validation_rows": 250, "leaks": "drop"}
     return tailorlm.compare(train, test=test, task=task, methods=ways, folder=out, **settings)
+
+
+def parts(args: argparse.Namespace, name: str) -> tuple[Path, Path]:
+    """The train and test rows of a data folder, as many as were asked for."""
+    folder = args.data / name
+    train = first(folder / "train.jsonl.gz", args.rows, args.out / f"{name}-train-{args.rows}.jsonl")
+    return train, first(folder / "test.jsonl", args.test_rows, args.out / f"{name}-test-{args.test_rows}.jsonl")
 
 
 def first(path: Path, rows: int, made: Path) -> Path:

@@ -43,7 +43,7 @@ def seen(task: str, row: dict[str, Any], settings: dict[str, Any], other: dict[s
         ready = part.prepare(Rows(tuple(Row(r, "f.jsonl", i) for i, r in enumerate(rows)), tuple(row)), what="train")
     except TailorError as error:
         return str(error)
-    return ready.ids, ready.inputs, ready.gold, ready.sources
+    return ready.ids, ready.inputs, ready.gold, ready.sources, ready.labels
 
 
 def windows(settings: dict[str, Any]) -> Any:
@@ -138,7 +138,10 @@ PROMPT_VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
 SEVERAL = {"text": "a b", "labels": "x|y;z", "other": "c", "kinds": ["u", "v"], "no": "7"}
 RATED = {"text": "a b", "score": 3, "other": "c", "stars": 5, "no": "7"}
 COLUMNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "many_labels": (SEVERAL, {"text": "other", "second": "other", "label": "kinds", "separator": ";", "id": "no"}),
+    "many_labels": (
+        SEVERAL,
+        {"text": "other", "second": "other", "label": "kinds", "separator": ";", "id": "no", "labels": ["beyond"]},
+    ),
     "score": (RATED, {"text": "other", "second": "other", "label": "stars", "id": "no"}),
 }
 DECODED: dict[str, dict[str, Any]] = {

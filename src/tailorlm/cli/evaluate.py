@@ -43,8 +43,9 @@ def evaluate(
     model = Adaptation.load(adaptation, base=base)
     done = evaluate_adaptation(model, read(list(rows), format=format), text=text, label=label, root=out or DEFAULT_ROOT)
     if as_json:
+        told = {name: done.tables[name] for name in ("coverage", "levels") if name in done.tables}
         sys.stdout.write(
-            json.dumps({"run": str(done.run.folder), "scores": done.scores}, ensure_ascii=False, indent=2) + "\n"
+            json.dumps({"run": str(done.run.folder), "scores": done.scores} | told, ensure_ascii=False, indent=2) + "\n"
         )
         return
     from rich.console import Console
@@ -53,6 +54,16 @@ def evaluate(
     console.print(f"{model.recipe.name} on {done.rows:,} rows", markup=False)
     for name, score in done.scores.items():
         console.print(f"  {name:<18} {score['value']:.3f}  [{score['low']:.3f}, {score['high']:.3f}]", markup=False)
+    given = done.tables.get("coverage")
+    if given and given["answered"] < given["of"]:
+        right = (
+            ""
+            if given["right"] is None
+            else f", {given['right']:.3f} [{given['low']:.3f}, {given['high']:.3f}] of them right"
+        )
+        console.print(f"  answered {given['answered']:,} of {given['of']:,} rows{right}", markup=False)
+    for level in done.tables.get("levels", ()):
+        console.print(f"  level {level['level']}: {level['right']:.3f} of {level['n']:,} rows right", markup=False)
     if done.tables.get("per_label"):
         console.print(_per_label(done.tables["per_label"]))
     for row in done.tables.get("quotes") or []:

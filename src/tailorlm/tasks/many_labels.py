@@ -49,6 +49,10 @@ class ManyLabels(LabelledText):
             min_length=1,
         )
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
+        labels: tuple[str, ...] = setting(
+            (),
+            help="labels beyond those of the train rows, which rows to score may have; never answered by ways that learn",
+        )
         threshold: float | None = setting(
             None, ge=0, le=1, help="a label is answered from this probability; without it found on the validation rows"
         )
@@ -94,20 +98,23 @@ class ManyLabels(LabelledText):
         """
         self.columns(rows, what=what)
         refuse_faults(rows, self.faults(rows))
-        gold = self._labels(rows.column(self.settings.label), frozenset(labels or ()))
+        gold = self._labels(rows.column(self.settings.label), frozenset(labels or self.settings.labels))
         totals = Counter(label for some in gold for label in some)
-        known = tuple(sorted(totals)) if labels is None else tuple(labels)
-        if labels is None and len(known) < 2:
+        known = tuple(sorted({*totals, *self.settings.labels})) if labels is None else tuple(labels)
+        if labels is None and len(totals) < 2:
             raise CheckError(
-                f"the {what} rows have {count(len(known), 'label')}" if len(rows) else f"there are no {what} rows",
-                got=f"{self.settings.label} = {known[0]!r}" if known else None,
+                f"the {what} rows have {count(len(totals), 'label')}" if len(rows) else f"there are no {what} rows",
+                got=f"{self.settings.label} = {min(totals)!r}" if totals else None,
                 allowed="two labels or more",
                 hint=f"is '{self.settings.label}' the right column? the columns are: {', '.join(rows.columns)}",
             )
         strange = [i for i, some in enumerate(gold) if not set(some) <= set(known)]
         names = ", ".join(sorted(repr(label) for label in set(totals) - set(known))[:SHOWN])
         refuse(
-            rows, strange, f"with a label that no train row has ({names})", hint="mend the labels, or add train rows"
+            rows,
+            strange,
+            f"with a label that no train row has ({names})",
+            hint="mend the labels, add train rows, or name them with --column labels=[...]: they then count as missed",
         )
         inputs = self.given(rows)
         # A split keeps the share of the rarest label that a row has.
