@@ -90,8 +90,13 @@ def test_values_by_hand() -> None:
     assert value("token_f1", quotes([["x"], []], [None, None])) == 0.0, "nothing came is no answer either"
 
 
-def test_both_metrics_score_quotes_and_no_other_does() -> None:
-    assert [name for name in metrics if fits(metric_of(name), "quote")] == ["exact_match", "token_f1"]
+def test_metrics_of_texts_score_quotes_and_no_other_does() -> None:
+    of_texts = [name for name in metrics if metric_of(name).reads == "text"]
+    assert [name for name in metrics if fits(metric_of(name), "quote")] == of_texts
+    assert {"exact_match", "token_f1", "bleu", "rouge_l"} <= set(of_texts)
+    some = [["the red fox sat down"], []], ["a red fox sat down", ""]
+    for name in of_texts:
+        assert value(name, quotes(*some)) == value(name, texts([some[0][0], [""]], some[1])), name
     with pytest.raises(TailorError, match="scores answers of the kind 'label'"):
         compare("accuracy", {"x": [quotes([["a b"]], ["b"])]})
     check_kind("quote")

@@ -76,13 +76,19 @@ class TextModel(nn.Module):
         """Readings as the arguments of `forward` and `vectors`: padded ids and mask, segment ids and places where they have them."""
         ids, mask = self.pad(readings.tokens)
         given: dict[str, Any] = {"ids": ids, "mask": mask}
-        if readings.types is not None and int(getattr(self.config, "type_vocab_size", 0) or 0) > 1:
+        if readings.types is not None and self._tells_segments():
             given["types"] = self.pad(readings.types)[0].masked_fill(mask == 0, 0)
         if readings.places is not None:
             rows = np.repeat(np.arange(len(readings)), readings.sizes)
             columns = np.concatenate([np.asarray(places, dtype=np.int64) for places in readings.places])
             given["places"] = torch.from_numpy(np.stack([rows, columns])).to(self.device)
         return given
+
+    def _tells_segments(self) -> bool:
+        """Whether the body takes segment ids: it has some, and stands in no wrapper that leaves them out (PEFT's of prefixes and prompts)."""
+        wrapper = getattr(self.body, "active_peft_config", None)
+        several = int(getattr(self.config, "type_vocab_size", 0) or 0) > 1
+        return several and not getattr(wrapper, "is_prompt_learning", False)
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Right-padded ids and mask, (batch, longest), on the model's device."""

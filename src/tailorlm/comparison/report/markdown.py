@@ -23,6 +23,7 @@ def page(v: dict[str, Any]) -> str:
         *_data(v),
         *_labels(v),
         *_sure(v),
+        *_quotes(v),
         *_groups(v),
         *(
             _answered("Rows on which the ways disagree", v["disagreements"], "There is no such row.")
@@ -155,6 +156,13 @@ def _sure(v: dict[str, Any]) -> list[str]:
         if v["levels"]
         else []
     )
+
+
+def _quotes(v: dict[str, Any]) -> list[str]:
+    keys = ("rows", "n", "quoted", "not_in_text", "no_answer", "token_f1", "exact_match")
+    header = ["Rows", "Number", "Quoted", "Not in the text", "No answer", "Token F1", "Exact match"]
+    rows = [[escaped(row["rows"]), *(row[key] for key in keys[1:])] for row in v["quotes"]]
+    return ["## What was quoted", table(header, rows, list(range(1, 7)))] if rows else []
 
 
 def _groups(v: dict[str, Any]) -> list[str]:

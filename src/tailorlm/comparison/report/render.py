@@ -88,6 +88,7 @@ def _contents(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("labels", "Label by label", shown["per_label"] or shown["most_confused"] or shown["label_count"]),
         ("sure", "How sure, how right", shown["reliability"] or shown["coverage"]),
         ("levels", "Level by level", shown["levels"]),
+        ("quotes", "What was quoted", shown["quotes"]),
         ("groups", "Where it goes wrong", shown["groups"]),
         ("disagreements", "Disagreements", shown["scored"] > 1),
         ("all-wrong", "Wrong in every way" if shown["scored"] > 1 else "Wrong answers", shown["scored"]),

@@ -190,6 +190,19 @@ def levels(result: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def quotes(result: dict[str, Any]) -> list[dict[str, str]]:
+    """What was answered to questions with an answer in their context, and to those without."""
+    words = {"an answer": "Questions with an answer", "no answer": "Questions without one"}
+    return [
+        {
+            "rows": words.get(row.get("rows_with"), fmt.one_line(row.get("rows_with"))),
+            **{key: fmt.whole(row.get(key)) for key in ("n", "quoted", "not_in_text", "no_answer")},
+            **{key: fmt.score(row.get(key)) for key in ("token_f1", "exact_match")},
+        }
+        for row in result.get("quotes") or []
+    ]
+
+
 def groups(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
     """Scores on parts of the rows, one table a way of parting them; the recommended way first, then as in the table."""
     chosen = result.get("recommended")

@@ -77,6 +77,7 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "reliability": sure.reliability(result.get("calibration")),
         "coverage": sure.coverage(result.get("coverage")),
         "levels": sections.levels(result),
+        "quotes": sections.quotes(result),
         "groups": sections.groups(result, [way["name"] for way in scored]),
         "disagreements": sections.answered_rows(result, "disagreements"),
         "all_wrong_total": int(fmt.number(result.get("all_wrong_total")) or 0),

@@ -37,10 +37,10 @@ class Quote:
 
     def right(self, gold: Any, predicted: Any) -> bool:
         """The words of a right answer, wherever they stand, but for case, punctuation, articles and white space; None never is."""
-        from tailorlm.evaluation.metrics._text import plain, said, texts_of
+        from tailorlm.evaluation.metrics._text import plain, said, worded
 
         answer = said(predicted)
-        return answer is not None and plain(answer) in {plain(text) for text in texts_of(gold)}
+        return answer is not None and plain(answer) in {plain(text) for text in worded(gold)}
 
     def shown(self, value: Any) -> str:
         """The words on one line, cut where they are long; of several the first; an answer that does not stand in the text says so."""
@@ -74,9 +74,9 @@ class Quote:
 
 
 def _group(predictions: Predictions, held: bool) -> dict[str, Any] | None:
-    from tailorlm.evaluation.metrics._text import best_match, plain, said, shared_words, texts_of
+    from tailorlm.evaluation.metrics._text import best_match, plain, said, shared_words, worded
 
-    pairs = [(g, p) for g, p in zip(predictions.gold, predictions.predicted) if (texts_of(g) != [""]) == held]
+    pairs = [(g, p) for g, p in zip(predictions.gold, predictions.predicted) if (worded(g) != [""]) == held]
     if not pairs:
         return None
     answers = Counter(
@@ -84,7 +84,7 @@ def _group(predictions: Predictions, held: bool) -> dict[str, Any] | None:
         for _, one in pairs
     )
     scores = {
-        name: round(sum(best_match(g, said(p), score) for g, p in pairs) / len(pairs), 6)
+        name: round(sum(best_match(worded(g), said(p), score) for g, p in pairs) / len(pairs), 6)
         for name, score in (
             ("exact_match", lambda gold, answer: float(plain(gold) == plain(answer))),
             ("token_f1", shared_words),

@@ -25,9 +25,9 @@ class Text:
 
     def right(self, gold: Any, predicted: Any) -> bool:
         """Equal to a gold text but for case, punctuation, articles and white space; None never is."""
-        from tailorlm.evaluation.metrics._text import plain, texts_of
+        from tailorlm.evaluation.metrics._text import plain, worded
 
-        return predicted is not None and plain(predicted) in {plain(text) for text in texts_of(gold)}
+        return predicted is not None and plain(predicted) in {plain(text) for text in worded(gold)}
 
     def shown(self, value: Any) -> str:
         """The text on one line, cut where it is long; of several the first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,13 @@ def plain(text: str) -> str:
 
 
 def texts_of(gold: Any) -> list[str]:
-    """The gold texts of a row: those with words, as the script of SQuAD 2.0 takes them; an empty text alone where none has any."""
-    given = [gold] if isinstance(gold, str) else [said(one) or "" for one in gold]
-    return [text for text in given if plain(text)] or [""]
+    """The gold texts of a row; an empty one where there is none."""
+    return [gold] if isinstance(gold, str) else [said(one) or "" for one in gold] or [""]
+
+
+def worded(gold: Any) -> list[str]:
+    """The gold texts with words, as the script of SQuAD 2.0 takes them; an empty one where none has any."""
+    return [text for text in texts_of(gold) if plain(text)] or [""]
 
 
 def said(answer: Any) -> str | None:
@@ -36,21 +40,27 @@ def said(answer: Any) -> str | None:
 
 def shared_words(gold: str, predicted: str) -> float:
     """F1 of the words of two texts, each counted as often as it stands; 1 for two texts without words, 0 where only one has any."""
-    wanted, said = plain(gold).split(), plain(predicted).split()
-    if not wanted or not said:
-        return float(wanted == said)
-    same = sum((Counter(wanted) & Counter(said)).values())
-    return 2 * same / (len(wanted) + len(said))
+    wanted, given = plain(gold).split(), plain(predicted).split()
+    if not wanted or not given:
+        return float(wanted == given)
+    same = sum((Counter(wanted) & Counter(given)).values())
+    return 2 * same / (len(wanted) + len(given))
 
 
-def best_match(gold: Any, answer: str | None, score: Callable[[str, str], float]) -> float:
-    """The best score of an answer against a row's gold texts; 0 where none came."""
-    return 0.0 if answer is None else max(score(text, answer) for text in texts_of(gold))
+def best_match(golds: Sequence[str], answer: str | None, score: Callable[[str, str], float]) -> float:
+    """The best score of an answer against some texts; 0 where none came."""
+    return 0.0 if answer is None else max(score(text, answer) for text in golds)
 
 
-def mean_of_best(predictions: Predictions, score: Callable[[str, str], float]) -> Sums:
-    """The mean over rows of the best score against a row's gold texts; a row of which no answer came counts 0."""
-    values = [best_match(gold, said(answer), score) for gold, answer in zip(predictions.gold, predictions.predicted)]
+def mean_of_best(
+    predictions: Predictions,
+    score: Callable[[str, str], float],
+    golds: Callable[[Any], list[str]] = texts_of,
+) -> Sums:
+    """The mean over rows of the best score against a row's gold texts (`golds` of them); a row of which no answer came counts 0."""
+    values = [
+        best_match(golds(gold), said(answer), score) for gold, answer in zip(predictions.gold, predictions.predicted)
+    ]
     parts = np.array([[value, 1.0] for value in values], dtype=np.float64).reshape(len(values), 2)
     return Sums(parts, _mean)
 

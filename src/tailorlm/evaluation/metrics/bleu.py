@@ -10,7 +10,7 @@ import numpy as np
 
 from tailorlm.evaluation.metrics._base import Evidence, FloatArray, Sums
 from tailorlm.evaluation.metrics._ngrams import SPACELESS, runs
-from tailorlm.evaluation.metrics._text import texts_of
+from tailorlm.evaluation.metrics._text import said, texts_of
 
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
@@ -45,7 +45,7 @@ class Bleu:
 
     def evidence(self, predictions: Predictions) -> Evidence:
         """For each row hits and counts of runs of every length, and the lengths of answer and gold text."""
-        rows = [_row(gold, answer or "") for gold, answer in zip(predictions.gold, predictions.predicted)]
+        rows = [_row(gold, said(answer) or "") for gold, answer in zip(predictions.gold, predictions.predicted)]
         return Sums(np.array(rows, dtype=np.float64).reshape(len(rows), 2 * ORDER + 2), _bleu)
 
 
@@ -61,27 +61,27 @@ def tokens(text: str) -> list[str]:
 
 
 def _row(gold: object, answer: str) -> list[int]:
-    said = tokens(answer)
+    given = tokens(answer)
     wanted = [tokens(text) for text in texts_of(gold)]
-    length = min((len(one) for one in wanted), key=lambda size: (abs(size - len(said)), size))
+    length = min((len(one) for one in wanted), key=lambda size: (abs(size - len(given)), size))
     hits, counts = [], []
     for n in range(1, ORDER + 1):
         most: Counter[tuple[str, ...]] = Counter()
         for one in wanted:
             most |= runs(one, n)
-        mine = runs(said, n)
+        mine = runs(given, n)
         hits.append((mine & most).total())
         counts.append(mine.total())
-    return [*hits, *counts, len(said), length]
+    return [*hits, *counts, len(given), length]
 
 
 def _bleu(total: FloatArray) -> FloatArray:
     """Of sums (B, 10): hits and counts by length of run, tokens said, tokens wanted."""
-    hits, counts, said, wanted = total[:, :ORDER], total[:, ORDER : 2 * ORDER], total[:, -2], total[:, -1]
+    hits, counts, told, wanted = total[:, :ORDER], total[:, ORDER : 2 * ORDER], total[:, -2], total[:, -1]
     # A length without a hit counts as half a hit, the next such one as a quarter, and so on (`exp` smoothing).
     missed = np.cumsum((hits == 0) & (counts > 0), axis=1)
     precisions = np.where(hits > 0, hits, 0.5**missed) / np.maximum(counts, 1)
     there = counts > 0
-    short = np.minimum(0.0, 1 - wanted / np.maximum(said, 1))
+    short = np.minimum(0.0, 1 - wanted / np.maximum(told, 1))
     logs = np.where(there, np.log(precisions), 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     return np.where(hits.any(axis=1), np.minimum(np.exp(logs + short), 1.0), 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from tailorlm.evaluation.metrics._base import Evidence
-from tailorlm.evaluation.metrics._text import mean_of_best, plain
+from tailorlm.evaluation.metrics._text import mean_of_best, plain, worded
 
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
@@ -28,4 +28,4 @@ class ExactMatch:
 
     def evidence(self, predictions: Predictions) -> Evidence:
         """Right or wrong, row by row."""
-        return mean_of_best(predictions, lambda gold, answer: float(plain(gold) == plain(answer)))
+        return mean_of_best(predictions, lambda gold, answer: float(plain(gold) == plain(answer)), worded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from tailorlm.evaluation.metrics._base import Evidence
-from tailorlm.evaluation.metrics._text import mean_of_best, shared_words
+from tailorlm.evaluation.metrics._text import mean_of_best, shared_words, worded
 
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
@@ -27,4 +27,4 @@ class TokenF1:
 
     def evidence(self, predictions: Predictions) -> Evidence:
         """The best F1 of each row."""
-        return mean_of_best(predictions, shared_words)
+        return mean_of_best(predictions, shared_words, worded)
