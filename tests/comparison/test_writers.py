@@ -350,3 +350,59 @@ def test_what_an_endpoint_cannot_do_is_said_first(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
     with pytest.raises(TailorError, match="no endpoint is configured on this machine"):
         compared(rows, writer, [remote("x")], tmp_path / "runs-2")
+
+
+def test_a_yaml_names_its_index_from_where_it_lies(
+    rows: Path, writer: Path, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tailorlm.comparison.finish import finish
+    from tailorlm.comparison.request import load_request
+    from tailorlm.core.yaml import dump_yaml
+
+    value = {
+        "rows": "train.jsonl",
+        "test": "test.jsonl",
+        "base": str(writer),
+        "task": {"part": "generate"},
+        "settings": {"passages": "index"},
+        "ways": [way("rag", context=shown(passages="index"))],
+    }
+    (rows / "compare.yaml").write_text(dump_yaml(value))
+    monkeypatch.chdir(tmp_path)
+    request = load_request(rows / "compare.yaml")
+    assert request.settings.passages == request.ways[0]["context"]["passages"] == index
+    prepared = prepare(request, Path("runs"))
+    result = finish(prepared, prepared.comparer.run())
+    again = load_request(prepared.folder / "compare.yaml")
+    assert Path(again.ways[0]["context"]["passages"]).resolve() == Path(index).resolve()
+    assert Path(str(again.settings.passages)).resolve() == Path(index).resolve()
+    assert prepare(again, Path("runs")).comparer.finished() == result["ways"][0]["runs"]
+    kept = (prepared.folder / "runs" / result["ways"][0]["runs"][0] / "adaptation" / "recipe.yaml").read_text()
+    assert str(rows) not in kept
+    (rows / "compare.yaml").write_text(dump_yaml(value | {"ways": [way("rag", context=shown(passages="none"))]}))
+    with pytest.raises(TailorError, match="holds no index"):
+        prepare(load_request(rows / "compare.yaml"), Path("runs"))
+
+
+def test_the_estimate_knows_of_writing(rows: Path, writer: Path, index: str) -> None:
+    from tailorlm.comparison.estimate import estimate
+    from tailorlm.comparison.settings import CompareSettings
+    from tailorlm.comparison.split import fold
+    from tailorlm.data import read
+    from tailorlm.recipes.schema import Recipe
+
+    def recipe(name: str, **changes: Any) -> Recipe:
+        return validate(way(name, base=str(writer), task="generate", **changes), Recipe)
+
+    examples = recipe("x", context=shown()).task.make().prepare(read(rows / "train.jsonl"), what="train")
+    settings = CompareSettings()
+    tuned = {"weights": "bias", "train": {"epochs": 8}}
+    ways = [
+        recipe("prompted", context=shown()),
+        recipe("rag", context=shown(passages=index)),
+        recipe("tuned", context=shown(), stages=[tuned]),
+        recipe("tuned-rag", context=shown(passages=index), stages=[tuned]),
+    ]
+    found = estimate(ways, fold(examples, settings, 0), examples, settings).seconds
+    assert 0 < found["prompted"] < found["rag"] < found["tuned-rag"]
+    assert found["prompted"] < found["tuned"] < found["tuned-rag"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.estimate import Estimate, estimate
-from tailorlm.comparison.evidence import shown_fingerprint
+from tailorlm.comparison.evidence import recipe_key
 from tailorlm.comparison.search import TrialMemory
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold, Split, fold
@@ -131,4 +131,4 @@ def check_recipes(recipes: Sequence[Recipe]) -> None:
     for base in sorted({recipe.base for recipe in recipes}):
         resolve(base)
     for recipe in recipes:
-        shown_fingerprint(recipe)  # opens the index, where one is shown
+        recipe_key(recipe)  # opens the index, where one is shown

@@ -79,7 +79,8 @@ def _seconds(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettin
     trials = len(list(candidates(recipe.grid))) if trained or recipe.grid else 0
     passes = sum(stage.train.epochs for stage in trained) * EXPECTED_PASSES if trained else 1
     asked = len(test) + trials * passes * min(WRITTEN, len(fold.validation))
-    return reads + pace.answer * asked * _longer(recipe) + _overhead(recipe)
+    # What is shown is read once for an answer; writing takes what it takes.
+    return reads + asked * (pace.answer + pace.row * (_longer(recipe) - 1)) + _overhead(recipe)
 
 
 def _longer(recipe: Recipe) -> float:
@@ -148,11 +149,10 @@ def _pace_written(recipe: Recipe, fold: Fold) -> Pace:
     model = load_writer(resolve(recipe.base, layers=recipe.layers), max_length=task.settings.max_length)
     encode = model.chat.tokens.encode
     sample = [encode(text)[: model.max_length // 2] or [0] for text in fold.everything.texts[:16]]
-    model.next_logits([sample[0]])
-    start = time.perf_counter()
     with torch.inference_mode():
-        for ids in sample:
-            model.next_logits([ids])
+        model.next_logits(sample[:2])
+        start = time.perf_counter()
+        model.next_logits(sample)
     row = (time.perf_counter() - start) / len(sample)
     if not hasattr(task, "written") or task.choices(fold.everything.labels):
         return Pace(row, len(blocks(model.body)))  # labels are scored: reading is all

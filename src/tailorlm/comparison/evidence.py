@@ -23,10 +23,15 @@ LOOKED_FOR = 300
 Answering = HeadAnswering | WriteAnswering | ReadAnswering
 
 
-def shown_fingerprint(recipe: Recipe) -> str | None:
-    """What a recipe's answers depend on besides its settings: the contents of the index that its passages come from."""
+def recipe_key(recipe: Recipe) -> str:
+    """The recipe's key, with the index that it shows passages of named by what it holds, not by where it lies.
+
+    Raises TailorError where there is no such index.
+    """
     shown = shown_by(recipe) if recipe.written else None
-    return PassageIndex(shown.passages).fingerprint if shown is not None and shown.passages else None
+    if shown is None or not shown.passages:
+        return recipe.key
+    return recipe.changed({"context.passages": PassageIndex(shown.passages).fingerprint}).key
 
 
 def shown_facts(answering: Answering) -> dict[str, Any] | None:

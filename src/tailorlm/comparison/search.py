@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tailorlm.comparison.evidence import recipe_key
 from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
@@ -190,7 +191,7 @@ def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
 
 
 def _trial(candidate: Recipe, changes: Mapping[str, Any], fold: Fold, care: Care) -> Trial:
-    content = [candidate.key, fold.trial.fingerprint, fold.validation.fingerprint, care.seed, care.metric]
+    content = [recipe_key(candidate), fold.trial.fingerprint, fold.validation.fingerprint, care.seed, care.metric]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     known = care.memory.find(key)
     if known is not None:

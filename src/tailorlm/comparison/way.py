@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.cost import PeakMemory, folder_bytes
-from tailorlm.comparison.evidence import counted, price, retrieval, shown_facts, shown_fingerprint, write_details
+from tailorlm.comparison.evidence import counted, price, recipe_key, retrieval, shown_facts, write_details
 from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
@@ -69,9 +69,8 @@ class Bench:
         prints = [part.fingerprint if part else None for part in (fold.trial, fold.validation, fold.everything, test)]
         content = [
             RESULTS_VERSION,
-            recipe.key,
+            recipe_key(recipe),
             resolve(recipe.base).fingerprint,
-            shown_fingerprint(recipe),
             prints,
             seed,
             self.settings.refit,

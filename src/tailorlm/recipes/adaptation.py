@@ -139,9 +139,9 @@ class Adaptation:
                 "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
             } | self.answering.facts()
             plain = self.recipe.plain()
-            shown = plain["context"]
-            if shown and shown.get("passages"):  # where it lies from here; `shown.json` beside has it too
-                shown["passages"] = Path(os.path.relpath(shown["passages"], folder)).as_posix()
+            index = self.answering.prompter.index if isinstance(self.answering, WriteAnswering) else None
+            if index is not None and plain["context"]:  # where it lies from here; `shown.json` beside has it too
+                plain["context"]["passages"] = Path(os.path.relpath(index.folder, folder)).as_posix()
             if Path(str(plain["base"])).is_absolute():
                 plain["base"] = base.origin
             (folder / "adaptation.json").write_text(
