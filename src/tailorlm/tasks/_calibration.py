@@ -6,8 +6,9 @@ import numpy as np
 
 from tailorlm.tasks.readings import log_shares
 
-FLOOR = 1e-4
-"""The share that a label without a vote is taken to have, so that votes have logarithms and a temperature can sharpen or flatten them."""
+UNSEEN = 0.1
+"""What is added to each label's share of a vote before its logarithm is taken. Labels without a vote are often right: with next to nothing here, one
+temperature would have to flatten all votes to allow for them. Of 0.0001 to 0.2, tried on votes among 25 intents, this has the lowest calibration error."""
 FLAT, SHARP = 1e-3, 1e3
 """Bounds of the factor on scores: cosines of label names need 50, margins of a machine about 5, logits of an overfitted head 0.3."""
 FAR = 30.0
@@ -107,12 +108,11 @@ def bar_for(sure: np.ndarray, right: np.ndarray, accuracy: float) -> float:
 
 def _logits(scores: np.ndarray, votes: bool) -> np.ndarray:
     given = scores.astype(np.float64)
-    return np.log(np.maximum(given, FLOOR)) if votes else given
+    return np.log(given + UNSEEN) if votes else given
 
 
 def _odds(scores: np.ndarray, votes: bool) -> np.ndarray:
     given = scores.astype(np.float64)
     if votes:
-        given = np.clip(given, FLOOR, 1 - FLOOR)
-        given = np.log(given / (1 - given))
+        given = np.log((given + UNSEEN) / (1 - given + UNSEEN))
     return np.clip(given, -FAR, FAR)
