@@ -62,6 +62,8 @@ def compare(
     slices: Annotated[list[str] | None, o.option(CompareSettings, "slices", "--slice")] = None,
     volume: Annotated[int | None, o.option(CompareSettings, "volume", "--volume")] = None,
     level: Annotated[float | None, o.option(CompareSettings, "level", "--level")] = None,
+    general: o.General = None,
+    probes: o.Probes = None,
     format: o.Format = None,
     encoding: o.Encoding = None,
     delimiter: o.Delimiter = None,

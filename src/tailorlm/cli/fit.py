@@ -55,6 +55,8 @@ def fit(
         Path | None,
         typer.Option("--out", help="The adaptation's folder. [default: tailor-runs/fit-...]", show_default=False),
     ] = None,
+    general: o.General = None,
+    probes: o.Probes = None,
     precision: o.Precision = None,
     track: o.Track = None,
     reload: o.Reload = True,
@@ -88,7 +90,7 @@ def fit(
             "base": made.base,
             "ways": [made.plain()],
             "read": read,
-            "settings": {"seed": seed},
+            "settings": {"seed": seed} | o.flags_given({"general": general, "probes": probes}),
         },
         CompareRequest,
     )
@@ -136,6 +138,7 @@ def _fit(
     as_json: bool,
 ) -> None:
     from tailorlm.cli.show import Screen
+    from tailorlm.comparison.report.format import forgotten_lines
     from tailorlm.comparison.single import fit_one
     from tailorlm.core.machine import processes
 
@@ -160,6 +163,8 @@ def _fit(
             f"  {done.metric} {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)",
             style="dim",
         )
+    for line in forgotten_lines(done.record["forgotten"]):
+        screen.out.print(f"  {line}", style="dim", markup=False)
     if any(stage.train.precision == "exact" for stage in recipe.stages):
         screen.out.print(f"  {_cost_of_exact()}", style="dim")
     screen.out.print(f"adaptation  {done.folder}")

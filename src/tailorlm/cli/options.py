@@ -110,6 +110,22 @@ Passages = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+General = Annotated[
+    str | None,
+    typer.Option(
+        "--general",
+        help="File of general texts (column text) on which it is measured what was forgotten. [default: 150 sentences]",
+        show_default=False,
+    ),
+]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe",
+        help="A labelled file (text, label), as NAME=FILE or FILE, on which it is measured what was forgotten; may be repeated.",
+        show_default=False,
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where runs and reports go. [default: tailor-runs]", show_default=False)
 ]

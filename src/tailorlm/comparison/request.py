@@ -22,6 +22,7 @@ from tailorlm.core.yaml import dump_yaml
 from tailorlm.data import Rows, read
 from tailorlm.data.hub import read_hub
 from tailorlm.evaluation.metrics import fits, metric_of, metrics
+from tailorlm.recipes.forgotten import Known
 from tailorlm.recipes.presets import STANDARD, preset, standard
 from tailorlm.recipes.schema import Recipe, TaskPart
 from tailorlm.tasks.base import Task
@@ -87,6 +88,9 @@ class CompareRequest(Settings):
                 got=f"it scores answers of the kind '{metric.reads}'",
                 allowed=", ".join(fitting),
             )
+        Known.read(
+            self.settings.general, self.settings.probes
+        )  # what is wrong with these files is told before anything slow begins
         return self.settings.with_(metric=name)
 
     def recipes(self) -> list[Recipe]:
@@ -127,12 +131,11 @@ def load_request(path: Path, overrides: Mapping[str, Any] | None = None) -> Comp
     def beside(name: str) -> str:
         return name if name == "-" or name.startswith("hub:") or Path(name).is_absolute() else str(path.parent / name)
 
-    passages = request.settings.passages
-    settings = request.settings.with_(passages=beside(passages)) if passages else request.settings
+    settings = request.settings.moved(beside)
     return request.with_(
         rows=tuple(map(beside, request.rows)),
         test=tuple(map(beside, request.test)),
-        settings=settings,
+        settings=settings.model_dump(),
         ways=_moved(request.ways, beside),
     )
 
@@ -186,8 +189,7 @@ def keep_request(prepared: Prepared) -> None:
     request = prepared.request
     plain = request.model_dump(exclude={"task"}) | {"task": request.task.plain()}
     plain |= {"rows": [*map(from_folder, request.rows)], "test": [*map(from_folder, request.test)]}
-    if request.settings.passages:
-        plain["settings"]["passages"] = from_folder(request.settings.passages)
+    plain["settings"] = request.settings.moved(from_folder).model_dump()
     plain["ways"] = list(_moved(request.ways, from_folder))
     with atomic.disk_errors(prepared.folder):
         atomic.write_text(prepared.folder / REQUEST, dump_yaml(plain))

@@ -132,9 +132,19 @@ def _way(
         "cost": asdict(_cost(way.runs)),
         "answered": way.runs[0].record.get("answered"),
         "retrieval": way.runs[0].record.get("retrieval"),
+        "forgotten": _middle([run.record.get("forgotten") for run in way.runs]),
         "against_best": _plain(against) if against is not None else None,
         "verdict": against.verdict if against is not None else "best",
     }
+
+
+def _middle(values: Sequence[Any]) -> Any:
+    """Of equal trees of plain values the medians over seeds; the first where they are no numbers."""
+    first = values[0] if values else None
+    if isinstance(first, Mapping):
+        return {key: _middle([value[key] for value in values if value and key in value]) for key in first}
+    numbers = isinstance(first, int | float) and not isinstance(first, bool)
+    return statistics.median(values) if numbers else first
 
 
 def _plain(against: AgainstBest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from tailorlm.core.config import Settings, setting
@@ -32,7 +33,25 @@ class CompareSettings(Settings):
     slices: tuple[str, ...] = setting(
         (), help="columns of the rows by whose values the report shows every score, such as country or source"
     )
+    general: str | None = setting(
+        None,
+        help="file of general texts (column text) on which it is measured what was forgotten; those of tailorlm without it",
+    )
+    probes: tuple[str, ...] = setting(
+        (),
+        help="labelled files (text, label), NAME=FILE or FILE, on whose vectors a classifier is fitted before and after",
+    )
     level: float = setting(0.95, gt=0.5, lt=1, help="level of the intervals; 1 - level is the threshold of a verdict")
+
+    def moved(self, path: Callable[[str], str]) -> CompareSettings:
+        """The same with every file's name put through a function."""
+
+        def probe(given: str) -> str:
+            name, equals, file = given.partition("=")
+            return name + equals + path(file) if equals else path(given)
+
+        named = {name: path(file) for name in ("general", "passages") if (file := getattr(self, name))}
+        return self.with_(probes=tuple(map(probe, self.probes)), **named)
 
 
 class ReadSettings(Settings):

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tailorlm.models.run import EmbeddingCache, EmbeddingView
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.forgotten import Known, Memory
 from tailorlm.recipes.reload import check_reload
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples
@@ -52,6 +54,11 @@ class Bench:
     reload: bool = False
     helps: bool = False
 
+    @cached_property
+    def remembers(self) -> Memory:
+        """Measures what was forgotten, on the settings' texts, asking each base once."""
+        return Memory(Known.read(self.settings.general, self.settings.probes))
+
     def find(self, recipe: Recipe, fold: Fold, test: Examples | None, seed: int) -> Run | None:
         """The finished run of exactly this recipe, rows, settings and seed, if there is one."""
         return read_run(self.root / self.run_id(recipe, fold, test, seed))
@@ -76,6 +83,7 @@ class Bench:
             self.settings.refit,
             self.settings.metric,
             self.settings.level,
+            self.remembers.known.fingerprint,
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -129,6 +137,7 @@ def run_way(
             "answered": counted(answers),
             "shown": shown_facts(fitted.adaptation.answering),
             "retrieval": retrieval(fitted.adaptation.answering, test) if test is not None else None,
+            "forgotten": bench.remembers.forgotten(fitted.adaptation),
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
     if bench.reload and not bench.helps:

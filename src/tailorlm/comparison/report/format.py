@@ -246,3 +246,55 @@ def _time_digits(value: float) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", MINUS)
+
+
+def forgotten(found: Any) -> str:
+    """What a way has forgotten, in one cell: how far its vectors of general text have drifted, or what such text costs it more.
+
+    `nothing` where the body did not learn, `0.042 drift` for an encoder (1 - linear CKA), `+0.31 nats` a token for a model that writes.
+    """
+    if not isinstance(found, dict):
+        return NOTHING
+    if found.get("moved") is False:
+        return "nothing"
+    drift, language = number(found.get("drift")), _change(found, "nats_per_token")
+    if drift is not None:
+        return f"{max(0.0, drift):.3f} drift"
+    return NOTHING if language is None else f"{_signed(language)} nats"
+
+
+def forgotten_lines(found: Any) -> list[str]:
+    """The same in sentences, one for each thing that was measured."""
+    if not isinstance(found, dict):
+        return []
+    if found.get("moved") is False:
+        return ["forgotten: nothing, the body did not learn"]
+    told = []
+    drift, states = number(found.get("drift")), number(found.get("states"))
+    if drift is not None:
+        inner = f", {max(0.0, states):.3f} token by token" if states is not None else ""
+        told.append(
+            f"forgotten: vectors of general text drifted by {max(0.0, drift):.3f}{inner} (1 - linear CKA; 0 is none)"
+        )
+    for key, words in (("nats_per_token", "nats a token"), ("bits_per_byte", "bits a byte")):
+        pair, change = (found.get("language") or {}).get(key) or {}, _change(found, key)
+        if change is not None:
+            told.append(
+                f"forgotten: general text costs {pair['after']:.3f} {words}, before {pair['before']:.3f} ({_signed(change)})"
+            )
+    for name, pair in (found.get("probes") or {}).items():
+        change = 100 * (pair["after"] - pair["before"])
+        told.append(
+            f"forgotten: probe {one_line(name, 80)} {pair['after']:.3f}, before {pair['before']:.3f} ({_signed(change, 1)} points)"
+        )
+    return told
+
+
+def _change(found: dict[str, Any], key: str) -> float | None:
+    pair = (found.get("language") or {}).get(key) or {}
+    before, after = number(pair.get("before")), number(pair.get("after"))
+    return None if before is None or after is None else after - before
+
+
+def _signed(value: float, digits: int = 2) -> str:
+    return f"{value:+.{digits}f}".replace("-", MINUS)

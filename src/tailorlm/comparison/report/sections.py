@@ -23,8 +23,9 @@ def reading(result: dict[str, Any], metric: str) -> list[str]:
         f"The bracket behind a score is its {fmt.percent(level)} interval: where the {metric} on endless rows of this "
         f"kind plausibly lies, given what was seen on {fmt.whole(rows)} test rows."
     ]
+    forgotten = _about_forgetting(ways)
     if not any(way.get("against_best") for way in ways):
-        return told
+        return [*told, *forgotten]
     return [
         *told,
         "Every way answered the same test rows, so each is compared with the best one row by row. The adjusted p says "
@@ -33,8 +34,26 @@ def reading(result: dict[str, Any], metric: str) -> list[str]:
         f"A way is called worse where the adjusted p is below {1 - level:.4g}.",
         "“Cannot be told apart” does not mean equal: these rows do not suffice to say which of the two is better, and "
         "more test rows might. Until then, cost is a fair reason to choose.",
+        *forgotten,
         *_about_seeds(settings),
     ]
+
+
+def _about_forgetting(ways: list[dict[str, Any]]) -> list[str]:
+    """What the last column says, where something was measured."""
+    found = [way["forgotten"] for way in ways if isinstance(way.get("forgotten"), dict)]
+    told = []
+    if any("drift" in one for one in found):
+        told.append(
+            "Forgotten, for an encoder: how far its vectors of general sentences have moved from the base's (1 minus linear CKA, "
+            "from 0, alike, to 1, unrelated). It says how much was overwritten, not whether that was needed."
+        )
+    if any("drift" not in one and "language" in one for one in found):
+        told.append(
+            "Forgotten, for a model that writes: how much more a token of general text costs it than the base, in nats; "
+            "below 0 it reads such text better than before."
+        )
+    return told
 
 
 def _about_seeds(settings: dict[str, Any]) -> list[str]:

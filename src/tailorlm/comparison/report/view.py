@@ -11,8 +11,8 @@ from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
 
 COLUMNS = ("Way", "Score", "Difference to best", "Verdict", "Fit", "Per row", "Memory", "Stored")
-# Columns of comparisons in which passages are shown, or answers paid for: key in a way's row, and title.
-MORE = {"found_text": "Passages found", "paid_text": "Price of 1,000"}
+# Columns of comparisons in which passages are shown, answers paid for, or forgetting was measured: key in a way's row, and title.
+MORE = {"found_text": "Passages found", "paid_text": "Price of 1,000", "forgotten_text": "Forgotten"}
 
 _SHAPES = {"best": "best", "cannot be told apart": "same", "worse": "worse"}
 
@@ -44,7 +44,9 @@ def more(result: dict[str, Any]) -> dict[str, str]:
     ways = result.get("ways") or []
     found = any((way.get("retrieval") or {}).get("scores") for way in ways)
     paid = any(fmt.number((way.get("cost") or {}).get("paid_per_1000_rows")) for way in ways)
-    return {key: title for key, title in MORE.items() if (found if key == "found_text" else paid)}
+    forgotten = any(isinstance(way.get("forgotten"), dict) for way in ways)
+    there = {"found_text": found, "paid_text": paid, "forgotten_text": forgotten}
+    return {key: title for key, title in MORE.items() if there[key]}
 
 
 def view(result: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +147,7 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
         "paid_text": fmt.price(cost.get("paid_per_1000_rows")),
         "told": sections.told(way.get("answered") or {}),
         "found": sections.found(way.get("retrieval")) if (way.get("retrieval") or {}).get("scores") else "",
+        "forgotten_text": fmt.NOTHING if failed else fmt.forgotten(way.get("forgotten")),
     }
 
 
