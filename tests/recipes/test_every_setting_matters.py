@@ -187,6 +187,10 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-adapter", "dropout"): (0.5, scores),
     ("weights-adapter", "scale"): (4.0, scores),
     ("weights-adapter", "over"): (["<adapter 1>"], scores),
+    **{
+        ("penalty-rehearsal", key): {"rows": "<old rows 1>", "share": 0.4, "strength": 30}
+        for key in ("rows", "share", "learn", "column", "strength")
+    },
     ("weights-adapter", "join"): ("fuse", learning),
     ("weights-prefix", "lr"): (0.1, scores),
     ("weights-prefix", "head_start"): ("random", scores),
@@ -291,6 +295,11 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("penalty-ewc", "count"): (6, scores),
     ("penalty-ewc", "labels"): ("given", scores),
     ("recipe", "layers"): (2, scores),
+    ("penalty-rehearsal", "rows"): ("<old rows 2>", scores),
+    ("penalty-rehearsal", "share"): (0.0, scores),
+    ("penalty-rehearsal", "learn"): ("labels", scores),
+    ("penalty-rehearsal", "column"): ("label", scores),
+    ("penalty-rehearsal", "strength"): (90.0, scores),
     ("recipe", "name"): ("another", card),
     ("recipe", "method"): ("lora", card),
     ("recipe", "base"): ("<another base>", scores),
@@ -393,7 +402,7 @@ def with_files(value: Any, base: Base) -> Any:
 def before_and_after(where: str, key: str, value: Any, base: Base) -> tuple[Recipe, Recipe]:
     kind, _, name = where.partition("-")
     part = {"part": name, **GIVEN.get((where, key), {})} if name else None
-    if name in ("adapter", "ewc", "distill", "domain_distance", *TEXT_MODEL):
+    if name in ("adapter", "ewc", "rehearsal", "distill", "domain_distance", *TEXT_MODEL):
         part, value = with_files(part, base), with_files(value, base)
     weight = {"part": "head", "lr": 0.05} if kind == "task" else {"part": "bias", "lr": 0.01}
     stage: dict[str, Any] = {"weights": part if kind == "weights" else weight, "train": QUICK}

@@ -41,6 +41,11 @@ class Part:
         return str(getattr(self.registry.get(self.name), "learns_from", "labels"))
 
     @property
+    def mixes(self) -> bool:
+        """Whether a penalty is rows mixed into the steps, rather than a loss of the weights."""
+        return bool(getattr(self.registry.get(self.name), "mixes", False))
+
+    @property
     def answers(self) -> bool:
         """Whether an objective teaches the task's answers, so that its stage may be the last one."""
         return bool(getattr(self.registry.get(self.name), "answers", self.learns_from == "labels"))

@@ -136,12 +136,15 @@ class _Fitting:
         own = [name for name in names if name in set(job.trainable)]
         job.rates, later = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
         job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
-        scene = StageScene(self.model, self.task, own)
-        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties]
+        scene, drawn = StageScene(self.model, self.task, own), job.order is not None
+        for penalty in stage.penalties:
+            if penalty.mixes:
+                job = scene.rehearsed(job, penalty.settings)
+        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if not penalty.mixes]
         job.held = [penalty.plain() for penalty in stage.penalties]
         validate = self.score if self.validation is not None and stage.objective.answers else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
-        if job.order is not None:  # rows drawn anew in every pass: none of them has a name
+        if drawn:  # rows drawn anew in every pass: none of them has a name
             self.trained[-1].ids, self.trained[-1].row_losses = (), np.zeros(0)
         self.headed = stage.objective.answers
         self.held = None

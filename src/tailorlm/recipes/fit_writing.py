@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tailorlm.core.errors import TailorError
+from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.data import read
 from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
@@ -18,6 +19,7 @@ from tailorlm.models.run import batches
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.old import mixed, old_texts
 from tailorlm.recipes.optimised import optimised
 from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, Stage, learns_text
@@ -131,6 +133,13 @@ class _Fitting:
         lr, base = part.settings.lr, self.model.base.fingerprint
         job = Job(lesson, names, lesson.rows.names, stage.train, lr, self.seed, base=base)
         job.rates, job.begins = part.rates(names), part.begins(self.model, names)
+        for penalty in stage.penalties:
+            if not penalty.mixes:
+                raise TailorError(
+                    f"penalties: {penalty.name} is not for models that write yet", hint="penalties: [rehearsal]"
+                )
+            job = mixed(job, self._old(penalty.settings), penalty.settings)
+        job.held = [penalty.plain() for penalty in stage.penalties]
         validate = self.score if judged is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
         self.model.requires_grad_(False)
@@ -154,6 +163,20 @@ class _Fitting:
         length = min(objective.settings.max_length, self.model.max_length)
         overlap = min(objective.settings.overlap, length - 1)
         return NextTokens(self.losses, framed(self.model.tokenizer, named, texts, length, overlap), self.model)
+
+    def _old(self, settings: Any) -> NextTokens:
+        """What is rehearsed: old rows of the same columns, learnt as the train rows are, or texts."""
+        if settings.learn == "labels":
+            if not settings.rows:
+                raise UsageError(
+                    "rehearsal of labels needs old rows",
+                    hint="penalties: [{part: rehearsal, rows: old.csv, learn: labels}]",
+                )
+            return self._lesson(self.task.prepare(read(settings.rows), what="old"))
+        assert self.losses is not None
+        texts = old_texts(settings.rows, settings.column)
+        names = [f"old text {i + 1}" for i in range(len(texts))]
+        return NextTokens(self.losses, framed(self.model.tokenizer, names, texts, self.model.max_length, 0), self.model)
 
     def _lesson(self, examples: Examples) -> NextTokens:
         assert self.losses is not None

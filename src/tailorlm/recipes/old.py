@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorlm.core.errors import UsageError
-from tailorlm.models.run import vectors_of
-from tailorlm.training.lesson import IGNORED
+from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.data import Rows, as_text, read
+from tailorlm.models.run import embed, vectors_of
+from tailorlm.objectives.labels import Labels
+from tailorlm.tasks.readings import Readings
+from tailorlm.training.job import Job
+from tailorlm.training.lesson import IGNORED, LabelLesson, Lesson
+from tailorlm.training.mixture import HeadedSource, KeptVectors, Mixed, Mixture
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tailorlm.models.encoder import TextModel
     from tailorlm.tasks.base import HeadTask
+
+# Texts of no domain, written for this: what is measured on, and rehearsed, where no file is named.
+GENERAL = Path(__file__).parent / "general_text.txt"
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
 STRENGTH = 10.0
@@ -48,8 +57,19 @@ class StageScene:
         """
         import torch
 
-        from tailorlm.data.read import read
-        from tailorlm.data.rows import Rows
+        readings, targets, head = self._fitted(file, count)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            for i, target in enumerate(targets):
+                places = torch.from_numpy(target).to(self.model.device)
+                scores = head(self.model.vectors(**self.model.batch(readings.select([i]))))
+                yield scores[places != IGNORED], places[places != IGNORED]
+        finally:
+            self.model.train(was_training)
+
+    def _fitted(self, file: str, count: int | None = None) -> tuple[Readings, list[np.ndarray], Any]:
+        """Readings and targets of old rows, and logistic regression on the model's vectors of them."""
         from tailorlm.weights.features import logistic_head, unit
 
         if self.task.target != "one":
@@ -63,13 +83,57 @@ class StageScene:
         vectors, codes = np.concatenate(vectors_of(self.model, readings)), np.concatenate(targets)
         asked = codes != IGNORED
         outputs = len(self.task.outputs(examples.labels))
-        head = logistic_head(unit(vectors[asked]), codes[asked], outputs, STRENGTH).to(self.model.device)
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            for i, target in enumerate(targets):
-                places = torch.from_numpy(target).to(self.model.device)
-                scores = head(self.model.vectors(**self.model.batch(readings.select([i]))))
-                yield scores[places != IGNORED], places[places != IGNORED]
-        finally:
-            self.model.train(was_training)
+        return (
+            readings,
+            targets,
+            logistic_head(unit(vectors[asked]), codes[asked], outputs, STRENGTH).to(self.model.device),
+        )
+
+    def rehearsed(self, job: Job, settings: Any) -> Job:
+        """The job with old rows mixed into its steps, as the settings of `rehearsal` say."""
+        if job.order is not None and not isinstance(job.order, Mixed):
+            raise TailorError(
+                "old rows cannot be mixed into draws of several rows", hint="penalties: [l2_sp], or objective: labels"
+            )
+        if not set(self.names) - self.head:
+            raise TailorError(
+                "rehearsal holds nothing where the head alone learns", hint="leave it out, or weights: lora"
+            )
+        if settings.learn == "labels":
+            if not settings.rows:
+                raise UsageError(
+                    "rehearsal of labels needs old rows",
+                    hint="penalties: [{part: rehearsal, rows: old.csv, learn: labels}]",
+                )
+            readings, targets, head = self._fitted(settings.rows)
+            objective = Labels(Labels.Settings())
+            other: Any = LabelLesson(HeadedSource(self.model, readings, head), objective, targets)
+        else:
+            texts = old_texts(settings.rows, settings.column)
+            readings = Readings(self.model.tokenize(texts))
+            other = KeptVectors(self.model, readings, embed(self.model, texts))
+        return mixed(job, other, settings)
+
+
+def old_texts(file: str, column: str) -> list[str]:
+    """Texts of a file, the general sentences of tailorlm where none is named. UsageError for a file without the column."""
+    if not file:
+        return GENERAL.read_text(encoding="utf-8").splitlines()
+    rows = read(file)
+    if column not in rows.columns:
+        raise UsageError(f"{file} has no column '{column}'", got=", ".join(rows.columns))
+    texts = [as_text(value) for value in rows.column(column)]
+    kept = [text for text in texts if text.strip()]
+    if not kept:
+        raise CheckError("there is no text to rehearse", got=file)
+    return kept
+
+
+def mixed(job: Job, other: Lesson, settings: Any) -> Job:
+    """The job with rows of another lesson in its steps."""
+    if not settings.share:
+        return job
+    count, others = len(job.lesson.lengths), len(other.lengths)
+    order = Mixed(job.rows_in_order(), count, others, settings.share, job.seed)
+    ids = [*job.ids, *(f"old row {i + 1}" for i in range(others))]
+    return replace(job, lesson=Mixture(job.lesson, other, settings.strength), order=order, ids=ids)

@@ -1,0 +1,40 @@
+"""`rehearsal`: a share of old or general rows in every step."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from tailorlm.core import config
+from tailorlm.core.config import setting
+
+
+class Rehearsal:
+    """Mix rows that must not be forgotten into the steps, so that `share` of a step's rows are theirs.
+
+    `learn: vectors` (encoders): the vector of each text stays where it was when the stage began, 1 - cosine a text; needs no labels, and
+    without `rows` takes the general sentences of tailorlm. `learn: labels`: old rows with this task's columns are answered right, by a head
+    that was fitted to them when the stage began and stays as it is. A model that writes learns old rows, or text, as it learns its own.
+    It costs `share` of the time. Choose `ewc` where old rows may be looked at once alone, `l2_sp` where there are none. Sources: Robins 1995
+    (rehearsal), Li and Hoiem 2016 (arXiv:1606.09282, learning without forgetting).
+    """
+
+    class Settings(config.Settings):
+        """Settings of `rehearsal`."""
+
+        rows: str = setting("", help="a file with old rows or texts; without it the general sentences of tailorlm")
+        share: float = setting(0.05, ge=0, lt=1, help="share of each step's rows that are old ones")
+        learn: Literal["vectors", "labels"] = setting(
+            "vectors", help="that their vectors stay as they were, or their labels"
+        )
+        column: str = setting("text", help="the column that holds the text, where vectors are kept", min_length=1)
+        strength: float = setting(
+            1.0,
+            ge=0,
+            le=1e6,
+            help="weight of an old row beside a new one; vectors, whose loss is small, want 10 and more",
+        )
+
+    mixes: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
