@@ -187,10 +187,6 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-adapter", "dropout"): (0.5, scores),
     ("weights-adapter", "scale"): (4.0, scores),
     ("weights-adapter", "over"): (["<adapter 1>"], scores),
-    **{
-        ("penalty-rehearsal", key): {"rows": "<old rows 1>", "share": 0.4, "strength": 30}
-        for key in ("rows", "share", "learn", "column", "strength")
-    },
     ("weights-adapter", "join"): ("fuse", learning),
     ("weights-prefix", "lr"): (0.1, scores),
     ("weights-prefix", "head_start"): ("random", scores),
@@ -320,6 +316,10 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("penalty-ewc", "rows"): {"rows": "<old rows 1>", "strength": 1e6},
     ("penalty-ewc", "count"): {"rows": "<old rows 1>", "strength": 1e6},
     ("penalty-ewc", "labels"): {"rows": "<old rows 1>", "strength": 1e6},
+    **{
+        ("penalty-rehearsal", key): {"rows": "<old rows 1>", "share": 0.4, "strength": 30}
+        for key in ("rows", "share", "learn", "column", "strength")
+    },
     ("weights-adapter", "join"): {"over": ["<adapter 1>", "<adapter 2>"]},
     ("objective-masked_lm", "column"): {"text": "<texts>"},
     ("objective-causal_lm", "column"): {"text": "<texts>"},
