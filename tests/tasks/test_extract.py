@@ -339,6 +339,9 @@ def test_answers_are_learnt_kept_and_given_alike(part: str, base: Base, tmp_path
     assert [(one.value, one.confidence, one.detail) for one in answers] == [
         (one.value, one.confidence, one.detail) for one in again
     ]
+    card = (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
+    assert "to the task `extract`" in card
+    assert 'predict([{"question": "some text", "context": "some text"}])[0].value' in card
     for row, one in zip(rows, answers, strict=True):
         cells = made.cells(one.value, one.detail)
         if cells["start"] is not None:

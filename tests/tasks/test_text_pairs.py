@@ -133,6 +133,8 @@ def test_ways_answer_pairs_and_keep_their_answers(stages: list[Any], more: Any, 
     fitted.adaptation.save(tmp_path / "kept")
     again = Adaptation.load(tmp_path / "kept").predict(rows)
     assert [(one.value, one.confidence) for one in answers] == [(one.value, one.confidence) for one in again]
+    card = (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
+    assert 'predict([{"premise": "some text", "the_hypothesis": "some text"}])[0].value' in card
     turned = [row | {"premise": row["the_hypothesis"], "the_hypothesis": row["premise"]} for row in rows]
     assert [one.confidence for one in fitted.adaptation.predict(turned)] != [one.confidence for one in answers]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ _OURS = """```python
 import tailorlm
 
 adaptation = tailorlm.load("THIS FOLDER")
-print(adaptation.predict(["some text"])[0].label)
+print(adaptation.predict([{row}])[0].value)
 ```"""
 
 _NATIVE_LORA = """```python
@@ -59,20 +60,21 @@ _POOLS = {
 
 def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """Markdown of the card. record: as in `adaptation.json`. facts: figure name to text, as measured by the run."""
-    labels = record["labels"]
+    labels, columns = record["labels"], getattr(recipe.task.make(), "text_columns", ())
+    row = json.dumps(dict.fromkeys(columns, "some text") if len(columns) > 1 else "some text")
     shown = ", ".join(f"`{label}`" for label in labels[:30]) + (
         f" and {len(labels) - 30} more" if len(labels) > 30 else ""
     )
     lines = [
         f"# {recipe.name}",
         "",
-        f"An adaptation of `{record['base']['origin']}` to {len(labels)} labels, made with tailorlm by the method `{recipe.method or recipe.name}`.",
-        "",
-        f"Labels: {shown}.",
+        f"An adaptation of `{record['base']['origin']}` to {f'{len(labels)} labels' if labels else f'the task `{recipe.task.name}`'}, "
+        f"made with tailorlm by the method `{recipe.method or recipe.name}`.",
+        *(["", f"Labels: {shown}."] if labels else []),
         "",
         "## Load it",
         "",
-        _OURS,
+        _OURS.replace("{row}", row),
         *_without_us(recipe, record),
         "",
         "## Measured",

@@ -76,6 +76,11 @@ class Extract:
 
     # ---- rows
 
+    @property
+    def text_columns(self) -> tuple[str, str]:
+        """The columns that an input is made of."""
+        return self.settings.question, self.settings.context
+
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names those there are, and the nearest."""
         for role in ("question", "context", "answers", "id"):
@@ -139,7 +144,7 @@ class Extract:
         """Questions with contexts, of mappings that hold both; answers in them are not looked at."""
         if isinstance(rows, str | Mapping):
             raise TailorError("predict takes many rows at once", hint="put it in a list: predict([row])")
-        columns, found = (self.settings.question, self.settings.context), []
+        columns, found = self.text_columns, []
         for number, row in enumerate(rows, 1):
             values = [row.get(column) if isinstance(row, Mapping) else None for column in columns]
             for column, value in zip(columns, values, strict=True):
@@ -291,7 +296,7 @@ class Extract:
         """What is asked with, and what to write where there is no answer."""
         s = self.settings
         nothing = NOTHING if s.no_answer else ""
-        return {"kind": "extract", "inputs": (s.question, s.context), "answer": s.answers, "nothing": nothing}
+        return {"kind": "extract", "inputs": self.text_columns, "answer": s.answers, "nothing": nothing}
 
     def cells(self, value: Mapping[str, Any] | None, detail: Mapping[str, Any]) -> dict[str, Any]:
         """The words with their offsets in the context, and the candidates with how likely each is."""
