@@ -40,7 +40,8 @@ def shown_facts(answering: Answering) -> dict[str, Any] | None:
 
 
 def counted(answers: Answers) -> dict[str, Any]:
-    """What became of the rows: `rows`, `faults` by kind, `unfinished`, `cut` prompts, `ungrounded` citations, mean tokens in and out."""
+    """What became of the rows: `rows`, `faults` by kind, `unfinished`, `cut` prompts, `ungrounded` citations, mean tokens in and out; of
+    answers that are lists the `unread` ones, and their items that were `invented` or are `unknown`."""
     found: dict[str, Any] = {"rows": len(answers.values)}
     told = answers.detail
     faults = Counter(str(one["fault"]) for one in told if one.get("fault"))
@@ -49,6 +50,7 @@ def counted(answers: Answers) -> dict[str, Any]:
     cut = sum(bool(one.get("cut")) for one in told)
     ungrounded = sum(bool(one.get("ungrounded")) for one in told)
     named = {"unfinished": unfinished, "cut": cut, "ungrounded": ungrounded}
+    named |= {name: sum(int(one.get(name, 0)) for one in told) for name in ("unread", "invented", "unknown")}
     found |= {name: count for name, count in named.items() if count}
     for name in ("tokens_in", "tokens_out"):
         values = [one[name] for one in told if name in one]

@@ -74,6 +74,8 @@ class HeadAnswering:
 def predictions_of(task: Task, examples: Examples, answers: Answers, labels: Sequence[str]) -> Predictions:
     """Answers beside the right ones, as scoring takes them. Where no label was given, or none is right, `(none of these)` stands for it."""
     values, scores = tuple(answers.values), answers.scores
+    if task.answers in ("labels", "spans"):  # what was written is no list of them: nothing was found
+        values = tuple([] if value is None else value for value in values)
     if task.answers == "label":
         values = tuple(NONE_OF_THESE if value is None else value for value in values)
         if NONE_OF_THESE not in labels and NONE_OF_THESE in {*values, *examples.gold}:

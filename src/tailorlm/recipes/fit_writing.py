@@ -190,8 +190,8 @@ class _Fitting:
         task = self.answering.task
         prompts = self.answering.prompts(examples.inputs, examples.ids)
         records = (
-            (name, {"messages": [*prompt, {"role": "assistant", "content": task.written(gold)}]})
-            for name, prompt, gold in zip(examples.ids, prompts, examples.gold, strict=True)
+            (name, {"messages": [*prompt, {"role": "assistant", "content": task.written(gold, value)}]})
+            for name, prompt, gold, value in zip(examples.ids, prompts, examples.gold, examples.inputs, strict=True)
         )
         limit = self.model.max_length
         found = render_all(self.model.chat, records, max_length=limit, learn="last").check().rows

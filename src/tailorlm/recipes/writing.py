@@ -54,8 +54,8 @@ class WriteAnswering:
         if shown.examples is not None:
             asked = (task.ask(value).text for value in rows.inputs)
             examples = [
-                Example(name, text, task.written(gold), gold if rows.labels else None)
-                for name, text, gold in zip(rows.ids, asked, rows.gold, strict=True)
+                Example(name, text, task.written(gold, value), gold if rows.labels and isinstance(gold, str) else None)
+                for name, text, gold, value in zip(rows.ids, asked, rows.gold, rows.inputs, strict=True)
             ]
         return cls(task, model, rows.labels, shown, Prompter(shown, words, examples, rows.held_out))
 
@@ -105,14 +105,17 @@ class WriteAnswering:
         written = self._writes.answers(prompts, self.shown.writing, choices=choices or None)
         values: list[Any] = []
         detail: list[Mapping[str, Any]] = []
+        aside = getattr(self.task, "aside", None)  # a task may have more to tell of what was written
         for one, prompt, given in zip(written, asked, inputs, strict=True):
             cited = _cited(one.text, prompt)
             text = (
                 without_citations(one.text).strip() if cited.get("citations") or cited.get("ungrounded") else one.text
             )
-            values.append(self.task.hear(None if one.fault else text, self.labels, given))
+            said = None if one.fault else text
+            values.append(self.task.hear(said, self.labels, given))
             facts = {"finished": one.finished, "tokens_in": one.tokens_in, "tokens_out": one.tokens_out, "cut": one.cut}
             told = {"written": one.text} if text != one.text else {}
+            told |= aside(said, self.labels, given) if aside is not None else {}
             detail.append(facts | ({"fault": one.fault} if one.fault else {}) | cited | told)
         known = all(one.logprob is not None for one in written)
         sure = np.exp([one.logprob or 0.0 for one in written]) if known else None

@@ -177,14 +177,17 @@ class WriteTask(Task, Protocol):
     def ask(self, value: Any) -> Asked:
         """An input as it is asked."""
 
-    def written(self, gold: Any) -> str:
-        """A right answer as it would be written."""
+    def written(self, gold: Any, given: Any) -> str:
+        """A right answer to the input `given` as it would be written."""
 
     def choices(self, labels: Sequence[str]) -> list[str]:
         """The answers there are, in the order of `labels`; empty where answers are free."""
 
     def hear(self, text: str | None, labels: Sequence[str], given: Any) -> Any:
         """What was written as an answer to the input `given`; None where it is none."""
+
+    # A task whose answers are more than their value may also have
+    #   aside(text, labels, given) -> what is told beside the answer that was heard (its words, what of it stands nowhere in the input).
 
     def told(self, labels: Sequence[str]) -> dict[str, Any]:
         """What an instruction can be made of (`context.prompt.TaskWords`); empty where the rows say themselves what is asked."""

@@ -160,7 +160,7 @@ class Classify(LabelledText):
         """The text, or both under the names of their columns."""
         return Asked(self.shown(value))
 
-    def written(self, gold: str) -> str:
+    def written(self, gold: str, given: Any) -> str:
         """The label."""
         return gold
 

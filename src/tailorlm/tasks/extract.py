@@ -274,7 +274,7 @@ class Extract:
         """The context, then the question."""
         return Asked(asked_text(*value))
 
-    def written(self, gold: Sequence[Mapping[str, Any]]) -> str:
+    def written(self, gold: Sequence[Mapping[str, Any]], given: Any) -> str:
         """The words of the first right answer; `no answer` where there is none."""
         return str(gold[0]["text"]) if gold else NOTHING
 

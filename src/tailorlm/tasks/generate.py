@@ -169,7 +169,7 @@ class Generate:
         """The last message, behind those before it."""
         return Asked(str(value[-1]["content"]), tuple(value[:-1]))
 
-    def written(self, gold: str) -> str:
+    def written(self, gold: str, given: Any) -> str:
         """The answer itself."""
         return gold
 

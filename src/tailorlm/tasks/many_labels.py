@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,8 @@ from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._calibration import logistic_of, single_chances
 from tailorlm.tasks._labelled import SECOND, LabelledText
-from tailorlm.tasks.base import Answers, Examples, Target
+from tailorlm.tasks._lists import listed
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
     count,
@@ -196,9 +198,38 @@ class ManyLabels(LabelledText):
         sure = np.where(said, chances, 1 - chances).prod(axis=1)
         return Answers([[labels[i] for i in np.flatnonzero(row).tolist()] for row in said], sure, chances)
 
-    def cells(self, value: list[str], detail: Mapping[str, Any]) -> dict[str, Any]:
+    # ---- a model that writes
+
+    def ask(self, value: str) -> Asked:
+        """The text."""
+        return Asked(value)
+
+    def written(self, gold: Sequence[str], given: Any) -> str:
+        """The labels as a JSON list."""
+        return json.dumps(list(gold), ensure_ascii=False)
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """None: there are as many answers as sets of labels."""
+        return []
+
+    def hear(self, text: str | None, labels: Sequence[str], given: Any) -> list[str] | None:
+        """The known labels of the JSON list that was written, sorted; None where there is no list."""
+        items = listed(text)
+        return None if items is None else sorted({str(item) for item in items if item in labels})
+
+    def aside(self, text: str | None, labels: Sequence[str], given: Any) -> dict[str, Any]:
+        """`unread`: whether no list was written. `unknown`: how many of its items are no label."""
+        items = listed(text)
+        return {"unread": items is None, "unknown": sum(item not in labels for item in items or ())}
+
+    def told(self, labels: Sequence[str]) -> dict[str, Any]:
         """The labels."""
-        return {"predicted": value}
+        words = {label: label for label in labels}
+        return {"kind": "many_labels", "inputs": (self.settings.text,), "answer": self.settings.label, "labels": words}
+
+    def cells(self, value: list[str] | None, detail: Mapping[str, Any]) -> dict[str, Any]:
+        """The labels; none where what was written was no list."""
+        return {"predicted": value or []}
 
 
 def best_threshold(chances: np.ndarray, wanted: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, TailorError, UsageError, near_misses
 from tailorlm.data.rows import Row, Rows, as_text
+from tailorlm.tasks._lists import heard_spans, written_spans
 from tailorlm.tasks._paths import chained, likeliest
 from tailorlm.tasks._spans import (
     Marked,
@@ -23,7 +24,7 @@ from tailorlm.tasks._spans import (
     words_of,
 )
 from tailorlm.tasks._windows import windows
-from tailorlm.tasks.base import Answers, Examples, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import SHOWN, count, has_words, refuse, refuse_faults, row_ids
 from tailorlm.tasks.readings import Readings, log_shares
 
@@ -253,6 +254,36 @@ class Tag:
             detail.append({"spans": [_told(text, words, span, odds) for span in spans]})
             sure[i] = odds.min(initial=1.0)
         return Answers(values, sure, None, detail)
+
+    # ---- a model that writes
+
+    def ask(self, value: Any) -> Asked:
+        """The text."""
+        return Asked(value[0])
+
+    def written(self, gold: Any, given: Any) -> str:
+        """The spans as a JSON list of objects with `text` and `label`."""
+        return written_spans(given[0], gold)
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """None: answers are words of the text."""
+        return []
+
+    def hear(self, text: str | None, labels: Sequence[str], given: Any) -> Any:
+        """The spans that were written, found in the text; what stands nowhere in it is left out. None where no list was written."""
+        spans, _ = heard_spans(text, given[0], given[1], labels)
+        return None if spans is None else [list(span) for span in spans]
+
+    def aside(self, text: str | None, labels: Sequence[str], given: Any) -> dict[str, Any]:
+        """The spans with their words, and how many items were `invented`, of `unknown` form or type, or all `unread`."""
+        spans, counts = heard_spans(text, given[0], given[1], labels)
+        told = [{"start": a, "end": b, "label": kind, "text": given[0][a:b]} for a, b, kind in spans or ()]
+        return {"spans": told, **counts}
+
+    def told(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The types."""
+        words = {label: label for label in labels}
+        return {"kind": "tag", "inputs": (self.settings.text,), "answer": self.settings.spans, "labels": words}
 
     def cells(self, value: Any, detail: Mapping[str, Any]) -> dict[str, Any]:
         """The spans with their text and how sure each is."""

@@ -144,6 +144,11 @@ def told(answered: dict[str, Any]) -> str:
         for why, count in (answered.get("faults") or {}).items()
     ]
     words = {"unfinished": "broke off", "cut": "with a prompt that was cut", "ungrounded": "cite what was not shown"}
+    words |= {
+        "unread": "wrote no list",
+        "invented": "spans that stand nowhere in their text",
+        "unknown": "items of no known type",
+    }
     parts += [f"{fmt.whole(answered[key])} {word}" for key, word in words.items() if answered.get(key)]
     return f"of {rows} rows {', '.join(parts)}" if parts else ""
 

@@ -32,6 +32,8 @@ def propose(task: TaskWords) -> list[str]:
     They are in English and know nothing of the domain: choose one to begin with, let `optimise` find the best for your model, or
     write your own, which may say what the labels mean and what to do in doubt.
     """
+    if task.kind in ("tag", "many_labels"):
+        return _several(task)
     if task.labels:
         return _classify(task)
     if task.kind == "extract":
@@ -73,6 +75,23 @@ def _classify(task: TaskWords) -> list[str]:
     ]
     # Where labels are explained, the wordings that show the explanations come first.
     return [found[1], found[2], found[0], found[3]] if told else found
+
+
+def _several(task: TaskWords) -> list[str]:
+    """Answers that are a list: of spans with a type each, or of all labels that apply."""
+    given, names = _and([_words(name) for name in task.inputs]), list(task.labels)
+    listed = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    if task.kind == "many_labels":
+        form = 'Answer with a JSON list of labels, such as ["a", "b"], and [] where none applies.'
+        return [
+            f"Which of these labels apply to the {given}: {listed}? {form}",
+            f"Read the {given} and give it every label that fits. The labels: {listed}. {form}",
+        ]
+    form = 'Answer with a JSON list of objects {"text": ..., "label": ...}, in the order in which they stand, and [] where there is none.'
+    return [
+        f"Find everything in the {given} that is one of: {listed}. Copy its words to the letter. {form}",
+        f"Mark the words of the {given} that name one of these types: {listed}. {form} Copy the words as they are written.",
+    ]
 
 
 def _words(column: str) -> str:
