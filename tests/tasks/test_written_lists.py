@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tagged import rows_of, tagged
+from tailorlm.comparison.evidence import counted
+from tailorlm.comparison.report.sections import told
 from tailorlm.context.prompt import TaskWords, propose
 from tailorlm.core.config import validate
 from tailorlm.recipes.fit import fit
@@ -127,3 +129,6 @@ def test_a_model_that_writes_answers_with_spans(tmp_path: Path) -> None:
     answers = fitted.adaptation.predict([dict(row.values) for row in tagged(2, 90)])
     assert [answer.detail["unread"] for answer in answers] == [True, True]
     assert [task.cells(answer.value, answer.detail) for answer in answers] == [{"predicted": []}] * 2
+    facts = counted(fitted.adaptation.answering.answer(held.inputs))
+    assert facts["unread"] == 3
+    assert told(facts | {"invented": 2}).endswith("3 wrote no list, 2 spans that stand nowhere in their text")

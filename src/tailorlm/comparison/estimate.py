@@ -156,7 +156,8 @@ def _pace_written(recipe: Recipe, fold: Fold) -> Pace:
     row = (time.perf_counter() - start) / len(sample)
     if not hasattr(task, "written") or task.choices(fold.everything.labels):
         return Pace(row, len(blocks(model.body)))  # labels are scored: reading is all
-    lengths = sorted(len(encode(task.written(gold))) for gold in fold.everything.gold[:200])
+    some = zip(fold.everything.gold[:200], fold.everything.inputs[:200], strict=True)
+    lengths = sorted(len(encode(task.written(gold, given))) for gold, given in some)
     most = min(shown_by(recipe).writing.max_new_tokens, 2 * lengths[len(lengths) // 2] + 8)
     start = time.perf_counter()
     write(model, sample, Writing(max_new_tokens=most))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tailorlm.comparison.evidence import counted
 from tailorlm.core.errors import UsageError
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run, RunWriter, read_run
@@ -40,7 +41,8 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
         raise UsageError(f"the task '{model.recipe.task.name}' has no column called '{unknown[0]}'")
     task = replace(model.recipe.task, settings=settings.with_(**named) if named else settings).make()
     examples = task.prepare(rows, what="given", labels=model.labels)
-    predictions = predictions_of(task, examples, model.answering.answer(examples.inputs), model.labels)
+    answers = model.answering.answer(examples.inputs)
+    predictions = predictions_of(task, examples, answers, model.labels)
     table = score_table(task.metrics, [predictions])
     key = hashlib.sha256(
         json.dumps([model.recipe.key, examples.fingerprint, predictions.predicted]).encode()
@@ -65,6 +67,7 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
                     "name": model.recipe.name,
                     "method": model.recipe.method,
                     "data": data,
+                    "answered": counted(answers),
                     "environment": environment(),
                 }
             )
