@@ -50,7 +50,7 @@ def evaluate(
         return
     from rich.console import Console
 
-    from tailorlm.comparison.report.sections import told
+    from tailorlm.comparison.report import sections
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"{model.recipe.name} on {done.rows:,} rows", markup=False)
@@ -70,7 +70,7 @@ def evaluate(
         console.print(_per_label(done.tables["per_label"]))
     for row in done.tables.get("quotes") or []:
         console.print(_quotes(row), markup=False)
-    if became := told(done.run.record.get("answered") or {}):
+    if became := sections.told(done.run.record.get("answered") or {}):
         console.print(became, markup=False)
     console.print(f"run  {done.run.folder}", markup=False)
 
