@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000, help="train rows, the first of the file")
     parser.add_argument("--test-rows", type=int, default=1500, help="test rows, the first of the file")
     parser.add_argument("--out", type=Path, default=Path("tailor-runs"))
+    parser.add_argument("--methods", help="of `ratings`: these alone, with commas between")
     parser.add_argument("--body", action="store_true", help="ways that train the body too: an hour of a processor more")
     args = parser.parse_args()
     {"emotions": emotions, "ratings": ratings}[args.study](args)
@@ -75,7 +76,7 @@ def ratings(args: argparse.Namespace) -> None:
         "score, rounding: fitted": {"part": "score", "rounding": "fitted"},
         "classify, five labels": {"part": "classify"},
     }.items():
-        some = [*ways, balanced] if task["part"] == "classify" else ways
+        some = args.methods.split(",") if args.methods else [*ways, balanced] if task["part"] == "classify" else ways
         done = compared(
             train, test, task | {"label": "rating"}, some, args.out / asked.replace(", ", "-").replace(": ", "-")
         )
