@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000, help="train rows, the first of the file")
     parser.add_argument("--test-rows", type=int, default=1500, help="test rows, the first of the file")
     parser.add_argument("--out", type=Path, default=Path("tailor-runs"))
-    parser.add_argument("--methods", help="of `ratings`: these alone, with commas between")
+    parser.add_argument("--methods", help="these alone, with commas between")
     parser.add_argument("--body", action="store_true", help="ways that train the body too: an hour of a processor more")
     args = parser.parse_args()
     {"emotions": emotions, "ratings": ratings}[args.study](args)
@@ -51,6 +51,7 @@ def emotions(args: argparse.Namespace) -> None:
     if args.body:
         top = {"part": "top_layers", "layers": 2}
         ways += [trained("top-layers", top), trained("top-layers-balanced", top, balanced), trained("lora", "lora")]
+    ways = args.methods.split(",") if args.methods else ways
     done = compared(train, test, {"part": "many_labels", "labels": names}, ways, args.out)
     scores = ("micro_f1", "labels_macro_f1", "samples_f1", "map")
     print(f"\n{'way':<22}" + "".join(f"{name:>26}" for name in scores))

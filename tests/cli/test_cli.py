@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, f1_score, log_loss
 from words import Tailor, pairs
 
 from tailorlm.cli.app import VERBS
@@ -305,7 +305,11 @@ def test_eval_gives_the_scores_that_scikit_learn_gives(tailor: Tailor, put: Put,
             kept.gold, kept.predicted, average="macro", labels=sorted(set(kept.gold)), zero_division=0
         ),
         "balanced_accuracy": balanced_accuracy_score(kept.gold, kept.predicted),
+        "brier": brier_score_loss(kept.gold, kept.scores, labels=list(kept.labels), scale_by_half=False),
+        "log_loss": log_loss(kept.gold, kept.scores, labels=list(kept.labels)),
     }
+    assert set(result["scores"]) == {*expected, "ece"}
+    del result["scores"]["ece"]
     assert {key: score["value"] for key, score in result["scores"].items()} == pytest.approx(expected, abs=1e-12)
     assert tailor("predict", fitted, name, "--out", "p.jsonl").code == 0
     answers = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
