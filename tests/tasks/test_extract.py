@@ -286,6 +286,11 @@ def test_questions_about_one_context_stay_on_one_side() -> None:
     sides = [{context for _, context in part.inputs} for part in (split.train, split.test)]
     assert not sides[0] & sides[1]
     assert all(sides)
+    assert not split.findings
+    told = split_rows(
+        task(), rows_of(*values[:50]), rows_of(values[49] | {"question": "who"}, values[55]), CompareSettings()
+    )
+    assert [(one["code"], one["rows"]) for one in told.findings] == [("shared-texts", ["t.jsonl:1"])]
     part = fold(split.train, CompareSettings(), 0)
     assert not {c for _, c in part.validation.inputs} & {c for _, c in part.trial.inputs}
 

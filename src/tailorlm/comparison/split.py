@@ -60,6 +60,7 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
         train = task.prepare(rows, what="train")
         split = Split(train, task.prepare(test, what="test", labels=train.labels))
         _leaks(split, settings)
+        _shared_groups(split)
     split.columns = columns
     split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
     split.train = replace(split.train, held_out=HeldOut.of(split.test.texts))
@@ -91,6 +92,22 @@ def _enough(train: list[int], test: list[int], every: Examples) -> None:
             got=f"{len(train)} train and {len(test)} test rows",
             allowed="two labels or more, with several rows each",
             hint="give more rows, or a test file with --test",
+        )
+
+
+def _shared_groups(split: Split) -> None:
+    """Tell which test rows are about a text that train rows are about too, where rows have more than that text."""
+    if split.test.groups == split.test.texts:
+        return
+    learnt = {normalised(group) for group in split.train.groups}
+    shared = [i for i, group in enumerate(split.test.groups) if normalised(group) in learnt]
+    if shared:
+        message = (
+            f"{len(shared)} test row{'s are' if len(shared) > 1 else ' is'} about a text that train rows are about too"
+        )
+        rows = [split.test.ids[i] for i in shared[:SHOWN]]
+        split.findings.append(
+            {"code": "shared-texts", "message": f"{message}: scores on them may flatter", "rows": rows}
         )
 
 
