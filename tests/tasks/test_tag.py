@@ -204,6 +204,21 @@ def test_what_a_careful_person_is_told() -> None:
     assert [finding["code"] for finding in made.findings(ready)] == ["rare-type", "span-inside-word"]
 
 
+def test_repaired_tags_are_counted_and_told_with_their_rows() -> None:
+    made = task()
+    rows = rows_of(
+        {"tokens": ["a", "b", "c"], "tags": ["B-x", "O", "I-x"]},
+        {"tokens": ["a", "b"], "tags": ["I-x", "I-x"]},  # a scheme without beginnings: nothing to repair
+        {"tokens": ["a", "b", "c", "d"], "tags": ["I-x", "B-x", "I-y", "I-x"]},
+    )
+    found = made.findings(made.prepare(rows, what="train").select([1]))
+    assert found[0]["code"] == "illegal-tags"
+    assert str(found[0]["message"]).startswith("2 train rows with 4 tags that cannot stand")
+    assert found[0]["rows"] == ["t.jsonl:1", "t.jsonl:3"]
+    with pytest.raises(CheckError, match="a tag that cannot stand there"):
+        task(illegal="refuse").prepare(rows, what="train")
+
+
 def test_inputs_are_texts_tokens_or_rows() -> None:
     made = task()
     assert made.inputs(["pay now"]) == made.inputs([{"text": "pay now"}]) == made.inputs([{"tokens": ["pay", "now"]}])

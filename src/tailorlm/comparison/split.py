@@ -65,6 +65,8 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
     split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
     split.train = replace(split.train, held_out=HeldOut.of(split.test.texts))
     split.findings += task.findings(split.train)
+    if test is not None:
+        split.findings += map(dict, split.test.remarks)
     return split
 
 

@@ -34,7 +34,7 @@ class Examples:
     themselves unless told. strata: what a split keeps the shares of; the labels, where each row has one. groups: rows with equal ones (but for
     case, signs and white space) a split keeps on one side; the texts unless told. sources: where a row says that its answer stands (`document`, and
     `span`, words of it); empty where rows say nothing. held_out: the test rows of the split that these rows come from, by hashes: none of
-    them may be shown to a model.
+    them may be shown to a model. remarks: what was mended in these rows while they were read, as `Task.findings` tells it.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +46,7 @@ class Examples:
     groups: tuple[str, ...] = ()
     sources: tuple[Mapping[str, str], ...] = ()
     held_out: HeldOut | None = None
+    remarks: tuple[Mapping[str, object], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -76,7 +77,7 @@ class Examples:
         columns = (self.ids, self.texts, self.gold, self.inputs, self.strata, self.groups)
         ids, texts, gold, inputs, strata, groups = (tuple(column[i] for i in index) for column in columns)
         sources = tuple(self.sources[i] for i in index) if self.sources else ()
-        return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, self.held_out)
+        return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, self.held_out, self.remarks)
 
 
 @dataclass

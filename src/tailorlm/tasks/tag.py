@@ -154,7 +154,8 @@ class Tag:
             min((span[2] for span in row.spans), key=lambda kind: (totals[kind], kind)) if row.spans else "O"
             for row in marked
         )
-        return Examples(row_ids(rows, self.settings.id), tuple(row.text for row in marked), gold, known, inputs, strata)
+        ids, texts = row_ids(rows, self.settings.id), tuple(row.text for row in marked)
+        return Examples(ids, texts, gold, known, inputs, strata, remarks=_repaired(rows, marked, what))
 
     def inputs(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Any]:
         """Texts, or mappings with a text or a list of tokens."""
@@ -177,8 +178,8 @@ class Tag:
         return found
 
     def findings(self, train: Examples) -> list[dict[str, object]]:
-        """Rare types, and spans whose edges lie inside a word, which no answer can meet exactly."""
-        found: list[dict[str, object]] = []
+        """Tags that were repaired, rare types, and spans whose edges lie inside a word, which no answer can meet exactly."""
+        found: list[dict[str, object]] = [dict(remark) for remark in train.remarks]
         counts = Counter(span[2] for spans in train.gold for span in spans)
         rare = sorted(kind for kind, n in counts.items() if n < 10)
         if rare:
@@ -288,6 +289,16 @@ class Tag:
     def cells(self, value: Any, detail: Mapping[str, Any]) -> dict[str, Any]:
         """The spans with their text and how sure each is."""
         return {"predicted": detail["spans"]}
+
+
+def _repaired(rows: Rows, marked: Sequence[Marked], what: str) -> tuple[dict[str, object], ...]:
+    """What is told of tags that could not stand where they stood."""
+    where = [row.where for row, found in zip(rows, marked, strict=True) if found.repaired]
+    if not where:
+        return ()
+    total = sum(found.repaired for found in marked)
+    message = f"{count(len(where), f'{what} row')} with {count(total, 'tag')} that cannot stand where they stand; each begins a span of its own"
+    return ({"code": "illegal-tags", "message": message, "rows": where[:SHOWN]},)
 
 
 def _told(text: str, words: Sequence[Sequence[int]], span: tuple[int, int, str], chance: np.ndarray) -> dict[str, Any]:
