@@ -24,7 +24,8 @@ class DomainDistance:
     Gaussian kernels around the median distance; `coral`: squared difference of the covariances; `adversarial`: a small classifier learns to
     tell the domains apart, and the body to deceive it. Needs text of the target (`text`) and no label of it. Choose it when source and target
     differ in words and not in what is asked; a stage of `masked_lm` over text of both, before the task, is the other way without labels of
-    the target (`benchmarks/domain_adaptation.py` compares them). Sources: Gretton et al. 2012 and Long et al. 2015 (arXiv:1502.02791, mmd), Sun and Saenko 2016
+    the target (`benchmarks/domain_adaptation.py` compares them).
+    Sources: Gretton et al. 2012 and Long et al. 2015 (arXiv:1502.02791, mmd), Sun and Saenko 2016
     (1607.01719, coral), Ganin et al. 2016 (1505.07818, adversarial).
     """
 
