@@ -25,6 +25,7 @@ def test_the_suite_found_every_objective() -> None:
         "distill",
         "domain_distance",
         "masked_lm",
+        "preference",
         "simcse",
     ]
 

@@ -45,9 +45,9 @@ def empty(name: str) -> TextModel:
 def test_published_counts(
     part: str, settings: dict[str, Any], base: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("prefix", "prompt"):  # a model without weights cannot be asked
-        monkeypatch.setattr(f"tailorlm.weights.{name}.probe", lambda model: None)
-        monkeypatch.setattr(f"tailorlm.weights.{name}.answers_behind", lambda model, bare: True)
+    # A model without weights cannot be asked.
+    monkeypatch.setattr("tailorlm.weights._virtual.probe", lambda model: None)
+    monkeypatch.setattr("tailorlm.weights._virtual.answers_behind", lambda model, bare: True)
     model = empty(base)
     made = weights.get(part)
     start = {"start": "random"} if part == "prompt" else {}

@@ -9,6 +9,7 @@ TABLE = {
     "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
     "distill": "tailorlm.objectives.distill:Distill",
+    "preference": "tailorlm.objectives.preference:Preference",
     "simcse": "tailorlm.objectives.simcse:SimCSE",
     "denoising": "tailorlm.objectives.denoising:Denoising",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tailorlm.data import read
 from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
+from tailorlm.models.encoder import positions
 from tailorlm.models.renderings import render_all
 from tailorlm.models.resolve import resolve
 from tailorlm.models.row_losses import RowLosses
@@ -32,7 +33,11 @@ from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.language import NextTokens
 from tailorlm.training.loop import train
 from tailorlm.training.plain_text import framed
+from tailorlm.training.preferences import PreferenceLesson, losses_of
 from tailorlm.training.token_rows import TokenRows
+
+if TYPE_CHECKING:
+    import torch
 
 # Validation rows that are answered after every pass where answers are free: writing is slow, and the loss is taken over all of them.
 WRITTEN = 64
@@ -98,7 +103,7 @@ class _Fitting:
         self.trainable = 0
         self.stack = Stack(self.answering.model)
         self.losses: RowLosses | None = None
-        self.held: NextTokens | None = None
+        self.held: NextTokens | PreferenceLesson | None = None
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.decided: dict[str, Any] = {}  # settings of the prompt that they decided
         self.chooses = hasattr(self.task, "choose") and scores_choices(self.recipe)
@@ -111,27 +116,23 @@ class _Fitting:
 
     def stage(self, stage: Stage, part: Any) -> None:
         """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
-        if stage.weights.name in VIRTUAL:
-            raise TailorError(
-                f"weights: {stage.weights.name} cannot be trained on a model that writes yet",
-                hint="weights: lora, full, bias, ia3 or adapter",
-            )
         if not part.trains or not part.body_learns:
             raise TailorError(
                 f"weights: {stage.weights.name} learns a head, and a model that writes has none",
                 hint="weights: lora, full, bias or adapter; or answers: head",
             )
+        start = self._start(stage)
         names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
-        self.losses = RowLosses(self.model.body, pad=self.model.pad_id)
+        self.losses = RowLosses(self.model.body, pad=self.model.pad_id, packed=stage.weights.name not in VIRTUAL)
         answers = stage.objective.answers
         reads = isinstance(self.answering, ReadAnswering)
-        lesson = self._lesson(self.rows) if answers else self._text(stage, self.rows)
+        lesson = self._lesson(stage, self.rows, start)
         judged = self.validation if answers or reads else None
-        self.held = self._lesson(judged) if judged is not None and answers else None
+        self.held = self._lesson(stage, judged, start) if judged is not None and answers else None
         lr, base = part.settings.lr, self.model.base.fingerprint
-        job = Job(lesson, names, lesson.rows.names, stage.train, lr, self.seed, base=base)
+        job = Job(lesson, names, lesson.names, stage.train, lr, self.seed, base=base)
         job.rates, job.begins = part.rates(names), part.begins(self.model, names)
         for penalty in stage.penalties:
             if not penalty.mixes:
@@ -166,23 +167,59 @@ class _Fitting:
 
     def _old(self, settings: Any) -> NextTokens:
         """What is rehearsed: old rows of the same columns, learnt as the train rows are, or texts."""
+        assert self.losses is not None
         if settings.learn == "labels":
             if not settings.rows:
                 raise UsageError(
                     "rehearsal of labels needs old rows",
                     hint="penalties: [{part: rehearsal, rows: old.csv, learn: labels}]",
                 )
-            return self._lesson(self.task.prepare(read(settings.rows), what="old"))
-        assert self.losses is not None
+            rows = self.task.prepare(read(settings.rows), what="old")
+            return NextTokens(self.losses, self._tokens(rows), self.model)
         texts = old_texts(settings.rows, settings.column)
         names = [f"old text {i + 1}" for i in range(len(texts))]
         return NextTokens(self.losses, framed(self.model.tokenizer, names, texts, self.model.max_length, 0), self.model)
 
-    def _lesson(self, examples: Examples) -> NextTokens:
+    def _lesson(
+        self, stage: Stage, examples: Examples, start: dict[int, torch.Tensor]
+    ) -> NextTokens | PreferenceLesson:
+        """What a stage learns of these rows. start: what answers were worth before it, by the rows' identity, where it learns preferences."""
         assert self.losses is not None
-        rendered = self._rendered(examples)
-        rows = TokenRows.of([(row.ids, row.learned) for row in rendered], examples.ids)
-        return NextTokens(self.losses, rows, self.model)
+        kind = stage.objective.learns_from
+        if kind == "preferences":
+            rows, objective = self._both(examples), stage.objective.make()
+            return PreferenceLesson(self.losses, rows, start[id(examples)], objective, self.model)
+        if kind != "labels":
+            return self._text(stage, examples)
+        return NextTokens(self.losses, self._tokens(examples), self.model)
+
+    def _start(self, stage: Stage) -> dict[int, torch.Tensor]:
+        """What the answers of all pairs are worth before the stage's part is put on, where it learns preferences."""
+        if stage.objective.learns_from != "preferences":
+            return {}
+        losses = RowLosses(self.model.body, pad=self.model.pad_id, packed=False)
+        some = [examples for examples in (self.rows, self.validation) if examples is not None]
+        before, taken = self.model.max_length, getattr(stage.weights.settings, "tokens", 0)
+        self.model.max_length = min(before, positions(self.model.body) - taken)  # rows are cut as they will be
+        try:
+            return {id(examples): losses_of(losses, self._both(examples)) for examples in some}
+        finally:
+            self.model.max_length = before
+
+    def _both(self, examples: Examples) -> TokenRows:
+        """The rows with their chosen answers, then the same with the rejected ones. UsageError where rows have none."""
+        if not examples.against:
+            raise UsageError(
+                "preference learns from a better and a worse answer, and these rows have one",
+                got=f"task: {self.recipe.task.name}",
+                allowed="rows with `prompt`, `chosen` and `rejected`, for the task generate",
+                hint="--column rejected=COLUMN, or objective: labels",
+            )
+        chosen, rejected = self._rendered(examples), self._rendered(replace(examples, gold=examples.against))
+        return TokenRows.of([(row.ids, row.learned) for row in [*chosen, *rejected]], [*examples.ids, *examples.ids])
+
+    def _tokens(self, examples: Examples) -> TokenRows:
+        return TokenRows.of([(row.ids, row.learned) for row in self._rendered(examples)], examples.ids)
 
     def _rendered(self, examples: Examples) -> list[Rendered]:
         """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told."""

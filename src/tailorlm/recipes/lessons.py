@@ -175,5 +175,9 @@ MADE: dict[str, Callable[[Ground, Any], Made]] = {
 
 
 def lesson_for(learns_from: str) -> Callable[[Ground, Any], Made]:
-    """What makes the lesson of objectives that learn from this."""
+    """What makes the lesson of objectives that learn from this. TailorError where that is for models that write."""
+    if learns_from not in MADE:
+        raise TailorError(
+            f"no head learns from {learns_from}", hint="answers: written, with a base that writes; or objective: labels"
+        )
     return MADE[learns_from]

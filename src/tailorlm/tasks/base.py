@@ -34,7 +34,8 @@ class Examples:
     themselves unless told. strata: what a split keeps the shares of; the labels, where each row has one. groups: rows with equal ones (but for
     case, signs and white space) a split keeps on one side; the texts unless told. sources: where a row says that its answer stands (`document`, and
     `span`, words of it); empty where rows say nothing. held_out: the test rows of the split that these rows come from, by hashes: none of
-    them may be shown to a model. remarks: what was mended in these rows while they were read, as `Task.findings` tells it.
+    them may be shown to a model. remarks: what was mended in these rows while they were read, as `Task.findings` tells it. against: for each
+    row an answer that is worse than `gold`, where rows have one; else empty.
     """
 
     ids: tuple[str, ...]
@@ -47,6 +48,7 @@ class Examples:
     sources: tuple[Mapping[str, str], ...] = ()
     held_out: HeldOut | None = None
     remarks: tuple[Mapping[str, object], ...] = ()
+    against: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -69,7 +71,8 @@ class Examples:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over inputs, answers and label set, in order: what a run was fitted or scored on."""
-        content = json.dumps([self.inputs, self.gold, self.labels], ensure_ascii=False)
+        worse = [self.against] if self.against else []
+        content = json.dumps([self.inputs, self.gold, self.labels, *worse], ensure_ascii=False)
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
     def select(self, index: Sequence[int]) -> Examples:
@@ -77,7 +80,9 @@ class Examples:
         columns = (self.ids, self.texts, self.gold, self.inputs, self.strata, self.groups)
         ids, texts, gold, inputs, strata, groups = (tuple(column[i] for i in index) for column in columns)
         sources = tuple(self.sources[i] for i in index) if self.sources else ()
-        return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, self.held_out, self.remarks)
+        against = tuple(self.against[i] for i in index) if self.against else ()
+        kept = (self.held_out, self.remarks, against)
+        return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, *kept)
 
 
 @dataclass

@@ -15,7 +15,8 @@ from tailorlm.tasks.columns import count, has_words, refuse_faults, require_colu
 ROLES = {"system", "user", "assistant"}
 # Names that people give to a prompt and to its answer; the first that the rows have is taken, where none is named.
 PROMPTS = ("prompt", "instruction", "question", "query", "input", "source", "document", "text")
-ANSWERS = ("completion", "response", "output", "answer", "target", "summary", "label")
+ANSWERS = ("completion", "response", "output", "answer", "target", "summary", "chosen", "label")
+REJECTED = "rejected"
 MESSAGES = "messages"
 
 
@@ -37,6 +38,10 @@ class Generate:
             None, help="a column with more of what is asked, put below the prompt (Alpaca's `input`)"
         )
         system: str | None = setting(None, help="a column with a system text")
+        rejected: str | None = setting(
+            None,
+            help="a column with a worse answer, for objective: preference; without it `rejected`, where there is one",
+        )
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
         document: str | None = setting(
             None, help="a column that names the document with the answer: what is found is then scored too"
@@ -62,7 +67,7 @@ class Generate:
         """Check that the columns are there; UsageError names those there are."""
         self._form(rows.columns, what)
         s = self.settings
-        for name in (s.input, s.system, s.id, s.document, s.span):
+        for name in (s.input, s.system, s.rejected, s.id, s.document, s.span):
             if name:
                 require_column(rows, name, what, "--column")
 
@@ -92,7 +97,15 @@ class Generate:
             read = self._read(row.values, form, with_answer=True)
             if isinstance(read, str):
                 found[i] = read
+        worse = self._worse(rows.columns)
+        for i, row in enumerate(rows):
+            if worse and _said(row.values.get(worse)) is None:
+                found.setdefault(i, f"no answer in the column '{worse}'")
         return found
+
+    def _worse(self, columns: Sequence[str]) -> str | None:
+        """The column of worse answers, where there is one."""
+        return self.settings.rejected or (REJECTED if REJECTED in columns else None)
 
     def _read(
         self, values: Mapping[str, Any], form: tuple[str, str, str | None], *, with_answer: bool
@@ -103,15 +116,18 @@ class Generate:
         head = [{"role": "system", "content": as_text(system)}] if has_words(system) else []
         if not answer:
             return _conversation(values.get(prompt), head, with_answer)
+        gold = _said(values.get(answer))
+        if with_answer and gold is None:
+            return f"no answer in the column '{answer}'"
+        if isinstance(values.get(prompt), list):
+            read = _conversation(values[prompt], head, with_answer=False)
+            return read if isinstance(read, str) else (read[0], gold or "")
         if not isinstance(values.get(prompt), str) or not has_words(values.get(prompt)):
             return f"no text in the column '{prompt}'"
-        gold = values.get(answer)
-        if with_answer and (isinstance(gold, list | dict) or not has_words(gold)):
-            return f"no answer in the column '{answer}'"
         asked = as_text(values[prompt])
         if more and has_words(values.get(more)):
             asked = f"{asked}\n\n{as_text(values[more])}"
-        return [*head, {"role": "user", "content": asked}], as_text(gold) if with_answer else ""
+        return [*head, {"role": "user", "content": asked}], (gold or "") if with_answer else ""
 
     def prepare(self, rows: Rows, *, what: str, labels: Sequence[str] | None = None) -> Examples:
         """Check rows and turn them into prompts with answers. Raises UsageError (columns) and CheckError (rows at fault), naming file and line."""
@@ -124,7 +140,9 @@ class Generate:
         texts = tuple(messages[-1]["content"] for messages, _ in read)
         inputs, gold = tuple(messages for messages, _ in read), tuple(answer for _, answer in read)
         ids = row_ids(rows, self.settings.id)
-        return Examples(ids, texts, gold, (), inputs, ("",) * len(read), sources=self._sources(rows))
+        worse = self._worse(rows.columns)
+        against = tuple(_said(row.values[worse]) for row in rows) if worse else ()
+        return Examples(ids, texts, gold, (), inputs, ("",) * len(read), sources=self._sources(rows), against=against)
 
     def _sources(self, rows: Rows) -> tuple[dict[str, str], ...]:
         """Where each row says that its answer stands; nothing where no column says so."""
@@ -189,6 +207,14 @@ class Generate:
         """The answer, and where passages were shown, which of them it names, with their places in the documents."""
         cited = {"citations": detail["citations"]} if "citations" in detail else {}
         return {"predicted": value} | cited | ({"fault": detail["fault"]} if "fault" in detail else {})
+
+
+def _said(value: Any) -> str | None:
+    """An answer's text: as it stands, or that of a list with one message of the assistant; None where there is none."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        message = value[0]
+        value = message.get("content") if message.get("role") == "assistant" else None
+    return as_text(value) if not isinstance(value, list | dict) and has_words(value) else None
 
 
 def _conversation(given: Any, head: list[dict[str, str]], with_answer: bool) -> tuple[list[dict[str, str]], str] | str:

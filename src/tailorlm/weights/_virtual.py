@@ -1,12 +1,14 @@
-"""What parts that stand in front of a text share: the positions they take, and whether a model answers behind them."""
+"""What parts that stand in front of a text share: the room they take, PEFT's wrapper, and whether a model answers behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import positions
+from tailorlm.weights import _peft
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +19,43 @@ if TYPE_CHECKING:
 SHORTEST = 8
 # Two texts of different length, and what a row may differ by with the company it is padded in.
 PROBE, TOLERANCE = ("a short text", "and another one, which is a little longer than the first"), 1e-4
+
+
+class Front:
+    """Virtual tokens in front of every text of one model, put on and taken off again.
+
+    tokens: how many. shown: whether they are shown as tokens of the text (prompt tuning), not only attended to (prefix tuning).
+    """
+
+    def __init__(self, tokens: int, *, shown: bool):
+        self.tokens, self.shown = tokens, shown
+        self._max_length = 0  # the model's own, while they stand before it
+
+    def put(self, model: TextModel, config: Any) -> list[str] | None:
+        """Wrap the body by PEFT's `config`; names of what learns, or None, and the model is as it was, where it does not answer behind them."""
+        self._max_length = make_room(model, self.tokens)
+        bare = probe(model)
+        try:
+            names = _peft.wrap(model, config)
+        except ValueError:  # PEFT looks at some models itself
+            model.max_length = self._max_length
+            return None
+        model.prompt_tokens = self.tokens if self.shown else 0
+        if answers_behind(model, bare):
+            return names
+        self.take_off(model)
+        return None
+
+    def take_off(self, model: TextModel) -> None:
+        """Give the base back as it was."""
+        _peft.unwrap(model)
+        model.prompt_tokens, model.max_length = 0, self._max_length
+
+    def load(self, model: TextModel, folder: Path, what: str) -> None:
+        """Wrap a fresh base with what was saved. what: for messages."""
+        self._max_length = make_room(model, self.tokens)
+        _peft.load(model, folder, what)
+        model.prompt_tokens = self.tokens if self.shown else 0
 
 
 def make_room(model: TextModel, tokens: int) -> int:
@@ -36,16 +75,32 @@ def make_room(model: TextModel, tokens: int) -> int:
 
 
 def probe(model: TextModel, texts: Sequence[str] = PROBE) -> Tensor:
-    """The pooled vectors of some texts as the model stands, (texts, width)."""
+    """What the model makes of some texts as it stands: pooled vectors, (texts, width), or of one that writes logits of the next token."""
     import torch
 
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            return model.pool(*model.pad(model.tokenize(texts)))
+            return _next_logits(model, texts) if model.pooling == "written" else model.pool(*_padded(model, texts))
     finally:
         model.train(was_training)
+
+
+def _padded(model: TextModel, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    return model.pad(model.tokenize(texts))
+
+
+def _next_logits(model: Any, texts: Sequence[str]) -> Tensor:
+    """Logits of the token that follows each text, (texts, vocabulary), read as in training: padded, with a mask."""
+    import torch
+
+    rows = [model.chat.tokens.encode(text) for text in texts]
+    ids = model.pad(rows)
+    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+    mask = (torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None]).long()
+    logits: Tensor = model(ids, mask)[:, -ids.shape[1] :]
+    return logits[torch.arange(len(rows), device=ids.device), lengths - 1].float()
 
 
 def answers_behind(model: TextModel, bare: Tensor) -> bool:
@@ -59,7 +114,7 @@ def answers_behind(model: TextModel, bare: Tensor) -> bool:
         together, alone = probe(model), probe(model, PROBE[:1])
         if model.pooling == "native":
             with torch.no_grad():
-                model(*model.pad(model.tokenize(PROBE)))
+                model(*_padded(model, PROBE))
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, NotImplementedError):
         return False
     same = together.shape == bare.shape and float((together[:1] - alone).abs().max()) < TOLERANCE

@@ -9,7 +9,7 @@ from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
 from tailorlm.models.layers import blocks
 from tailorlm.weights import _peft
-from tailorlm.weights._virtual import answers_behind, make_room, probe
+from tailorlm.weights._virtual import Front
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
@@ -42,14 +42,12 @@ class Prefix(TrainedPart):
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
-        self._max_length = 0  # the model's own, while the part is on it
+        self._front = Front(settings.tokens, shown=False)
 
     def attach(self, model: TextModel) -> list[str]:
         """Wrap the body with PEFT; the prefix and the head learn. TailorError where the model takes no keys from outside."""
         import peft
 
-        self._max_length = make_room(model, self.settings.tokens)
-        bare = probe(model)
         config = peft.PrefixTuningConfig(
             task_type=_peft.task_type(model),
             num_virtual_tokens=self.settings.tokens,
@@ -61,27 +59,18 @@ class Prefix(TrainedPart):
             encoder_hidden_size=self.settings.projection_width if self.settings.projection else None,
             modules_to_save=_peft.native_heads(model),
         )
-        try:
-            names = _peft.wrap(model, config)
-        except ValueError:  # PEFT looks at some models itself
-            model.max_length = self._max_length
-            raise self._refused(model) from None
-        if not answers_behind(model, bare):
-            self.detach(model)
-            raise self._refused(model)
+        names = self._front.put(model, config)
+        if names is None:
+            raise TailorError(
+                "prefix tuning needs a model that takes keys and values from outside, and this one does not",
+                got=str(model.config.model_type),
+                hint="--method prompt, or --method lora",
+            )
         return names
-
-    def _refused(self, model: TextModel) -> TailorError:
-        return TailorError(
-            "prefix tuning needs a model that takes keys and values from outside, and this one does not",
-            got=str(model.config.model_type),
-            hint="--method prompt, or --method lora",
-        )
 
     def detach(self, model: TextModel) -> None:
         """Take the prefix off again; the base is as it was."""
-        _peft.unwrap(model)
-        model.prompt_tokens, model.max_length = 0, self._max_length
+        self._front.take_off(model)
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
@@ -89,5 +78,4 @@ class Prefix(TrainedPart):
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved prefix."""
-        self._max_length = make_room(model, self.settings.tokens)
-        _peft.load(model, folder, "a prefix")
+        self._front.load(model, folder, "a prefix")

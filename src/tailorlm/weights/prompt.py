@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
 from tailorlm.weights import _peft
-from tailorlm.weights._virtual import answers_behind, make_room, probe
+from tailorlm.weights._virtual import Front
 from tailorlm.weights.base import TrainedPart, WeightsSettings
 
 if TYPE_CHECKING:
@@ -40,14 +40,12 @@ class Prompt(TrainedPart):
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
-        self._max_length = 0  # the model's own, while the part is on it
+        self._front = Front(settings.tokens, shown=True)
 
     def attach(self, model: TextModel) -> list[str]:
         """Wrap the body with PEFT; the prompt and the head learn. TailorError where the model takes no vectors for tokens."""
         import peft
 
-        self._max_length = make_room(model, self.settings.tokens)
-        bare = probe(model)
         drawn = self.settings.start == "vocabulary"
         config = peft.PromptTuningConfig(
             task_type=_peft.task_type(model),
@@ -59,10 +57,8 @@ class Prompt(TrainedPart):
             prompt_tuning_init="SAMPLE_VOCAB" if drawn else "RANDOM",
             modules_to_save=_peft.native_heads(model),
         )
-        names = _peft.wrap(model, config)
-        model.prompt_tokens = self.settings.tokens
-        if not answers_behind(model, bare):
-            self.detach(model)
+        names = self._front.put(model, config)
+        if names is None:
             raise TailorError(
                 "prompt tuning does not work with this model's own head",
                 got=f"{model.config.model_type}, pooling: native",
@@ -72,8 +68,7 @@ class Prompt(TrainedPart):
 
     def detach(self, model: TextModel) -> None:
         """Take the prompt off again; the base is as it was."""
-        _peft.unwrap(model)
-        model.prompt_tokens, model.max_length = 0, self._max_length
+        self._front.take_off(model)
 
     def save(self, model: TextModel, folder: Path) -> None:
         """Write PEFT's own files, free of absolute paths."""
@@ -81,6 +76,4 @@ class Prompt(TrainedPart):
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Wrap a fresh base with the saved prompt."""
-        self._max_length = make_room(model, self.settings.tokens)
-        _peft.load(model, folder, "a prompt")
-        model.prompt_tokens = self.settings.tokens
+        self._front.load(model, folder, "a prompt")
