@@ -354,9 +354,8 @@ def all_keys() -> set[tuple[str, str]]:
     kinds["penalty"] = penalties
     for kind, registry in kinds.items():
         found |= {(f"{kind}-{name}", key) for name in registry for key in registry.get(name).Settings.model_fields}
-    elsewhere = {f"task-{name}" for name in tasks if name != "classify"} | {
-        "context-prompt"
-    }  # test_every_task_setting_matters.py
+    # test_every_task_setting_matters.py, and test_preference.py for what heads cannot learn
+    elsewhere = {f"task-{name}" for name in tasks if name != "classify"} | {"context-prompt", "objective-preference"}
     # adamw_8bit works on a GPU only
     return {(where, key) for where, key in found if where not in {"optimiser-adamw_8bit", *elsewhere}}
 
