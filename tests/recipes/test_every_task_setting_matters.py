@@ -43,7 +43,7 @@ def seen(task: str, row: dict[str, Any], settings: dict[str, Any], other: dict[s
         ready = part.prepare(Rows(tuple(Row(r, "f.jsonl", i) for i, r in enumerate(rows)), tuple(row)), what="train")
     except TailorError as error:
         return str(error)
-    return ready.ids, ready.inputs, ready.gold, ready.sources, ready.labels
+    return ready.ids, ready.inputs, ready.gold, ready.sources, ready.labels, ready.against
 
 
 def windows(settings: dict[str, Any]) -> Any:
@@ -114,6 +114,7 @@ GENERATE_VALUES = {
     "answer": "reply",
     "input": "more",
     "system": "role",
+    "rejected": "reply",
     "id": "no",
     "document": "more",
     "span": "other",
