@@ -1,7 +1,7 @@
-"""Ways of moving weights on the same real rows, each way's learning rate tuned alike: the tables of docs/methods/compared.md.
+"""Ways of moving weights on the same real rows, each way's learning rate tuned alike.
 
-    python benchmarks/methods.py [--data ../shared/data] [--out tailor-runs/methods]   # fits what is not there yet
-    python benchmarks/methods.py --only-table                                          # tables from what is there
+    python benchmarks/methods.py [--data ../shared/data] [--out tailor-runs/methods]   # fits what is missing, then prints the tables
+    python benchmarks/methods.py --only-table                                          # tables of what is there
 
 The starter encoder over five sets, from 8 rows a class to about a thousand. One file a fit, written whole, so that an interrupted run
 goes on. Rows are drawn alike from each class, others for every seed; validation and test rows are the same for all. For each set and
@@ -29,7 +29,6 @@ from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Examples
 
-PAGE = Path(__file__).parents[1] / "docs" / "methods" / "compared.md"
 SEEDS = (0, 1, 2)
 VALIDATION, TEST = 160, 480
 MAX_LENGTH = 24
@@ -257,13 +256,50 @@ def best(tried: dict[float, dict[str, Any]]) -> float:
     return max(values, key=lambda v: (tried[v]["validation"], v == values[len(values) // 2], -v))
 
 
+# ---- tables
+
+
+def tables(study: Study) -> None:
+    """Accuracy on the test rows by way, mean of the seeds that are there with their standard deviation, and the rate that was chosen."""
+    for setting in settings():
+        lines = [line for way in setting.ways if (line := row_of(study, setting, way))]
+        if lines:
+            rows = setting.rows or f"{FEW} a class"
+            print(f"\n{setting.name} ({SETS[setting.name].said}), rows: {rows}\n")
+            print("| way | accuracy | seeds | rate or C | seconds a fit |\n|---|---|---|---|---|")
+            print("\n".join(lines))
+    for setting in RATE_CURVES:
+        for way in ("full", "lora"):
+            found = {value: study.known(setting, way, value, 0) for value in LADDER}
+            told = [f"{value:g}: {fit['validation']:.3f}" for value, fit in found.items() if fit]
+            if told:
+                print(f"\n{setting.name}, {setting.rows} rows, {way}, validation accuracy by rate: {', '.join(told)}")
+
+
+def row_of(study: Study, setting: Setting, way: str) -> str | None:
+    """A line of the table; None until every value was tried with seed 0."""
+    tried = {value: study.known(setting, way, value, 0) for value in WAYS[way].values}
+    if any(fit is None for fit in tried.values()):
+        return None
+    value = best({v: fit for v, fit in tried.items() if fit})
+    fits = [fit for seed in SEEDS if (fit := study.known(setting, way, value, seed))]
+    scores = [fit["test"] for fit in fits]
+    spread = f" ± {np.std(scores, ddof=1):.3f}" if len(scores) > 1 else ""
+    seconds = np.mean([fit["seconds"] for fit in fits])
+    return f"| {way} | {np.mean(scores):.3f}{spread} | {len(scores)} | {value:g} | {seconds:.1f} |"
+
+
 def main() -> None:
-    """Fit what is missing."""
+    """Fit what is missing, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("tailor-runs/methods"))
+    parser.add_argument("--only-table", action="store_true")
     args = parser.parse_args()
-    Study(args.data, args.out).run()
+    study = Study(args.data, args.out)
+    if not args.only_table:
+        study.run()
+    tables(study)
 
 
 if __name__ == "__main__":
