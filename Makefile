@@ -1,6 +1,8 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both make .venv first.
 PYTHON ?= python3
 VENV ?= .venv
+# For demo-generate: any model that writes, a folder or a hub id.
+MODEL ?= starter-lm
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -14,7 +16,7 @@ demo-reviews: $(STAMP)
 
 demo-generate: $(STAMP)
 	$(BIN)/tailor index build examples/handbook/documents --out tailor-runs/handbook-index --size 300
-	$(BIN)/tailor compare examples/generate/compare.yaml
+	$(BIN)/tailor compare examples/generate/compare.yaml --model $(MODEL)
 
 test: $(STAMP)
 	$(BIN)/ruff check .
