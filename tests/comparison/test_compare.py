@@ -23,6 +23,7 @@ from tailorlm.recipes.presets import STANDARD
 from tailorlm.recipes.schema import Recipe
 
 Base = Callable[..., Path]
+SCORES = {"accuracy", "macro_f1", "balanced_accuracy", "brier", "ece", "log_loss"}
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def test_all_nine_take_part_with_scores_costs_and_verdicts(nine: Nine) -> None:
     assert len(ways) == 9
     for name, way in ways.items():
         assert way["status"] == "ok", (name, way["error"])
-        assert set(way["scores"]) == {"accuracy", "macro_f1", "balanced_accuracy"}
-        for score in way["scores"].values():
-            assert 0 <= score["low"] <= score["value"] <= score["high"] <= 1
+        assert set(way["scores"]) == SCORES
+        for metric, score in way["scores"].items():
+            assert 0 <= score["low"] <= score["value"] <= score["high"] <= (np.inf if metric == "log_loss" else 2)
             assert score["n"] == 15
         cost = way["cost"]
         assert cost["fit_seconds"] >= cost["last_fit_seconds"] > 0
@@ -80,7 +81,7 @@ def test_every_run_folder_is_whole(nine: Nine) -> None:
         assert run.record["data"]["test"]["rows"] == 15
         assert run.record["environment"]["torch"]
         scores = run.scores()
-        assert set(scores) == {"accuracy", "macro_f1", "balanced_accuracy"}
+        assert set(scores) == SCORES
         for score in scores.values():
             assert {"version", "higher_is_better", "low", "high", "n", "data", "seed", "commit"} <= set(score)
             assert score["seed"] == 0
@@ -95,7 +96,7 @@ def test_the_recipe_in_a_run_is_the_one_that_was_fitted(nine: Nine) -> None:
         asked = next(way for way in nine.comparison.result["ways"] if way["name"] == run.record["name"])
         started = Recipe.model_validate(asked["recipe"])
         chosen = {key: value for key, value in run.record["chosen"].items() if "." in key}
-        expected = started.changed(chosen)
+        expected = started.changed(chosen).with_task({"temperature": kept.task.settings.temperature})
         if "epochs" in run.record["chosen"]:  # the search sets how long the last fit goes on
             train = kept.stages[0].train
             expected = expected.changed(
@@ -111,10 +112,11 @@ def test_a_kept_adaptation_predicts_what_the_run_recorded(nine: Nine) -> None:
     for folder in nine.runs:
         kept = Predictions.from_jsonl(folder / "predictions.jsonl")
         model = Adaptation.load(folder)
-        scores = model.scores([by_id[i] for i in kept.ids])
+        answers = model.answering.answer([by_id[i] for i in kept.ids])
         assert kept.scores is not None
-        assert np.array_equal(scores.astype(np.float32), np.asarray(kept.scores, dtype=np.float32)), folder.name
-        assert tuple(model.labels[i] for i in scores.argmax(1)) == kept.predicted
+        assert answers.scores is not None
+        assert np.array_equal(answers.scores.astype(np.float32), np.asarray(kept.scores, np.float32)), folder.name
+        assert tuple(answers.values) == kept.predicted
 
 
 def test_no_absolute_path_in_an_adaptation(nine: Nine) -> None:

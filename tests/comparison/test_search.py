@@ -52,9 +52,11 @@ def test_every_method_has_a_small_grid_of_valid_settings(name: str) -> None:
     assert len({made.changed(settings).key for settings in found}) == len(found)
 
 
-def test_where_nothing_is_open_there_is_no_trial(base: Base, part: Fold) -> None:
+def test_where_nothing_but_the_temperature_is_open_there_is_one_trial(base: Base, part: Fold) -> None:
     made = recipe(base, stages=[{"weights": "head", "train": {"epochs": 3, "patience": None}}])
-    assert tuned(made, part) == search.Tuned(made, [], None, 0.0)
+    done = tuned(made, part)
+    assert [(trial.settings, set(trial.found)) for trial in done.trials] == [({}, {"temperature"})]
+    assert done.recipe == made.with_task(done.trials[0].found)
     with_grid = made.model_copy(update={"search": {LR: (1e-2,)}})
     assert len(tuned(with_grid, part).trials) == 1
 
@@ -89,9 +91,11 @@ def test_a_trial_is_what_a_fit_on_the_trial_rows_scores(base: Base, part: Fold) 
     assert found.epochs == alone.trained[-1].best_epoch
 
 
-def test_nothing_to_search_and_nothing_that_trains_is_no_trial(base: Base, part: Fold) -> None:
-    done = tuned(preset("zero-shot").recipe("zero-shot", str(base()), TASK), part)
-    assert (done.trials, done.best, done.seconds) == ([], None, 0.0)
+def test_what_learns_nothing_is_tried_once_for_its_temperature(base: Base, part: Fold) -> None:
+    made = preset("zero-shot").recipe("zero-shot", str(base()), TASK)
+    done = tuned(made, part)
+    assert [(trial.settings, trial.epochs, set(trial.found)) for trial in done.trials] == [({}, None, {"temperature"})]
+    assert done.recipe == made.with_task(done.trials[0].found)
 
 
 def test_a_trained_recipe_without_a_grid_is_tried_once_for_its_passes(base: Base, part: Fold) -> None:

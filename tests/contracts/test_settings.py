@@ -207,7 +207,7 @@ def recipe_with(kind: str, part: Any) -> dict[str, Any]:
         return value | {"stages": [{"weights": "head", "train": {"optimiser": part}}]}
     if kind == "penalty":
         return value | {"stages": [{"weights": "head", "penalties": [part]}]}
-    if kind == "task" and part["part"] == "language":  # has no answers to learn
+    if kind == "task" and isinstance(part, dict) and part.get("part") == "language":  # has no answers to learn
         return {"name": "x", kind: part}
     return value | {kind: part}
 

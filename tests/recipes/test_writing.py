@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +171,11 @@ def test_what_needs_a_head_is_refused(writer: Path) -> None:
     made = validate({"name": "x", "base": str(writer), "task": "classify", "context": "prompt"}, Recipe)
     with pytest.raises(TailorError, match="a prompt is for models that write"):
         fit(made, rows)
-    tags = validate(
-        {"name": "x", "base": str(writer), "task": "tag", "answers": "written", "context": "prompt"}, Recipe
+    numbers = validate(
+        {"name": "x", "base": str(writer), "task": "score", "answers": "written", "context": "prompt"}, Recipe
     )
     with pytest.raises(TailorError, match="cannot be answered by writing yet"):
-        fit(tags, rows)
+        fit(numbers, replace(rows, gold=(1.0,) * len(rows), labels=()))
 
 
 def test_the_best_prompt_is_found_on_validation_rows_within_its_budget(

@@ -7,16 +7,18 @@ accent-stripping (BERT), bytes (GPT-2), a sign in place of blanks with bytes to 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from conftest import SHARED
 from tagged import rows_of
 from tailorlm.data import read
 from tailorlm.tasks.base import Examples
 from tailorlm.tasks.tag import Tag
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 # Texts with what is marked in them; each is found where it first stands.
 MARKED = [

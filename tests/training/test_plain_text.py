@@ -124,7 +124,8 @@ def test_texts_come_from_the_rows_or_from_a_file(tmp_path: Path) -> None:
 
 def staged(folder: Path, weights: str, **text: Any) -> Recipe:
     train = {"epochs": 2, "rows_per_step": 4}
-    text_stage = {"weights": {"part": weights, "lr": 1e-2}, "objective": {"part": "masked_lm", **text}, "train": train}
+    passes = {"epochs": 8, "rows_per_step": 4} if weights == "full" else train  # enough for the loss to fall
+    text_stage = {"weights": {"part": weights, "lr": 1e-2}, "objective": {"part": "masked_lm", **text}, "train": passes}
     stages = [text_stage, {"weights": {"part": weights, "lr": 2e-3}, "objective": "labels", "train": train}]
     return validate({"name": "two", "base": str(folder), "pooling": "mean", "stages": stages}, Recipe)
 
@@ -133,9 +134,9 @@ def staged(folder: Path, weights: str, **text: Any) -> Recipe:
 def test_a_stage_of_text_comes_before_a_stage_of_labels(weights: str, base: Base, tmp_path: Path) -> None:
     folder = base("bert", "mean")
     fitted = fit(staged(folder, weights), ROWS, ROWS, checkpoints=Checkpoints(tmp_path / "kept"))
-    assert [len(trained.losses) for trained in fitted.trained] == [10, 10]
+    assert [len(trained.losses) for trained in fitted.trained] == [40 if weights == "full" else 10, 10]
     if weights == "full":
-        assert fitted.trained[0].losses[-1] < fitted.trained[0].losses[0]
+        assert sum(fitted.trained[0].losses[-10:]) < sum(fitted.trained[0].losses[:10])
     assert not fitted.trained[0].validation
     assert len(fitted.trained[1].validation) == 2
     plain = fit(

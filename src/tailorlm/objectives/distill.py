@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Distill:
-    """Learn from a teacher's scores, softened by a temperature, with a share of the rows' own labels and, if wanted, the teacher's vectors.
+    """Learn from a teacher's softened scores, with a share of the rows' own labels and, if wanted, its vectors.
 
     How sure a teacher is of every label says more of a row than the label, and rows without labels can be learnt from as well. The teacher's answers
     are computed once a row and kept. The student is the recipe's base, whole or with fewer blocks (`layers: 3`). Choose it when a

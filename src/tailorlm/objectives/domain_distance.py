@@ -18,7 +18,7 @@ KERNELS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class DomainDistance:
-    """The task's loss on labelled rows of the source, plus strength times how far unlabelled texts of the target lie from them.
+    """The task's loss on labelled source rows, plus strength times how far unlabelled target texts lie from them.
 
     Distances are taken over the pooled vectors of the rows of a step and as many texts of the target. `mmd`: maximum mean discrepancy under five
     Gaussian kernels around the median distance; `coral`: squared difference of the covariances; `adversarial`: a small classifier learns to

@@ -103,7 +103,7 @@ def test_passages_take_half_and_examples_what_is_left(index: str) -> None:
     nothing = both.prompts([query], count=words, room=words(query.text))[0]
     assert (nothing.examples, nothing.passages, nothing.left_out) == ((), (), 4)
     long = Query("late " * 500)
-    assert [len(p.examples) for p in both.prompts([query, long], count=words, room=300)] == [4, 0]
+    assert [len(p.examples) for p in both.prompts([query, long], count=words, room=300)] == [2, 0]
 
 
 def test_a_conversation_and_what_it_depends_on(index: str, tmp_path: Path) -> None:

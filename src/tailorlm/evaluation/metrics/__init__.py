@@ -47,8 +47,10 @@ def metric_of(metric: str | Metric) -> Metric:
 
 
 def fits(metric: Metric, kind: str) -> bool:
-    """Whether a metric scores answers of a kind: its own, or one that is scored as its own is."""
-    return metric.reads in (kind, getattr(kind_of(kind), "scored_as", kind))
+    """Whether a metric scores answers of a kind: its own, or one that is scored as its own is, unless it says `own_kind_only`."""
+    if metric.reads == kind:
+        return True
+    return metric.reads == getattr(kind_of(kind), "scored_as", kind) and not getattr(metric, "own_kind_only", False)
 
 
 __all__ = ["TABLE", "Metric", "fits", "metric_of", "metrics"]

@@ -25,6 +25,7 @@ class Rouge1:
     higher_is_better = True
     unit = "fraction"
     reads = "text"
+    own_kind_only = True  # a quoted word has no runs, and a right "no answer" no words
     averages_over: Literal["rows", "labels", "parts"] = "parts"
 
     def evidence(self, predictions: Predictions) -> Evidence:
