@@ -113,7 +113,8 @@ class Recipe(Settings):
             raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
         if self.base.startswith(HOSTED) and (self.stages or self.answers == "head"):
             raise ValueError(
-                f"base: {self.base} is behind an endpoint, so nothing of it can be trained or read: leave stages out, and let it write"
+                f"base: {self.base} is behind an endpoint, so nothing of it can be trained or read: leave stages out, and let it write "
+                "(--methods prompting,few-shot,nearest-shot,rag)"
             )
         fault = _fault_of_order(self.stages, self.quantise != "none")
         if fault:
