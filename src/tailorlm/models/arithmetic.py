@@ -37,13 +37,9 @@ def fastest_exact(device: torch.device) -> Iterator[str]:
 
     TAILOR_ARITHMETIC=highest (or medium) takes that route without measuring.
     """
-    before = torch.get_float32_matmul_precision()
-    chosen = route() if device.type == "cpu" else before
-    torch.set_float32_matmul_precision(chosen)
-    try:
+    chosen = route() if device.type == "cpu" else torch.get_float32_matmul_precision()
+    with _route(chosen):
         yield chosen
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def precision(wanted: str, device: torch.device) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,12 @@ class Sums:
         self.parts, self.value = np.ascontiguousarray(parts, dtype=np.float64), value
         if not len(self.parts):
             raise TailorError("there are no rows to score", got="0 rows", allowed="at least one row")
+
+    @classmethod
+    def mean(cls, each: Sequence[float] | FloatArray, of_mean: Callable[[FloatArray], FloatArray] = np.asarray) -> Self:
+        """Evidence whose value is `of_mean` of the mean of one number a row, (n,)."""
+        numbers = np.asarray(each, dtype=np.float64)
+        return cls(np.stack([numbers, np.ones_like(numbers)], axis=1), lambda sums: of_mean(sums[:, 0] / sums[:, 1]))
 
     def score(self) -> float:
         """The value on all rows."""

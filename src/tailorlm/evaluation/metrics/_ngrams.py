@@ -28,6 +28,12 @@ def f1(same: int, wanted: int, said: int) -> float:
     return 2 * same / (wanted + said) if same else 0.0
 
 
+def shared_runs(gold: str, answer: str, n: int) -> float:
+    """F1 of the runs of n words that two texts share, each counted as often as it stands in both."""
+    wanted, said = runs(words(gold), n), runs(words(answer), n)
+    return f1((wanted & said).total(), wanted.total(), said.total())
+
+
 def longest_common(first: Sequence[str], second: Sequence[str]) -> int:
     """The length of the longest common subsequence, by bits: one step a token of `second`.
 

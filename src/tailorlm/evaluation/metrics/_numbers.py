@@ -22,5 +22,4 @@ def mean_off(
 ) -> Sums:
     """`of_mean` of the mean over rows of `each` difference."""
     gold, predicted = both_sides(predictions)
-    off = each(predicted - gold)
-    return Sums(np.stack([off, np.ones_like(off)], axis=1), lambda sums: of_mean(sums[:, 0] / sums[:, 1]))
+    return Sums.mean(each(predicted - gold), of_mean)

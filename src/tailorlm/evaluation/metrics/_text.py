@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from tailorlm.evaluation.metrics._base import FloatArray, Sums
+from tailorlm.evaluation.metrics._base import Sums
 from tailorlm.evaluation.predictions import Predictions
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -58,12 +56,6 @@ def mean_of_best(
     golds: Callable[[Any], list[str]] = texts_of,
 ) -> Sums:
     """The mean over rows of the best score against a row's gold texts (`golds` of them); a row of which no answer came counts 0."""
-    values = [
-        best_match(golds(gold), said(answer), score) for gold, answer in zip(predictions.gold, predictions.predicted)
-    ]
-    parts = np.array([[value, 1.0] for value in values], dtype=np.float64).reshape(len(values), 2)
-    return Sums(parts, _mean)
-
-
-def _mean(sums: FloatArray) -> FloatArray:
-    return sums[:, 0] / sums[:, 1]
+    return Sums.mean(
+        [best_match(golds(gold), said(answer), score) for gold, answer in zip(predictions.gold, predictions.predicted)]
+    )

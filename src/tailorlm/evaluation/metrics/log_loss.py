@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tailorlm.evaluation.metrics._base import Evidence, FloatArray, Sums
+from tailorlm.evaluation.metrics._base import Evidence, Sums
 
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
@@ -37,8 +37,4 @@ class LogLoss:
         chances = probabilities(predictions)
         right = chances[np.arange(len(chances)), predictions.codes()[0]]
         each = -np.log(np.clip(right, LEAST, 1.0))
-        return Sums(np.stack([each, np.ones_like(each)], axis=1), _mean)
-
-
-def _mean(sums: FloatArray) -> FloatArray:
-    return sums[:, 0] / sums[:, 1]
+        return Sums.mean(each)

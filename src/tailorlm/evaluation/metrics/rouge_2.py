@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from tailorlm.evaluation.metrics._base import Evidence
-from tailorlm.evaluation.metrics._ngrams import f1, runs, words
+from tailorlm.evaluation.metrics._ngrams import shared_runs
 from tailorlm.evaluation.metrics._text import mean_of_best
 
 if TYPE_CHECKING:
@@ -30,9 +31,4 @@ class Rouge2:
 
     def evidence(self, predictions: Predictions) -> Evidence:
         """The best F1 of each row."""
-        return mean_of_best(predictions, _shared)
-
-
-def _shared(gold: str, answer: str) -> float:
-    wanted, said = runs(words(gold), 2), runs(words(answer), 2)
-    return f1((wanted & said).total(), wanted.total(), said.total())
+        return mean_of_best(predictions, partial(shared_runs, n=2))

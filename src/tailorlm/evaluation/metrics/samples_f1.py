@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from tailorlm.evaluation.metrics._base import Evidence, FloatArray, Sums
+from tailorlm.evaluation.metrics._base import Evidence, Sums
 from tailorlm.evaluation.metrics._labels import f1, set_counts
 
 if TYPE_CHECKING:
@@ -30,8 +28,4 @@ class SamplesF1:
     def evidence(self, predictions: Predictions) -> Evidence:
         """The F1 of each row."""
         each = f1(set_counts(predictions))
-        return Sums(np.stack([each, np.ones_like(each)], axis=1), _mean)
-
-
-def _mean(sums: FloatArray) -> FloatArray:
-    return sums[:, 0] / sums[:, 1]
+        return Sums.mean(each)

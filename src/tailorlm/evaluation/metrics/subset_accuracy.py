@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from tailorlm.evaluation.metrics._base import Evidence, FloatArray, Sums
+from tailorlm.evaluation.metrics._base import Evidence, Sums
 
 if TYPE_CHECKING:
     from tailorlm.evaluation.predictions import Predictions
@@ -27,10 +25,4 @@ class SubsetAccuracy:
 
     def evidence(self, predictions: Predictions) -> Evidence:
         """One for each row that is right."""
-        pairs = zip(predictions.gold, predictions.predicted)
-        right = [[float(set(gold) == set(answer)), 1.0] for gold, answer in pairs]
-        return Sums(np.array(right).reshape(len(right), 2), _mean)
-
-
-def _mean(sums: FloatArray) -> FloatArray:
-    return sums[:, 0] / sums[:, 1]
+        return Sums.mean([set(gold) == set(answer) for gold, answer in zip(predictions.gold, predictions.predicted)])
