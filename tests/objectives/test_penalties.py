@@ -49,7 +49,7 @@ def small() -> Small:
 
 
 def test_the_table() -> None:
-    assert list(penalties) == ["l2_sp", "ewc", "rehearsal"]
+    assert list(penalties) == ["l2_sp", "ewc", "rehearsal", "forgetting_limit"]
 
 
 def test_l2_sp_by_its_formula() -> None:

@@ -188,6 +188,11 @@ class Pace:
 def _one_line(event: dict[str, Any]) -> str:
     if event["event"] == "validation":
         return f"pass {event['epoch']}  validation {event['score']:.3f}"
+    if event["event"] == "limited":
+        forgotten = ", ".join(f"{value:.3g}" for value in event["values"])
+        return f"pass {event['epoch']}  forgotten {forgotten}" + (
+            ": over the limit, so it ends" if event["ends"] else ""
+        )
     if event["event"] == "trial":
         return f"tries {_settings(event['settings'])}"
     if event["event"] == "preflight":

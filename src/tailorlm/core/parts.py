@@ -41,9 +41,9 @@ class Part:
         return str(getattr(self.registry.get(self.name), "learns_from", "labels"))
 
     @property
-    def mixes(self) -> bool:
-        """Whether a penalty is rows mixed into the steps, rather than a loss of the weights."""
-        return bool(getattr(self.registry.get(self.name), "mixes", False))
+    def acts_on(self) -> str:
+        """What a penalty changes: the `loss` of a step, its `rows`, or how many `passes` there are."""
+        return str(getattr(self.registry.get(self.name), "acts_on", "loss"))
 
     @property
     def answers(self) -> bool:

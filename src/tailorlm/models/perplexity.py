@@ -61,8 +61,7 @@ def surprise(
     if not 1 <= stride < window:
         raise UsageError("the stride does not fit the window", got=f"{stride}", allowed=f"1 to {window - 1}")
     tokens = writer.chat.tokens
-    end = tokens.one(tokens.named["eos_token"]) if "eos_token" in tokens.named else None
-    begin = list(tokens.begins) or ([end] if end is not None else [])
+    begin = tokens.before_text
     before: list[list[int]] = []
     scored: list[list[int]] = []
     owner: list[int] = []

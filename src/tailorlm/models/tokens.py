@@ -69,6 +69,12 @@ class Tokens:
         """The ids that this tokenizer puts before every text by its own custom (`<s>`), empty for most."""
         return self._frame[0]
 
+    @property
+    def before_text(self) -> list[int]:
+        """What the first token of a text follows: `begins`, else the end-of-text token; empty where there is neither."""
+        end = self.one(self.named["eos_token"]) if "eos_token" in self.named else None
+        return list(self.begins) or ([end] if end is not None else [])
+
     @cached_property
     def ends(self) -> list[int]:
         """The ids that it puts behind every text by its own custom (`</s>` for T5), empty for models that only write."""

@@ -22,6 +22,7 @@ from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import HeadAnswering, predictions_of
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.forgotten import limits_of
 from tailorlm.recipes.lessons import Ground, lesson_for
 from tailorlm.recipes.old import StageScene
 from tailorlm.recipes.schema import Recipe, Stage
@@ -131,6 +132,7 @@ class _Fitting:
             self.model.head = self._chained(head, counted=True).to(self.model.device)
             self.trainable = sum(p.numel() for p in self.model.head.parameters())
             return
+        limits = limits_of(self.model, stage.penalties)
         names = self._learning(stage, part)
         job = self._job(stage, names)
         own = [name for name in names if name in set(job.trainable)]
@@ -138,10 +140,10 @@ class _Fitting:
         job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
         scene, drawn = StageScene(self.model, self.task, own), job.order is not None
         for penalty in stage.penalties:
-            if penalty.mixes:
+            if penalty.acts_on == "rows":
                 job = scene.rehearsed(job, penalty.settings)
-        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if not penalty.mixes]
-        job.held = [penalty.plain() for penalty in stage.penalties]
+        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
+        job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if self.validation is not None and stage.objective.answers else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
         if drawn:  # rows drawn anew in every pass: none of them has a name

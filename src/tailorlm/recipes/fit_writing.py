@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError, UsageError
-from tailorlm.data import read
+from tailorlm.data import Rows, read
 from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
@@ -20,7 +20,8 @@ from tailorlm.models.run import batches
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
-from tailorlm.recipes.old import mixed, old_texts
+from tailorlm.recipes.forgotten import limits_of
+from tailorlm.recipes.old import WritingScene, mixed, old_texts, written_freely
 from tailorlm.recipes.optimised import optimised
 from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, Stage, learns_text
@@ -121,7 +122,8 @@ class _Fitting:
                 f"weights: {stage.weights.name} learns a head, and a model that writes has none",
                 hint="weights: lora, full, bias or adapter; or answers: head",
             )
-        start = self._start(stage)
+        start, limits = self._start(stage), limits_of(self.model, stage.penalties)
+        own = {id(p): self._own_texts(p.settings) for p in stage.penalties if p.acts_on == "rows"}
         names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
@@ -134,13 +136,12 @@ class _Fitting:
         lr, base = part.settings.lr, self.model.base.fingerprint
         job = Job(lesson, names, lesson.names, stage.train, lr, self.seed, base=base)
         job.rates, job.begins = part.rates(names), part.begins(self.model, names)
+        scene = WritingScene(self.model, names, lambda file, count: self._tokens(self._old_rows(file, count)))
         for penalty in stage.penalties:
-            if not penalty.mixes:
-                raise TailorError(
-                    f"penalties: {penalty.name} is not for models that write yet", hint="penalties: [rehearsal]"
-                )
-            job = mixed(job, self._old(penalty.settings), penalty.settings)
-        job.held = [penalty.plain() for penalty in stage.penalties]
+            if penalty.acts_on == "rows":
+                job = mixed(job, self._old(penalty.settings, own[id(penalty)]), penalty.settings)
+        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
+        job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if judged is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
         self.model.requires_grad_(False)
@@ -165,17 +166,31 @@ class _Fitting:
         overlap = min(objective.settings.overlap, length - 1)
         return NextTokens(self.losses, framed(self.model.tokenizer, named, texts, length, overlap), self.model)
 
-    def _old(self, settings: Any) -> NextTokens:
-        """What is rehearsed: old rows of the same columns, learnt as the train rows are, or texts."""
+    def _old_rows(self, file: str, count: int | None = None) -> Examples:
+        """Rows of an earlier task with the columns of this one, the first `count` of the file."""
+        if isinstance(self.answering, ReadAnswering):
+            raise UsageError("plain text has no old answers", hint="penalties: [rehearsal] or [l2_sp]")
+        rows = read(file)
+        return self.task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
+
+    def _own_texts(self, settings: Any) -> TokenRows | None:
+        """Texts that the model writes as it stands, where these are to be rehearsed."""
+        if settings.learn != "generated":
+            return None
+        return written_freely(self.model, settings.texts, settings.tokens, self.seed)
+
+    def _old(self, settings: Any, own: TokenRows | None) -> NextTokens:
+        """What is rehearsed: old rows of the same columns, learnt as the train rows are, or texts. own: texts of the model itself."""
         assert self.losses is not None
+        if own is not None:
+            return NextTokens(self.losses, own, self.model)
         if settings.learn == "labels":
             if not settings.rows:
                 raise UsageError(
                     "rehearsal of labels needs old rows",
                     hint="penalties: [{part: rehearsal, rows: old.csv, learn: labels}]",
                 )
-            rows = self.task.prepare(read(settings.rows), what="old")
-            return NextTokens(self.losses, self._tokens(rows), self.model)
+            return NextTokens(self.losses, self._tokens(self._old_rows(settings.rows)), self.model)
         texts = old_texts(settings.rows, settings.column)
         names = [f"old text {i + 1}" for i in range(len(texts))]
         return NextTokens(self.losses, framed(self.model.tokenizer, names, texts, self.model.max_length, 0), self.model)

@@ -66,6 +66,42 @@ class Known:
         return cls(texts, dict(_probe(given) for given in probes))
 
 
+class Limit:
+    """What a model has forgotten since this was made, against the most that it may; for the loop. settings: of `forgetting_limit`.
+
+    Raises UsageError for a probe where the model writes, since a probe is asked on vectors.
+    """
+
+    def __init__(self, model: Any, settings: Any):
+        if settings.probe and isinstance(model, Writer):
+            raise UsageError(
+                "forgetting_limit: a probe reads vectors, and this model writes",
+                hint="leave `probe` out: general text is read",
+            )
+        self.model, self.limit = model, settings.limit
+        self.known = Known.read(settings.general or None, [f"probe={settings.probe}"] if settings.probe else [])
+        self.before = self._now()
+
+    def _now(self) -> Any:
+        asked = _Asked(self.model, self.known)
+        if isinstance(self.model, Writer):
+            assert asked.language is not None
+            return asked.language["nats_per_token"]
+        return asked.probes["probe"] if self.known.probes else asked.vectors
+
+    def __call__(self) -> float:
+        """Accuracy lost on the probe; without one 1 - linear CKA of vectors, or nats a token more where the model writes."""
+        now = self._now()
+        if isinstance(self.model, Writer):
+            return float(now - self.before)
+        return float(self.before - now) if self.known.probes else 1 - linear_cka(self.before, now)
+
+
+def limits_of(model: Any, penalties: Sequence[Any]) -> list[Limit]:
+    """The limits among a stage's penalties, measured from the model as it stands."""
+    return [Limit(model, penalty.settings) for penalty in penalties if penalty.acts_on == "passes"]
+
+
 def _probe(given: str) -> tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     name, equals, path = given.partition("=")
     path = path if equals else given

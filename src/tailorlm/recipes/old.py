@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import IGNORED, LabelLesson, Lesson
 from tailorlm.training.mixture import HeadedSource, KeptVectors, Mixed, Mixture
+from tailorlm.training.token_rows import TokenRows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from tailorlm.models.decoder import Writer
     from tailorlm.models.encoder import TextModel
     from tailorlm.tasks.base import HeadTask
 
@@ -99,6 +101,11 @@ class StageScene:
             raise TailorError(
                 "rehearsal holds nothing where the head alone learns", hint="leave it out, or weights: lora"
             )
+        if settings.learn == "generated":
+            raise UsageError(
+                "an encoder writes no texts to rehearse",
+                hint="penalties: [rehearsal], which keeps vectors of general sentences",
+            )
         if settings.learn == "labels":
             if not settings.rows:
                 raise UsageError(
@@ -113,6 +120,60 @@ class StageScene:
             readings = Readings(self.model.tokenize(texts))
             other = KeptVectors(self.model, readings, embed(self.model, texts))
         return mixed(job, other, settings)
+
+
+@dataclass
+class WritingScene:
+    """The same of a model that writes. tokens: rows of a file, its first so many, as the model is trained on them."""
+
+    model: Writer
+    names: Sequence[str]
+    tokens: Callable[[str, int], TokenRows]
+
+    head: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def learning(self) -> Mapping[str, nn.Parameter]:
+        """Parameters that learn, by name."""
+        parameters = dict(self.model.named_parameters())
+        return {name: parameters[name] for name in self.names}
+
+    def old(self, file: str, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Old rows one by one: scores (places, vocabulary) at each token of the answer, and the tokens (places,)."""
+        import torch
+
+        rows = self.tokens(file, count)
+        targets, was_training = rows.targets(), self.model.training
+        self.model.eval()
+        try:
+            for i in range(len(rows)):
+                span = slice(rows.borders[i], rows.borders[i + 1])
+                ids = torch.from_numpy(rows.ids[span].astype(np.int64)).to(self.model.device)
+                places = torch.from_numpy(np.flatnonzero(targets[span])).to(self.model.device)
+                yield self.model.body(input_ids=ids[None]).logits[0, places - 1].float(), ids[places]
+        finally:
+            self.model.train(was_training)
+
+
+def written_freely(writer: Writer, texts: int, tokens: int, seed: int) -> TokenRows:
+    """Texts that a model writes from nothing but the token that texts begin with, each token as likely as it says.
+
+    tokens: the longest. Raises TailorError for a model without such a token.
+    """
+    from tailorlm.models.answers import Writing
+    from tailorlm.models.generate import write
+
+    begin = writer.chat.tokens.before_text
+    if not begin:
+        raise TailorError(
+            "this model has no token that a text begins with, so it cannot write one from nothing",
+            hint="penalties: [{part: rehearsal, rows: texts.csv}]",
+        )
+    most = min(tokens, writer.max_length - len(begin))
+    writing = Writing(max_new_tokens=most, temperature=1.0, seed=seed)
+    found = [row.ids for row in write(writer, [begin] * texts, writing) if row.ids]
+    names = [f"own text {i + 1}" for i in range(len(found))]
+    return TokenRows.of([([*begin, *ids], [False] * len(begin) + [True] * len(ids)) for ids in found], names)
 
 
 def old_texts(file: str, column: str) -> list[str]:

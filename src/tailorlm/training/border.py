@@ -24,6 +24,7 @@ def snapshot_of(run: Run) -> Snapshot:
         "place": run.place,
         "micro_tokens": run.micro,
         "validation": [[s.value, s.loss, s.by_loss] for s in result.validation],
+        "limited": result.limited,
         "best_epoch": result.best_epoch,
         "rows_seen": result.rows_seen,
         "tokens_seen": result.tokens_seen,
@@ -56,6 +57,7 @@ def restore(run: Run, snapshot: Snapshot) -> None:
     run.micro, result.resumed = state["micro_tokens"], snapshot.step
     result.losses = tensors["losses"].tolist()
     result.validation = [Score(*values) for values in state["validation"]]
+    result.limited = [list(values) for values in state["limited"]]
     result.best_epoch, result.rows_seen = state["best_epoch"], state["rows_seen"]
     result.tokens_seen, result.busy = state["tokens_seen"], state["busy"]
     result.notes, result.seconds = list(state["notes"]), state["seconds"]

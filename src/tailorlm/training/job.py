@@ -31,6 +31,15 @@ class Order(Protocol):
         """Steps of so many passes."""
 
 
+class Limit(Protocol):
+    """Something that may not grow above `limit` while a model learns."""
+
+    limit: float
+
+    def __call__(self) -> float:
+        """How large it is with the weights as they stand."""
+
+
 @dataclass(frozen=True)
 class Score:
     """A validation score: `value` is the metric (higher is better), `loss` the mean log loss in nats.
@@ -56,7 +65,7 @@ class Score:
 class Trained:
     """What a run of the loop left.
 
-    losses: of each step, mean over its labels, nats. validation: by pass. best_epoch: the pass whose weights were kept.
+    losses: of each step, mean over its labels, nats. validation: by pass. limited: by pass, what each limit measured. best_epoch: the pass kept.
     row_losses: (rows,) mean loss per label of each row over the passes, while the model was learning it: the largest are often
     wrongly labelled. ids: the names of those rows. notes: what a person should know of the run. resumed: the step it went on from, 0 for a
     whole run;
@@ -66,6 +75,7 @@ class Trained:
 
     losses: list[float] = field(default_factory=list)
     validation: list[Score] = field(default_factory=list)
+    limited: list[list[float]] = field(default_factory=list)
     best_epoch: int = 0
     seconds: float = 0.0
     rows_seen: int = 0
@@ -95,7 +105,8 @@ class Job:
 
     trainable: names in `lesson.module.named_parameters()`. ids: row names for messages. rates: factors on the learning rate by
     parameter, where they are not 1. begins: the pass (0 is the first) in which a parameter begins to learn, where it is a later one.
-    penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC); held: what they are, as written.
+    penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC); held: what they are, as written. limits:
+    measured after every pass; once one is over its own, the pass before is kept and no other begins.
     base: a fingerprint of the weights it starts from, for checkpoints.
     """
 
@@ -110,6 +121,7 @@ class Job:
     begins: Mapping[str, int] = field(default_factory=dict)
     penalties: Sequence[Callable[[], Tensor]] = ()
     held: Sequence[Mapping[str, Any]] = ()
+    limits: Sequence[Limit] = ()
     base: str = ""
 
     def rows_in_order(self) -> Order:

@@ -74,7 +74,7 @@ def train(
                 run.keep(checkpoints)
                 listen({"event": "interrupted", "step": run.done, "kept": str(checkpoints.folder)})
             raise KeyboardInterrupt from fault
-        result = run.finish(validate is not None)
+        result = run.finish(validate is not None or bool(job.limits))
     result.notes += postflight(module, job.trainable, before, run.done)
     return result
 
@@ -129,7 +129,7 @@ class Run:
         """All passes that are left."""
         settings, module = self.job.settings, self.job.lesson.module
         last = min(settings.epochs, settings.stop_after or settings.epochs)
-        while self.epoch < last and not self._patience_ended():
+        while self.epoch < last and not self._ended():
             steps = self.order.steps(self.epoch)
             self.job.lesson.begin(self.epoch)
             for name, first in self.job.begins.items():
@@ -145,45 +145,74 @@ class Run:
                     self.keep(checkpoints)
             module.eval()
             with computing(self.result.computed_in, self.device):
-                score = self.group.same(self._score(validate, signals))
+                score, limited = self.group.same(self._judged(validate, signals))
             if self.group.any(signals.arrived):
                 raise KeyboardInterrupt
             with signals.held():
-                events = self._passed(score)
+                events = self._passed(score, limited)
             for event in events:
                 self.listen(event)
 
-    def _patience_ended(self) -> bool:
+    def _ended(self) -> bool:
+        """Whether patience has come to its end, or a limit was crossed."""
+        if self.result.limited and self._over(self.result.limited[-1]):
+            return True
         patience = self.job.settings.patience
         return patience is not None and bool(self.result.validation) and self.epoch - self.result.best_epoch >= patience
 
-    def _score(self, validate: Callable[[], Score] | None, signals: Signals) -> Score | None:
-        """The validation score of the weights as they would be kept."""
-        if validate is None or self.average is None:
-            return validate() if validate else None
+    def _over(self, limited: Sequence[float]) -> bool:
+        return any(value > limit.limit for value, limit in zip(limited, self.job.limits, strict=True))
+
+    def _judged(self, validate: Callable[[], Score] | None, signals: Signals) -> tuple[Score | None, list[float]]:
+        """The validation score, and what the limits measure, of the weights as they would be kept."""
+
+        def judge() -> tuple[Score | None, list[float]]:
+            return (validate() if validate else None), [limit() for limit in self.job.limits]
+
+        if self.average is None or not (validate or self.job.limits):
+            return judge()
         try:
             with signals.held():
                 self.average.show()
-            return validate()
+            return judge()
         finally:
             with signals.held():
                 self.average.hide()
 
-    def _passed(self, score: Score | None) -> list[Event]:
-        """Take in the score of the pass that has ended, and go on to the next."""
+    def _passed(self, score: Score | None, limited: list[float]) -> list[Event]:
+        """Take in what was judged of the pass that has ended, and go on to the next."""
         self.epoch, self.place = self.epoch + 1, 0
-        if score is None:
-            self.result.best_epoch = self.epoch
-            return []
-        noticed = self.watch.validated(self.result, score)
-        improved = self.job.settings.patience is None or score.beats(self.result.best)
-        self.result.validation.append(score)
+        events = self._limited(limited) if limited else []
+        improved = not (self._over(limited) and self.epoch > 1)
+        if score is not None:
+            noticed = self.watch.validated(self.result, score)
+            improved &= self.job.settings.patience is None or score.beats(self.result.best)
+            self.result.validation.append(score)
+            told = {"epoch": self.epoch, "score": score.value, "loss": score.loss, "best": improved}
+            events = [{"event": "validation"} | told, *([noticed] if noticed else []), *events]
         if improved:
             self.result.best_epoch = self.epoch
+        if improved and events:
             values = self.average.values if self.average else self.learning
             self.kept = {name: value.detach().clone() for name, value in values.items()}
-        told = {"epoch": self.epoch, "score": score.value, "loss": score.loss, "best": improved}
-        return [{"event": "validation"} | told, *([noticed] if noticed else [])]
+        return events
+
+    def _limited(self, limited: list[float]) -> list[Event]:
+        """Take in what the limits measured, and tell it."""
+        self.result.limited.append(limited)
+        told = {"event": "limited", "epoch": self.epoch, "values": limited, "ends": self._over(limited)}
+        if not told["ends"]:
+            return [told]
+        first = self.epoch == 1
+        kept = (
+            "the first pass is kept, there is none before"
+            if first
+            else f"the weights of pass {self.epoch - 1} at most are kept"
+        )
+        at_most = ", ".join(f"{limit.limit:g}" for limit in self.job.limits)
+        found = ", ".join(f"{value:.4g}" for value in limited)
+        self.result.notes.append(f"pass {self.epoch} crossed a limit ({found}, at most {at_most}): {kept}")
+        return [told]
 
     def _step(self, index: list[int], signals: Signals, due: bool) -> Report:
         job, settings, start = self.job, self.job.settings, time.perf_counter()

@@ -14,8 +14,10 @@ class Rehearsal:
     `learn: vectors` (encoders): the vector of each text stays where it was when the stage began, 1 - cosine a text; needs no labels, and
     without `rows` takes the general sentences of tailorlm. `learn: labels`: old rows with this task's columns are answered right, by a head
     that was fitted to them when the stage began and stays as it is. A model that writes learns old rows, or text, as it learns its own.
-    It costs `share` of the time. Choose `ewc` where old rows may be looked at once alone, `l2_sp` where there are none. Sources: Robins 1995
-    (rehearsal), Li and Hoiem 2016 (arXiv:1606.09282, learning without forgetting).
+    `learn: generated` (models that write): what it was trained on is gone, so it learns texts that it wrote itself when the stage began, drawn
+    as likely as it says from nothing but the token that texts begin with. It costs `share` of the time. Choose `ewc` where old rows may be looked at
+    once alone, `l2_sp` where there are none. Sources: Robins 1995 (rehearsal), Li and Hoiem 2016 (arXiv:1606.09282, learning without
+    forgetting), Sun et al. 2020 (arXiv:1909.03329, replay of generated texts).
     """
 
     class Settings(config.Settings):
@@ -23,9 +25,14 @@ class Rehearsal:
 
         rows: str = setting("", help="a file with old rows or texts; without it the general sentences of tailorlm")
         share: float = setting(0.05, ge=0, lt=1, help="share of each step's rows that are old ones")
-        learn: Literal["vectors", "labels"] = setting(
-            "vectors", help="that their vectors stay as they were, or their labels"
+        learn: Literal["vectors", "labels", "generated"] = setting(
+            "vectors",
+            help="that their vectors stay as they were, or their labels; or texts that the model itself writes",
         )
+        texts: int = setting(
+            200, ge=1, le=100_000, help="how many texts are written, where they are generated", unit="texts"
+        )
+        tokens: int = setting(64, ge=2, le=8192, help="longest of them, where they are generated", unit="tokens")
         column: str = setting("text", help="the column that holds the text, where vectors are kept", min_length=1)
         strength: float = setting(
             1.0,
@@ -34,7 +41,7 @@ class Rehearsal:
             help="weight of an old row beside a new one; vectors, whose loss is small, want 10 and more",
         )
 
-    mixes: ClassVar[bool] = True
+    acts_on: ClassVar[Literal["rows"]] = "rows"
 
     def __init__(self, settings: Settings):
         self.settings = settings
