@@ -11,10 +11,11 @@ from tailorlm.core.config import setting
 class ForgettingLimit:
     """Measure what was forgotten after every pass; above `limit` the stage ends, and the pass before is kept.
 
-    What counts is what was forgotten since the stage began. With a `probe`, a small labelled file (`text`, `label`), it is the accuracy that a classifier on the model's vectors has lost on it. Without one
-    it is how far vectors of general sentences have moved (1 - linear CKA), or, of a model that writes, the nats a token of them
-    costs more. Adds nothing to the loss and costs a reading of the probe a pass. Passes are coarse: where the first one is over the
-    limit already, it is kept and that is told; a smaller rate, or `rehearsal`, holds more than stopping can.
+    What counts is what was forgotten since the stage began. With a `probe`, a small labelled file (`text`, `label`), it is the accuracy that
+    a classifier on the model's vectors has lost on it. Without one it is how far vectors of general sentences have moved (1 - linear
+    CKA), or, of a model that writes, the nats a token of them costs more. Adds nothing to the loss and costs a reading of the probe a
+    pass. Passes are coarse: where the first one is over the limit already, it is kept and that is told; a smaller rate, or `rehearsal`,
+    holds more than stopping can.
     """
 
     class Settings(config.Settings):
