@@ -11,8 +11,9 @@ import pytest
 from tailorlm.core.config import load, set_key, validate
 from tailorlm.core.errors import UsageError
 from tailorlm.core.yaml import dump_yaml
-from tailorlm.recipes.presets import METHODS, PRESETS, STANDARD, preset
+from tailorlm.recipes.presets import DOMAIN, METHODS, PRESETS, STANDARD, preset
 from tailorlm.recipes.schema import Recipe
+from tailorlm.tasks import tasks
 from tailorlm.weights import weights
 
 TASK = {"part": "classify", "text": "utterance", "label": "intent"}
@@ -43,6 +44,26 @@ def test_all_presets_build() -> None:
     )
     assert PRESETS["features-svm"].recipe("f", "b", TASK).stages[0].weights.settings.classifier == "linear_svm"
     assert PRESETS["head"].recipe("h", "b", TASK).stages[0].train.epochs == 60
+
+
+def test_methods_with_plain_text_name_what_they_read(base: Callable[..., Path]) -> None:
+    for architecture, pooling, objective in (("bert", "mean", "masked_lm"), ("gpt2", "native", "causal_lm")):
+        folder = str(base(architecture, pooling))
+        made = {name: preset.recipe(name, folder, TASK, domain="texts.csv") for name, preset in DOMAIN.items()}
+        assert [(stage.weights.name, stage.objective.name) for stage in made["two-step"].stages] == [
+            ("adapter", objective),
+            ("adapter", "labels"),
+        ]
+        first, second = made["two-step"].parts()
+        assert first is second, "the same adapters go on"
+        assert [stage.weights.name for stage in made["adaptive"].stages] == ["full", "full"]
+        assert [stage.objective.name for stage in made["domain-distance"].stages] == ["domain_distance"]
+        assert all(recipe.stages[0].objective.settings.text == "texts.csv" for recipe in made.values())
+    with pytest.raises(UsageError, match=r"(?s)'two-step' learns from plain text .* no file of it is named.*--domain"):
+        DOMAIN["two-step"].recipe("two-step", folder, TASK)
+    assert not DOMAIN["domain-distance"].answers(tasks.get("tag"))
+    assert not DOMAIN["domain-distance"].answers(tasks.get("generate"))
+    assert DOMAIN["two-step"].answers(tasks.get("tag"))
 
 
 def test_an_unknown_method_answers_with_the_nearest() -> None:

@@ -59,6 +59,7 @@ def compare(
     refit: Annotated[bool | None, o.option(CompareSettings, "refit", "--refit/--no-refit")] = None,
     leaks: Annotated[str | None, o.option(CompareSettings, "leaks", "--leaks")] = None,
     passages: Annotated[str | None, o.option(CompareSettings, "passages", "--passages")] = None,
+    domain: Annotated[str | None, o.option(CompareSettings, "domain", "--domain")] = None,
     slices: Annotated[list[str] | None, o.option(CompareSettings, "slices", "--slice")] = None,
     volume: Annotated[int | None, o.option(CompareSettings, "volume", "--volume")] = None,
     level: Annotated[float | None, o.option(CompareSettings, "level", "--level")] = None,

@@ -37,6 +37,7 @@ def fit(
     ] = None,
     model: o.Model = None,
     passages: o.Passages = None,
+    domain: o.Domain = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a key of the recipe: stages.0.weights.lr=1e-4.", show_default=False),
@@ -69,7 +70,9 @@ def fit(
     flags = locals()
     asked = o.task_of(task, column, {"text": text, "label": label, "id": id_column}, descriptions)
     changes = o.key_values(set_) | ({"context.passages": passages} if recipe and passages else {})
-    made = _recipe(method, recipe, model, {"part": "classify"} | asked, changes, search=search, passages=passages)
+    made = _recipe(
+        method, recipe, model, {"part": "classify"} | asked, changes, search=search, files=(passages, domain)
+    )
     if precision:
         made = made.changed({f"stages.{i}.train.precision": precision for i in range(len(made.stages))})
     if show_recipe:
@@ -105,7 +108,7 @@ def _recipe(
     changes: dict[str, Any],
     *,
     search: bool,
-    passages: str | None = None,
+    files: tuple[str | None, str | None],
 ) -> Recipe:
     from tailorlm.core.config import load
     from tailorlm.recipes.presets import preset
@@ -120,7 +123,7 @@ def _recipe(
         made = load(path, Recipe, changes)
     else:
         name = method or {"generate": "prompting", "language": "as-is"}.get(task["part"], "features-lr")
-        made = preset(name).recipe(name, model or "starter", task, passages).changed(changes)
+        made = preset(name).recipe(name, model or "starter", task, *files).changed(changes)
     tuned = {key for key in changes if key in made.grid}
     if tuned and made.search is None:  # what the user has set is not searched over
         made = made.with_(search={key: values for key, values in made.grid.items() if key not in tuned})

@@ -109,6 +109,14 @@ Passages = Annotated[
         "--passages", help="The folder of a passage index, for methods that show passages.", show_default=False
     ),
 ]
+Domain = Annotated[
+    str | None,
+    typer.Option(
+        "--domain",
+        help="A file of plain text (column text), for methods that learn from it without labels.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 General = Annotated[
     str | None,

@@ -103,7 +103,7 @@ class CompareRequest(Settings):
         made = []
         for way in ways:
             if isinstance(way, str):
-                made.append(preset(way).recipe(way, self.base, task, self.settings.passages))
+                made.append(preset(way).recipe(way, self.base, task, self.settings.passages, self.settings.domain))
             else:
                 made.append(validate({"base": self.base, "task": task} | way, Recipe))
         return made

@@ -27,6 +27,9 @@ class CompareSettings(Settings):
         "stop", help="train rows that are copies of test rows: stop, drop them from train, or keep"
     )
     passages: str | None = setting(None, help="the folder of the passage index that methods with passages show")
+    domain: str | None = setting(
+        None, help="a file of plain text of the domain (column text), for methods that learn from it without labels"
+    )
     volume: int = setting(
         10_000, ge=0, help="rows to predict that count as cost beside fitting, when the cheapest is named", unit="rows"
     )
@@ -50,7 +53,7 @@ class CompareSettings(Settings):
             name, equals, file = given.partition("=")
             return name + equals + path(file) if equals else path(given)
 
-        named = {name: path(file) for name in ("general", "passages") if (file := getattr(self, name))}
+        named = {name: path(file) for name in ("general", "passages", "domain") if (file := getattr(self, name))}
         return self.with_(probes=tuple(map(probe, self.probes)), **named)
 
 

@@ -18,7 +18,7 @@ from tailorlm.core.errors import TailorError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-NAMED = ("bos_token", "eos_token", "pad_token", "unk_token")
+NAMED = ("bos_token", "eos_token", "pad_token", "unk_token", "mask_token")
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,7 @@ class _Fitting:
         assert self.losses is not None
         objective = stage.objective.make()
         named, texts = objective.texts(rows.ids, rows.texts)
+        rows.refuse_test_texts(named, texts)
         length = min(objective.settings.max_length, self.model.max_length)
         overlap = min(objective.settings.overlap, length - 1)
         return NextTokens(self.losses, framed(self.model.tokenizer, named, texts, length, overlap), self.model)

@@ -81,6 +81,7 @@ def of_text(ground: Ground, objective: Any) -> Made:
     if not ground.body:
         raise TailorError("text moves the body, and here the head alone learns", hint="weights: full, lora or adapter")
     named, texts = objective.texts(ground.rows.ids, ground.rows.texts)
+    ground.rows.refuse_test_texts(named, texts)
     lesson, made = text_lesson(objective, ground.model, named, texts, ground.seed, ground.rows_per_step)
     passes = getattr(objective.settings, "warm_up", 0) if made else 0
     begins = dict.fromkeys(ground.body, passes) if passes else {}
@@ -114,7 +115,8 @@ def of_domains(ground: Ground, objective: Any) -> Made:
         raise TailorError(
             "the body moves the domains together, and here the head alone learns", hint="weights: full, lora or adapter"
         )
-    _, texts = objective.texts()
+    named, texts = objective.texts()
+    ground.rows.refuse_test_texts(named, texts)
     length = min(objective.settings.max_length, model.max_length)
     other = Readings([ids[:length] for ids in model.tokenize(texts)])
     lesson = DomainLesson(

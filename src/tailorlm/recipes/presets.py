@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tailorlm.core.config import validate
 from tailorlm.core.errors import UsageError, unknown_name
-from tailorlm.models.resolve import STARTER, STARTER_WRITER
+from tailorlm.models.resolve import STARTER, STARTER_WRITER, resolve
+from tailorlm.models.tokens import tokens_of
 from tailorlm.recipes.schema import Recipe, learns_text
 from tailorlm.tasks import tasks
 
@@ -22,7 +23,9 @@ class Preset:
 
     title: as shown to people. summary: one line on what it does. quantise: how the base is kept. before: stages before the
     last, as written. search: what the search tries, where it is not the last part's own grid. writes: the model writes its answers,
-    though the task may have a head. passages: passages of an index are shown, so one has to be named.
+    though the task may have a head. passages: passages of an index are shown, so one has to be named. text: what learns from a file of plain text of
+    the domain (so that one has to be named): a weights part in a stage of its own before the task's (`before`), or the stage of the task itself
+    (`beside`), or nothing.
     """
 
     title: str
@@ -35,6 +38,7 @@ class Preset:
     search: dict[str, list[Any]] | None = None
     writes: bool = False
     passages: bool = False
+    text: Literal["before", "beside"] | None = None
 
     def answers(self, task: type) -> bool:
         """Whether this way can answer a task (its class), however the model answers: with a head, or by writing."""
@@ -43,6 +47,12 @@ class Preset:
             return self.context is None and not self.before and part not in HEAD_ALONE
         if part is None and self.context is None:
             return False
+        if self.text == "beside":  # what is drawn near is one vector a text
+            return (
+                hasattr(task, "outputs")
+                and not getattr(task, "tokens", False)
+                and getattr(task, "target", "") != "place"
+            )
         if not hasattr(task, "outputs"):
             return part not in HEAD_ALONE
         if self.writes:
@@ -51,11 +61,19 @@ class Preset:
             return self.context is None and part != "features"
         return self.context != "instruction" or hasattr(task, "label_texts")
 
-    def recipe(self, name: str, base: str, task: Mapping[str, Any], passages: str | None = None) -> Recipe:
-        """The recipe of this preset for a base model and a task. passages: the folder of the index that methods with passages show.
+    def recipe(
+        self, name: str, base: str, task: Mapping[str, Any], passages: str | None = None, domain: str | None = None
+    ) -> Recipe:
+        """The recipe of this preset for a base model and a task.
 
-        Where the model writes, the starter is the one that can. Raises UsageError where passages are to be shown and none are named.
+        passages: the folder of the index that methods with passages show. domain: the file that methods with plain text read. Where the
+        model writes, the starter is the one that can. Raises UsageError where one of them is needed and not named.
         """
+        if self.text and domain is None:
+            raise UsageError(
+                f"the method '{name}' learns from plain text of your domain, and no file of it is named",
+                hint="--domain texts.csv, with a column `text`; no labels are read from it",
+            )
         if self.passages and passages is None:
             raise UsageError(
                 f"the method '{name}' shows passages of your documents, and no index of them is named",
@@ -66,20 +84,32 @@ class Preset:
         context = (
             {**self.context, "passages": passages} if isinstance(self.context, dict) and self.passages else self.context
         )
-        objective = "causal_lm" if learns_text(asked) else "labels"
+        objective: Any = "causal_lm" if learns_text(asked) else "labels"
+        base = STARTER_WRITER if writes and base == STARTER else base
+        before = self.before
+        if self.text == "before":
+            before = ({"weights": self.weights, "objective": _language(base, domain)},)
+        if self.text == "beside":
+            objective = {"part": "domain_distance", "text": domain}
         stage = {"weights": self.weights, "objective": objective, "train": self.train}
         value = {
             "name": name,
             "method": name,
-            "base": STARTER_WRITER if writes and base == STARTER else base,
+            "base": base,
             "answers": "written" if self.writes else "auto",
             "quantise": self.quantise,
             "task": dict(task),
-            "stages": [*self.before, stage] if self.weights else [],
+            "stages": [*before, stage] if self.weights else [],
             "search": self.search,
             "context": context,
         }
         return validate(value, Recipe)
+
+
+def _language(base: str, domain: str | None) -> dict[str, Any]:
+    """What a base learns of plain text: hidden words where it has a token that stands for them, else the next one."""
+    hides = "mask_token" in tokens_of(resolve(base).folder).named
+    return {"part": "masked_lm" if hides else "causal_lm", "text": domain, "with_rows": True}
 
 
 PRESETS: dict[str, Preset] = {
@@ -196,7 +226,29 @@ WRITTEN: dict[str, Preset] = {
     ),
 }
 
-METHODS = PRESETS | WRITTEN
+# Ways that read plain text of the domain that is to be answered in, without labels.
+DOMAIN: dict[str, Preset] = {
+    "adaptive": Preset(
+        "Domain text, then the task",
+        "every parameter learns from text of the domain, then from the rows",
+        weights="full",
+        text="before",
+    ),
+    "two-step": Preset(
+        "Two-step adapters",
+        "adapters learn from text of the domain and of the rows, then from the rows; the base stays as it is",
+        weights="adapter",
+        text="before",
+    ),
+    "domain-distance": Preset(
+        "Domain distance",
+        "adapters learn from the rows while vectors of the domain's text are drawn near to theirs",
+        weights="adapter",
+        text="beside",
+    ),
+}
+
+METHODS = PRESETS | WRITTEN | DOMAIN
 # What a comparison tries unless told: one way of each kind, each of which works with every base model.
 STANDARD = ("zero-shot", "nearest", "features-lr", "features-svm", "head", "top-layers", "bitfit", "lora", "full")
 

@@ -75,6 +75,15 @@ class Examples:
         content = json.dumps([self.inputs, self.gold, self.labels, *worse], ensure_ascii=False)
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def refuse_test_texts(self, names: Sequence[str], texts: Sequence[str]) -> None:
+        """CheckError, naming them, when texts from elsewhere that are to be learnt from are among the test rows of this split."""
+        if self.held_out is None:
+            return
+        own = set(self.ids)  # of train rows the split itself has said what becomes of copies
+        found = [name for name, text in zip(names, texts, strict=True) if name not in own and self.held_out.holds(text)]
+        if found:
+            raise self.held_out.fault(found, "text")
+
     def select(self, index: Sequence[int]) -> Examples:
         """Some of the rows, with the label set kept whole."""
         columns = (self.ids, self.texts, self.gold, self.inputs, self.strata, self.groups)
