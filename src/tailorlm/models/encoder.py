@@ -28,6 +28,7 @@ from tailorlm.models.heads import Head
 from tailorlm.models.layers import keep_blocks
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
+from tailorlm.models.unpadded import flat_states
 from tailorlm.tasks.readings import Readings, token_ids
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class TextModel(nn.Module):
         self.head: Head | None = None
         # Vectors that a weights part shows as tokens in front of every text; states and positions of texts begin behind them.
         self.prompt_tokens = 0
+        # Whether rows of different length are run without padding just now, and the body of which it is known whether they can be.
+        self.flat = False
+        self.runs_flat: tuple[nn.Module | None, bool] = (None, False)
 
     @property
     def width(self) -> int:
@@ -147,6 +151,8 @@ class TextModel(nn.Module):
 
     def _hidden(self, ids: Tensor, mask: Tensor, types: Tensor | None) -> Tensor:
         """The last hidden states, (batch, prompt tokens + longest, width)."""
+        if self.flat and not bool(mask.all()):
+            return flat_states(self.body, ids, mask, _segments(types))
         if self.pooling != "native":
             states: Tensor = self.body(input_ids=ids, attention_mask=mask, **_segments(types)).last_hidden_state
             return states

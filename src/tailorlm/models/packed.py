@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,26 @@ def use_packed_attention(model: nn.Module) -> Callable[[], None] | None:
     return lambda: inner.set_attn_implementation(before)
 
 
+def windows_of(body: Any) -> int:
+    """Attention layers that look back over a window alone, as the configuration tells; -1 where it names kinds that are unknown here."""
+    config = body.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None:
+        used = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+        return int(config.num_hidden_layers) if used else 0
+    if set(kinds) - {"full_attention", "sliding_attention"}:
+        return -1
+    return list(kinds).count("sliding_attention")
+
+
+def first_position(body: nn.Module) -> int:
+    """The position of a row's first token: RoBERTa, MPNet and their kin count from behind the padding index."""
+    for name, module in body.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return module.padding_idx + 1
+    return 0
+
+
 @contextmanager
 def windows_seen() -> Iterator[WindowCount]:
     """Inside the block the packed attention layers that were told of a window are counted."""
@@ -117,8 +138,11 @@ def attend(
         _counting[-1].layers += 1
     if query.is_cuda and query.dtype in HALF and cap is None and dropout == 0:
         return _flash(query, key, value, lengths, how), None
-    rows = zip(*(part.split(list(lengths), 2) for part in (query, key, value)), strict=True)  # type: ignore[no-untyped-call]
-    return torch.cat([_row(q, k, v, how) for q, k, v in rows], 1), None
+    runs = [(length, len(list(same))) for length, same in groupby(lengths)]
+    sizes = [length * count for length, count in runs]
+    parts = zip(*(part.split(sizes, 2) for part in (query, key, value)), strict=True)  # type: ignore[no-untyped-call]
+    found = [_rows(q, k, v, count, how) for (_, count), (q, k, v) in zip(runs, parts, strict=True)]
+    return torch.cat(found, 1), None
 
 
 @dataclass(frozen=True)
@@ -139,8 +163,14 @@ class _How:
         return (back >= 0) & (back < span) if self.causal else back.abs() < span
 
 
-def _row(q: Tensor, k: Tensor, v: Tensor, how: _How) -> Tensor:
-    """Attention of one row: (1, heads, tokens, width) each; returns (1, tokens, heads, width)."""
+def _rows(q: Tensor, k: Tensor, v: Tensor, count: int, how: _How) -> Tensor:
+    """Attention of so many rows of one length: (1, heads, tokens, width) each; returns (1, tokens, heads, width)."""
+    q, k, v = (part[0].reshape(len(part[0]), count, -1, part.shape[-1]).transpose(0, 1) for part in (q, k, v))
+    return _alike(q, k, v, how).flatten(0, 1)[None]
+
+
+def _alike(q: Tensor, k: Tensor, v: Tensor, how: _How) -> Tensor:
+    """Attention of rows of one length: (rows, heads, tokens, width) each; returns (rows, tokens, heads, width)."""
     length = q.shape[2]
     narrow = how.window is not None and length > how.window
     if how.cap is not None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
-from tailorlm.models.packed import pack, use_packed_attention, windows_seen
+from tailorlm.models.packed import first_position, pack, use_packed_attention, windows_of, windows_seen
 from tailorlm.models.vocabulary import Scores, label_losses
 
 # Losses may differ in rounding alone between a row packed and the same row alone, and between our head and the model's.
@@ -40,7 +40,7 @@ class RowLosses:
             )
         self.body = _body(inner)
         self.causal = bool(getattr(inner, "is_causal_lm", False)) or "ForCausalLM" in type(inner).__name__
-        self.first = _first_position(self.body)
+        self.first = first_position(self.body)
         self.scores = self._scores(inner.config.get_text_config())
         self.packed = False
         with torch.random.fork_rng():
@@ -112,7 +112,7 @@ class RowLosses:
                 together = self._run(rows, places, fused=False)
                 self.packed = False
                 alone = [self._run([row], np.arange(len(row)), fused=False) for row in rows]
-            holds = _close(together, torch.cat(alone)) and windows.layers == _windows(self.body)
+            holds = _close(together, torch.cat(alone)) and windows.layers == windows_of(self.body)
         except (NotImplementedError, RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError):
             holds = False
         if not holds:
@@ -208,23 +208,3 @@ def _body(inner: Any) -> nn.Module:
     body: nn.Module = getattr(inner, str(inner.base_model_prefix))
     below = getattr(body, "decoder", None)
     return below if isinstance(below, nn.Module) and hasattr(below, "embed_tokens") else body
-
-
-def _windows(body: Any) -> int:
-    """Attention layers that look back over a window alone, as the configuration tells; -1 where it names kinds that are unknown here."""
-    config = body.config.get_text_config()
-    kinds = getattr(config, "layer_types", None)
-    if kinds is None:
-        used = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-        return int(config.num_hidden_layers) if used else 0
-    if set(kinds) - {"full_attention", "sliding_attention"}:
-        return -1
-    return list(kinds).count("sliding_attention")
-
-
-def _first_position(body: nn.Module) -> int:
-    """The position of a row's first token: RoBERTa, MPNet and their kin count from behind the padding index."""
-    for name, module in body.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            return module.padding_idx + 1
-    return 0

@@ -1,4 +1,4 @@
-"""Running a model over many readings: sorted by length, in batches of a token budget, in the caller's order."""
+"""Running a model over many readings: sorted by length, in batches of a token budget, without padding, in the caller's order."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from tailorlm.models.arithmetic import fastest_exact
 from tailorlm.models.disk import OnDisk
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.unpadded import unpadded
 from tailorlm.tasks.readings import Readings
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _over(model: TextModel, readings: Readings, function: Callable[..., Tensor])
     was_training = model.training
     model.eval()
     found: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(readings)
-    with fastest_exact(model.device):
+    with fastest_exact(model.device), unpadded(model, readings.lengths):
         for index in batches(readings.lengths):
             some = readings.select(index)
             out = function(**model.batch(some)).float().cpu().numpy()
