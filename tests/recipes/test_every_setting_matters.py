@@ -354,6 +354,7 @@ def all_keys() -> set[tuple[str, str]]:
     kinds["penalty"] = penalties
     for kind, registry in kinds.items():
         found |= {(f"{kind}-{name}", key) for name in registry for key in registry.get(name).Settings.model_fields}
+    found -= {("recipe", "steps")}  # test_steps.py
     # test_every_task_setting_matters.py, and test_preference.py for what heads cannot learn
     elsewhere = {f"task-{name}" for name in tasks if name != "classify"} | {"context-prompt", "objective-preference"}
     # test_limits.py: texts that are generated, which heads cannot, and what ends passes

@@ -82,7 +82,7 @@ def compare(
         "test": test or None,
         "base": model,
         "task": asked or None,
-        "ways": _ways(methods, recipe),
+        "ways": _ways(methods, recipe, asked),
     }
     given |= {"read": o.chosen(ReadSettings, flags), "settings": o.chosen(CompareSettings, flags)}
     request = _request(rows, o.flags_given(given))
@@ -91,15 +91,17 @@ def compare(
         sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
 
 
-def _ways(methods: str | None, recipes: list[Path] | None) -> list[Any] | None:
+def _ways(methods: str | None, recipes: list[Path] | None, task: dict[str, Any]) -> list[Any] | None:
     names: list[Any] | None = o.names_list(methods)
     if recipes:
         from tailorlm.core.config import load
         from tailorlm.core.yaml import read_yaml
         from tailorlm.recipes.schema import Recipe
 
-        for path in recipes:
-            load(path, Recipe)  # a fault is named with this file's line
+        for path in recipes:  # a fault is named with this file's line
+            value = read_yaml(path).value
+            in_steps = isinstance(value, dict) and value.get("steps") and "task" not in value
+            load(path, Recipe, {"task": {"part": "classify"} | task} if in_steps else None)
         names = (names or []) + [read_yaml(path).value for path in recipes]
     return names
 

@@ -43,13 +43,15 @@ def evaluate(
     model = Adaptation.load(adaptation, base=base)
     done = evaluate_adaptation(model, read(list(rows), format=format), text=text, label=label, root=out or DEFAULT_ROOT)
     if as_json:
-        told = {name: done.tables[name] for name in ("coverage", "levels") if name in done.tables}
+        told: dict[str, Any] = {name: done.tables[name] for name in ("coverage", "levels") if name in done.tables}
+        told |= {"steps": done.run.record["steps"]} if done.run.record.get("steps") else {}
         sys.stdout.write(
             json.dumps({"run": str(done.run.folder), "scores": done.scores} | told, ensure_ascii=False, indent=2) + "\n"
         )
         return
     from rich.console import Console
 
+    from tailorlm.cli.show import step_lines
     from tailorlm.comparison.report import sections
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -72,6 +74,8 @@ def evaluate(
         console.print(_quotes(row), markup=False)
     if became := sections.told(done.run.record.get("answered") or {}):
         console.print(became, markup=False)
+    for line in step_lines(done.run.record.get("steps")):
+        console.print(f"  {line}", markup=False)
     console.print(f"run  {done.run.folder}", markup=False)
 
 

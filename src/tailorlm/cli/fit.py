@@ -74,7 +74,7 @@ def fit(
         method, recipe, model, {"part": "classify"} | asked, changes, search=search, files=(passages, domain)
     )
     if precision:
-        made = made.changed({f"stages.{i}.train.precision": precision for i in range(len(made.stages))})
+        made = made.changed({f"{key}.train.precision": precision for key in made.stage_keys})
     if show_recipe:
         from tailorlm.core.yaml import dump_yaml
 
@@ -168,7 +168,7 @@ def _fit(
         )
     for line in forgotten_lines(done.record["forgotten"]):
         screen.out.print(f"  {line}", style="dim", markup=False)
-    if any(stage.train.precision == "exact" for stage in recipe.stages):
+    if any(stage.train.precision == "exact" for one in (recipe, *recipe.step_recipes()) for stage in one.stages):
         screen.out.print(f"  {_cost_of_exact()}", style="dim")
     screen.out.print(f"adaptation  {done.folder}")
     screen.out.print(f"next        tailor predict {done.folder} NEW_ROWS.csv", markup=False)

@@ -53,7 +53,7 @@ def predict(
     table = _rows(rows, say, format)
     model = Adaptation.load(adaptation, base=base)
     task = model.answering.task
-    answers = model.predict(_inputs(table, task.settings, text, say))
+    answers = model.predict(_inputs(table, task, text, say))
     lines = []
     for row, answer in zip(table, answers, strict=True):
         extra: dict[str, Any] = task.cells(answer.value, answer.detail)
@@ -78,10 +78,19 @@ def _rows(paths: list[str] | None, say: str | None, format: str | None) -> Rows:
     return read(list(paths or []), format=format)
 
 
-def _inputs(table: Rows, settings: Any, text: str | None, say: str | None) -> list[Any]:
+def _inputs(table: Rows, task: Any, text: str | None, say: str | None) -> list[Any]:
     """What the task is given for each row: its text, or the whole row where the task has more columns than one text."""
     from tailorlm.data import as_text
 
+    settings, in_steps = task.settings, getattr(task, "row_columns", ())
+    if in_steps and text is not None:
+        raise UsageError(
+            "--text names one column, and the steps read columns by their names",
+            got=f"they read {', '.join(in_steps)}",
+            hint="give the column that name in the file",
+        )
+    if in_steps and (say is None or len(in_steps) == 1):
+        return [say] if say is not None else [dict(row.values) for row in table]
     paired = getattr(settings, "second", None) is not None
     if (say is not None or "text" in type(settings).model_fields) and not paired:
         column = text or ("text" if say is not None else settings.text)

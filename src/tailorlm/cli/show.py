@@ -136,6 +136,8 @@ class Screen:
             words = told(way.get("answered") or {})
             if words:
                 self.out.print(f"  {escape(way['title'])}: {words}", style="yellow")
+            for line in step_lines(way.get("steps")):
+                self.out.print(f"  {escape(way['title'])}, {escape(line)}", style="dim")
 
 
 def duration(seconds: float) -> str:
@@ -143,6 +145,14 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def step_lines(steps: list[dict[str, Any]] | None) -> list[str]:
+    """One line a step of a recipe in steps: its name and task, the rows that came to it, its own scores."""
+    from tailorlm.comparison.report.steps import step_row
+
+    rows = [step_row(step) for step in steps or ()]
+    return [f"step {row['name']} ({row['task']}, {row['came']} rows): {row['scores']}" for row in rows]
 
 
 def noticed(event: dict[str, Any]) -> str | None:
@@ -199,6 +209,8 @@ def _one_line(event: dict[str, Any]) -> str:
         return f"{event['rows']:,} rows, {event['tokens']:,} tokens, {event['parameters']:,} parameters learn"
     if event["event"] == "forecast":
         return f"needs about {event['peak'] / 1e9:.1f} GB of memory of {event['available'] / 1e9:.1f} GB"
+    if event["event"] == "part":
+        return f"step {event['name']}, {event['rows']:,} rows"
     if event["event"] == "trained":
         share = f", {event['share_of_peak']:.0%} of this machine's peak" if "share_of_peak" in event else ""
         return f"{event['steps']} steps, {event['tokens_per_second']:,.0f} tokens/s{share}"
@@ -251,6 +263,8 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
                     tokens=0,
                 )
                 progress.update(now, completed=0, note=state["trial"])
+            elif kind == "part":
+                progress.update(now, completed=0, note=_one_line(event))
             elif kind == "step":
                 state["tokens"] += event["tokens"]
                 speed = state["tokens"] / max(1e-6, time.monotonic() - state["begun"])

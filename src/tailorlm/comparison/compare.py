@@ -111,7 +111,7 @@ class Comparer:
 def comparison_name(stem: str, split: Split, settings: CompareSettings, recipes: Sequence[Recipe]) -> str:
     """A folder name for a comparison: the rows' name and a key over rows, settings and base, the same whenever these are."""
     shared = [settings.validation_share, settings.validation_rows, settings.search_rows, settings.refit, settings.level]
-    bases: list[Any] = sorted({recipe.base for recipe in recipes})
+    bases: list[Any] = sorted({base for recipe in recipes for base in recipe.bases})
     content = json.dumps([split.train.fingerprint, split.test.fingerprint, shared, bases])
     clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "rows"
     return f"compare-{clean[:40]}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
@@ -128,7 +128,7 @@ def check_recipes(recipes: Sequence[Recipe]) -> None:
     tasks = {json.dumps(recipe.task.plain(), sort_keys=True) for recipe in recipes}
     if len(tasks) > 1:
         raise UsageError("the recipes do not ask the same task of the model", hint="give all recipes the same `task`")
-    for base in sorted({recipe.base for recipe in recipes}):
+    for base in sorted({base for recipe in recipes for base in recipe.bases}):
         resolve(base)
     for recipe in recipes:
         recipe_key(recipe)  # opens the index, where one is shown

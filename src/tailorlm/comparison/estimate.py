@@ -11,7 +11,7 @@ from tailorlm.comparison.search import candidates
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
 from tailorlm.models.answers import Writing
-from tailorlm.models.decoder import load_writer
+from tailorlm.models.decoder import Writer, load_writer
 from tailorlm.models.encoder import load_model
 from tailorlm.models.generate import write
 from tailorlm.models.layers import blocks
@@ -30,6 +30,8 @@ EXPECTED_PASSES = 0.75
 FIT_OVERHEAD = 0.5
 # An answer of an endpoint, several being asked at once.
 HOSTED_SECONDS = 0.5
+# Labels of a step, whose own are not looked up for this.
+UNKNOWN = ("one", "other")
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,21 @@ def estimate(recipes: Sequence[Recipe], fold: Fold, test: Examples, settings: Co
     """Time the forward pass on a sample of the train rows, and a few answers where they are written; then count passes: search, last
     fit, test rows. Endpoints are not called: an answer of theirs counts `HOSTED_SECONDS`.
     """
-    paces: dict[tuple[str, bool], Pace] = {}
-    seconds = {}
-    for recipe in recipes:
-        key = (recipe.base, recipe.written)
+    paces: dict[tuple[str, bool, bool], Pace] = {}
+
+    def needed(recipe: Recipe, *, own: bool) -> float:
+        key = (recipe.base, recipe.written, own)
         if key not in paces:
-            paces[key] = _pace(recipe, fold)
-        seconds[recipe.name] = _seconds(recipe, fold, test, settings, paces[key])
+            paces[key] = _pace(recipe, fold, own=own)
+        return _seconds(recipe, fold, test, settings, paces[key])
+
+    seconds = {}
+    for recipe in recipes:  # of steps as if every row came to each
+        steps = [needed(step.recipe, own=False) for step in recipe.steps]
+        seconds[recipe.name] = sum(steps) if steps else needed(recipe, own=True)
     first = recipes[0]
-    row = paces[first.base, first.written].row
-    if not first.written:
+    row = next(iter(paces.values())).row
+    if not first.written and not first.steps:
         seconds[first.name] += row * len(set(fold.everything.texts))  # vectors that the others share
     return Estimate(seconds, row)
 
@@ -118,30 +125,31 @@ def _overhead(recipe: Recipe) -> float:
     return FIT_OVERHEAD * (len(list(candidates(recipe.grid))) + 1)
 
 
-def _pace(recipe: Recipe, fold: Fold) -> Pace:
+def _pace(recipe: Recipe, fold: Fold, *, own: bool) -> Pace:
+    """own: whether the fold's answers are those of the recipe's task, and not of one that it is a step of."""
     if recipe.base.startswith(HOSTED):
         return Pace(0.0, 1, HOSTED_SECONDS)
     if recipe.written:
-        return _pace_written(recipe, fold)
-    return Pace(*_row_seconds(recipe, fold))
+        return _pace_written(recipe, fold, own=own)
+    return Pace(*_row_seconds(recipe, fold.everything.texts, fold.everything.labels if own else UNKNOWN))
 
 
-def _row_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
+def _row_seconds(recipe: Recipe, texts: Sequence[str], labels: Sequence[str]) -> tuple[float, int]:
     task = recipe.task.make()
     model = load_model(
         resolve(recipe.base, layers=recipe.layers),
-        labels=task.outputs(fold.everything.labels),
+        labels=task.outputs(labels),
         pooling=recipe.pooling,
         max_length=task.settings.max_length,
     )
-    sample = list(dict.fromkeys(fold.everything.texts))[:64]
+    sample = list(dict.fromkeys(texts))[:64]
     embed(model, sample[:4])
     start = time.perf_counter()
     embed(model, sample)
     return (time.perf_counter() - start) / len(sample), len(blocks(model.body))
 
 
-def _pace_written(recipe: Recipe, fold: Fold) -> Pace:
+def _pace_written(recipe: Recipe, fold: Fold, *, own: bool) -> Pace:
     """Seconds to read a row, and to write an answer of the length that the train rows' own have."""
     import torch
 
@@ -154,11 +162,19 @@ def _pace_written(recipe: Recipe, fold: Fold) -> Pace:
         start = time.perf_counter()
         model.next_logits(sample)
     row = (time.perf_counter() - start) / len(sample)
-    if not hasattr(task, "written") or task.choices(fold.everything.labels):
+    if not hasattr(task, "written") or task.choices(fold.everything.labels if own else UNKNOWN):
         return Pace(row, len(blocks(model.body)))  # labels are scored: reading is all
+    limit = shown_by(recipe).writing.max_new_tokens
+    if not own:
+        return Pace(row, len(blocks(model.body)), _answer_seconds(model, sample, max(1, limit // 2)))
     some = zip(fold.everything.gold[:200], fold.everything.inputs[:200], strict=True)
     lengths = sorted(len(encode(task.written(gold, given))) for gold, given in some)
-    most = min(shown_by(recipe).writing.max_new_tokens, 2 * lengths[len(lengths) // 2] + 8)
+    most = min(limit, 2 * lengths[len(lengths) // 2] + 8)
+    return Pace(row, len(blocks(model.body)), _answer_seconds(model, sample, most))
+
+
+def _answer_seconds(model: Writer, prompts: Sequence[Sequence[int]], most: int) -> float:
+    """Seconds that an answer of so many tokens takes."""
     start = time.perf_counter()
-    write(model, sample, Writing(max_new_tokens=most))
-    return Pace(row, len(blocks(model.body)), (time.perf_counter() - start) / len(sample))
+    write(model, prompts, Writing(max_new_tokens=most))
+    return (time.perf_counter() - start) / len(prompts)

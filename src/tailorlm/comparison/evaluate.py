@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.evidence import counted
+from tailorlm.comparison.stepwise import scores_of_steps
 from tailorlm.core.errors import UsageError
 from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run, RunWriter, read_run
@@ -17,6 +18,9 @@ from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.scores import score_table
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.course import given
+from tailorlm.recipes.stepping import StepsAnswering
+from tailorlm.recipes.steps import check_columns
 
 
 @dataclass
@@ -41,7 +45,12 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
         raise UsageError(f"the task '{model.recipe.task.name}' has no column called '{unknown[0]}'")
     task = replace(model.recipe.task, settings=settings.with_(**named) if named else settings).make()
     examples = task.prepare(rows, what="given", labels=model.labels)
-    answers = model.answering.answer(examples.inputs)
+    answering = model.answering
+    if isinstance(answering, StepsAnswering):
+        check_columns(model.recipe, rows, "test")
+        examples = given(model.recipe, replace(examples, rows=rows.rows))
+    answers = answering.answer(examples.inputs)
+    steps = scores_of_steps(answering, examples, answers) if isinstance(answering, StepsAnswering) else []
     predictions = predictions_of(task, examples, answers, model.labels)
     table = score_table(task.metrics, [predictions])
     key = hashlib.sha256(
@@ -68,6 +77,7 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
                     "method": model.recipe.method,
                     "data": data,
                     "answered": counted(answers),
+                    "steps": steps or None,
                     "environment": environment(),
                 }
             )

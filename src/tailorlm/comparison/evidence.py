@@ -5,29 +5,34 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tailorlm.context.index import Gold, PassageIndex, bearing, gold_places, score_index
 from tailorlm.core.atomic import write_text
 from tailorlm.models.hosted import Hosted
-from tailorlm.recipes.answering import HeadAnswering
-from tailorlm.recipes.reading import ReadAnswering
+from tailorlm.recipes.adaptation import Answering
 from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.stepping import StepsAnswering
 from tailorlm.recipes.writing import WriteAnswering, shown_by
 from tailorlm.tasks.base import Answers, Examples
 
 DETAILS = "details.jsonl"
 # Where rows name no document, each answer is looked for in every passage; so many rows tell enough.
 LOOKED_FOR = 300
-Answering = HeadAnswering | WriteAnswering | ReadAnswering
 
 
 def recipe_key(recipe: Recipe) -> str:
-    """The recipe's key, with the index that it shows passages of named by what it holds, not by where it lies.
+    """The recipe's key, with what it names by where it lies (an index, a step's) named by what it holds.
 
     Raises TailorError where there is no such index.
     """
+    if recipe.steps:
+        whole = recipe.changed(
+            {f"steps.{i}.recipe.name": recipe_key(step.recipe) for i, step in enumerate(recipe.steps)}
+        )
+        return whole.key
     shown = shown_by(recipe) if recipe.written else None
     if shown is None or not shown.passages:
         return recipe.key
@@ -35,7 +40,9 @@ def recipe_key(recipe: Recipe) -> str:
 
 
 def shown_facts(answering: Answering) -> dict[str, Any] | None:
-    """What the prompts depend on, for the record; None where a head answers."""
+    """What the prompts depend on, for the record; None where a head answers. Of steps by name."""
+    if isinstance(answering, StepsAnswering):
+        return {step.name: shown_facts(part.answering) for step, part in answering.named()}
     return answering.prompter.fingerprints() if isinstance(answering, WriteAnswering) else None
 
 
@@ -60,10 +67,18 @@ def counted(answers: Answers) -> dict[str, Any]:
 
 def price(answering: Answering, answers: Answers) -> float:
     """What 1,000 such rows cost by the endpoint's prices, whether or not answers had been kept from before; 0 on this machine."""
+    if isinstance(answering, StepsAnswering):
+        return sum(_price_of_step(step.name, part.answering, answers) for step, part in answering.named())
     if not isinstance(answering.model, Hosted) or not answers.values:
         return 0.0
     totals = [sum(one.get(name, 0) for one in answers.detail) for name in ("tokens_in", "tokens_out")]
     return answering.model.price(*totals) * 1000 / len(answers.values)
+
+
+def _price_of_step(name: str, answering: Answering, answers: Answers) -> float:
+    """What a step's answers to 1,000 rows cost, those rows counted in that never come to it."""
+    told = [one["steps"].get(name, {}) for one in answers.detail]
+    return price(answering, Answers([None] * len(told), None, None, told))
 
 
 def write_details(folder: Path, ids: Sequence[str], answers: Answers) -> None:
@@ -78,12 +93,14 @@ def read_details(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def retrieval(answering: Answering, test: Examples) -> dict[str, Any] | None:
+def retrieval(answering: Answering, test: Examples, answers: Answers) -> dict[str, Any] | None:
     """How good the search for passages is on these rows, whatever was answered; None where none are shown.
 
     Right passages are those that the rows name (`document`, `span`), else those that hold the answer word for word. `by` says which;
     `rows` were scored, for `without` no right passage is known. `scores`: their means.
     """
+    if isinstance(answering, StepsAnswering):
+        return _retrieval_of_steps(answering, test, answers)
     if not isinstance(answering, WriteAnswering) or answering.prompter.index is None:
         return None
     index, settings = answering.prompter.index, answering.shown.search
@@ -94,8 +111,7 @@ def retrieval(answering: Answering, test: Examples) -> dict[str, Any] | None:
         found = [passages if isinstance(passages, frozenset) else frozenset() for passages in wanted]
     else:
         by = "answer"
-        answers = [gold if isinstance(gold, str) else "" for gold in test.gold[:LOOKED_FOR]]
-        found = bearing(index, answers)
+        found = bearing(index, [gold if isinstance(gold, str) else "" for gold in test.gold[:LOOKED_FOR]])
     kept = [(question, passages) for question, passages in zip(questions, found) if passages and question.strip()]
     said = {"by": by, "k": settings.k, "rows": len(kept), "without": len(found) - len(kept)}
     if not kept:
@@ -103,3 +119,13 @@ def retrieval(answering: Answering, test: Examples) -> dict[str, Any] | None:
     gold = Gold(tuple(question for question, _ in kept), tuple(passages for _, passages in kept))
     scores = score_index(index, gold, settings)
     return said | {"scores": {name: round(float(values.mean()), 6) for name, values in scores.items()}}
+
+
+def _retrieval_of_steps(answering: StepsAnswering, test: Examples, answers: Answers) -> dict[str, Any] | None:
+    """The search of the first step that shows passages, on the rows that came to it."""
+    for reached in answering.reached(test.inputs, answers):
+        own = reached.part.answering
+        if isinstance(own, WriteAnswering) and own.prompter.index is not None and reached.index:
+            asked = tuple(own.task.inputs(reached.columns))
+            return retrieval(own, replace(test.select(reached.index), inputs=asked), answers)
+    return None

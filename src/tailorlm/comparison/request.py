@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ValidationError, field_validator
+from pydantic import BeforeValidator, ValidationError, ValidationInfo, field_validator
 
 from tailorlm.comparison.compare import Comparer, check_recipes, comparison_name
 from tailorlm.comparison.settings import CompareSettings, ReadSettings
@@ -25,10 +25,11 @@ from tailorlm.evaluation.metrics import fits, metric_of, metrics
 from tailorlm.recipes.forgotten import Known
 from tailorlm.recipes.presets import STANDARD, preset, standard
 from tailorlm.recipes.schema import Recipe, TaskPart
+from tailorlm.recipes.steps import check_columns
 from tailorlm.tasks.base import Task
 
 
-def _way(value: Any) -> Any:
+def _way(value: Any, info: ValidationInfo) -> Any:
     """A method's name, or a whole recipe; a recipe's faults are found where it stands."""
     if isinstance(value, str):
         try:
@@ -39,7 +40,8 @@ def _way(value: Any) -> Any:
     if not isinstance(value, Mapping):
         raise ValueError("is neither a method's name nor a recipe")
     try:
-        Recipe.model_validate({"name": "recipe", **value})
+        shared = {"task": info.data["task"].plain()} if value.get("steps") and "task" in info.data else {}
+        Recipe.model_validate({"name": "recipe", **shared, **value})
     except ValidationError as error:
         raise PartFault(error, Recipe) from None
     return dict(value)
@@ -142,13 +144,16 @@ def load_request(path: Path, overrides: Mapping[str, Any] | None = None) -> Comp
 
 def _moved(ways: Sequence[Any], place: Callable[[str], str]) -> tuple[Any, ...]:
     """The ways with the indexes that whole recipes name put in their place."""
-    moved = []
-    for way in ways:
-        context = way.get("context") if isinstance(way, Mapping) else None
-        if isinstance(context, Mapping) and context.get("passages"):
-            way = {**way, "context": {**context, "passages": place(context["passages"])}}
-        moved.append(way)
-    return tuple(moved)
+    return tuple(_moved_way(way, place) if isinstance(way, Mapping) else way for way in ways)
+
+
+def _moved_way(way: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+    moved, context = dict(way), way.get("context")
+    if isinstance(context, Mapping) and context.get("passages"):
+        moved["context"] = {**context, "passages": place(context["passages"])}
+    if way.get("steps"):
+        moved["steps"] = [{**step, "recipe": _moved_way(step["recipe"], place)} for step in way["steps"]]
+    return moved
 
 
 def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
@@ -161,7 +166,12 @@ def prepare(request: CompareRequest, root: Path = DEFAULT_ROOT) -> Prepared:
     settings = request.judging()
     task = request.task.make()
     rows, test = read_rows(request, task, root)
-    split = split_rows(task, rows, test, settings)
+    in_steps = [recipe for recipe in recipes if recipe.steps]
+    for recipe in in_steps:
+        for part, what in ((rows, "given" if test is None else "train"), (test, "test")):
+            if part is not None:
+                check_columns(recipe, part, what)
+    split = split_rows(task, rows, test, settings, keep_rows=bool(in_steps))
     named = any(recipe.context is not None and recipe.context.name == "instruction" for recipe in recipes)
     if named and hasattr(task, "label_texts"):
         task.label_texts(split.train.labels)

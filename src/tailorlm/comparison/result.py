@@ -132,6 +132,7 @@ def _way(
         "cost": asdict(_cost(way.runs)),
         "answered": way.runs[0].record.get("answered"),
         "retrieval": way.runs[0].record.get("retrieval"),
+        "steps": way.runs[0].record.get("steps"),
         "forgotten": _middle([run.record.get("forgotten") for run in way.runs]),
         "against_best": _plain(against) if against is not None else None,
         "verdict": against.verdict if against is not None else "best",
@@ -217,5 +218,6 @@ def _citations(detail: Mapping[str, Any]) -> list[str]:
 
 def _bases(outcome: Outcome) -> list[dict[str, Any]]:
     """The base models that took part, each once."""
-    found = {run.record["base"]["fingerprint"]: dict(run.record["base"]) for way in outcome.ways for run in way.runs}
-    return list(found.values())
+    records = [run.record for way in outcome.ways for run in way.runs]
+    used = [one["base"] for record in records for one in [*(record.get("steps") or ()), record]]
+    return list({base["fingerprint"]: dict(base) for base in used}.values())

@@ -11,8 +11,8 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,11 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.fit_head import FEW_ROWS
+from tailorlm.recipes.fit_steps import Fits, Lesson, metric_for, walk
+from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.writing import scores_choices
+from tailorlm.tasks.base import Examples
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score
 from tailorlm.training.processes import Alone
@@ -57,12 +60,13 @@ class Trial:
 
 @dataclass
 class Tuned:
-    """The outcome of a search: the recipe with the best settings in it, and every trial."""
+    """The outcome of a search: the recipe with the best settings in it, and every trial. judged: whether the best one's score is of the answers."""
 
     recipe: Recipe
     trials: list[Trial]
     best: Trial | None
     seconds: float
+    judged: bool = True
 
 
 @dataclass
@@ -131,13 +135,15 @@ class Care:
         return Checkpoints(self.underway / name) if self.underway is not None else None
 
 
-def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
+def tune(recipe: Recipe, fold: Fold, care: Care, share: float | None = None) -> Tuned:
     """Try every setting of the recipe's grid on the fold and keep the best (metric, then log loss; see `FEW_ROWS`).
 
     The passes that the best trial kept become those of the last fit (see `_passes`); where there is nothing to try, and every pass is to be
     made (`patience: null`), there is no trial. A trial that diverges counts as failed;
-    if all do, that is a TailorError.
+    if all do, that is a TailorError. share: how much of the rows of the last fit a trial sees, where it is not what the fold says.
     """
+    if recipe.steps:
+        return _tune_steps(recipe, fold, care)
     grid = recipe.grid
     chooses = hasattr(recipe.task.make(), "choose") and (not recipe.written or scores_choices(recipe))
     chooses = chooses or (recipe.context is not None and bool(getattr(recipe.context.settings, "optimise", 0)))
@@ -161,7 +167,8 @@ def tune(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     best = max(trials, key=lambda trial: Score(trial.score, trial.loss, by_loss=by_loss).rank)
     chosen = recipe.changed(best.settings).with_task(best.found)
     if best.epochs:
-        chosen = chosen.changed(_passes(chosen, best.epochs, fold))
+        seen = share if share is not None else fold.share
+        chosen = chosen.changed(_passes(chosen, best.epochs, seen))
     return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
 
 
@@ -176,15 +183,62 @@ def _gives_probabilities(recipe: Recipe) -> bool:
     return bool(getattr(part.make(), "probabilities", False))
 
 
-def _passes(recipe: Recipe, best: int, fold: Fold) -> dict[str, int]:
-    """Passes of the last fit: those of the best trial, fewer where the trial saw only a part of the train rows.
+def _tune_steps(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
+    """Tune every step like a recipe of its own, on the rows that come to it; a step that others need is then fitted on the trial's rows."""
+    tuned: list[Tuned] = []
+    ends: list[
+        tuple[Trial, int]
+    ] = []  # the best trial of each step that some rows end at, and how many validation rows judged it
+    extra = 0.0
+
+    def again(one: Recipe, rows: Examples) -> Fitted:
+        nonlocal extra
+        start, spent = time.perf_counter(), care.view.spent
+        fitted = fit(one, rows, seed=care.seed, embeddings=care.view, listen=care.listen)
+        extra += time.perf_counter() - start - (care.view.spent - spent)
+        return fitted
+
+    def fit_step(lesson: Lesson) -> Fitted | None:
+        own = care.underway / f"step-{lesson.place + 1}" if care.underway is not None else None
+        its = replace(care, metric=metric_for(lesson, care.metric), underway=own)
+        if lesson.validation is None:  # nothing to choose on: as it stands in the recipe
+            tuned.append(Tuned(lesson.recipe, [], None, 0.0))
+        else:
+            rows = Fold(lesson.rows, lesson.validation, lesson.rows)
+            tuned.append(tune(lesson.recipe, rows, its, fold.share))
+            best = tuned[-1].best
+            ends.extend([(best, len(lesson.validation))] if lesson.answers and best is not None else [])
+        return again(tuned[-1].recipe, lesson.rows) if lesson.asked else None
+
+    walk(recipe, fold.trial, fold.validation, seed=care.seed, fit=Fits(fit_step, again), listen=care.listen)
+    trials = [_of_step(place, trial) for place, one in enumerate(tuned) for trial in one.trials]
+    bests = [_of_step(place, one.best) for place, one in enumerate(tuned) if one.best is not None]
+    best = _together(bests, ends or [(one, 1) for one in bests]) if bests else None
+    whole = recipe.with_steps([one.recipe for one in tuned])
+    return Tuned(whole, trials, best, sum(one.seconds for one in tuned) + extra, judged=bool(ends))
+
+
+def _together(bests: Sequence[Trial], ends: Sequence[tuple[Trial, int]]) -> Trial:
+    """What was chosen in all steps; its score is the mean of those that answer, by their validation rows."""
+    settings = {key: value for one in bests for key, value in one.settings.items()}
+    rows = sum(count for _, count in ends)
+    score, loss = (sum(getattr(one, name) * count for one, count in ends) / rows for name in ("score", "loss"))
+    return Trial(settings, score, loss, None, sum(one.seconds for one in bests))
+
+
+def _of_step(place: int, trial: Trial) -> Trial:
+    """A trial of a step, with the keys that its settings have in the whole recipe."""
+    return replace(trial, settings={f"steps.{place}.recipe.{key}": value for key, value in trial.settings.items()})
+
+
+def _passes(recipe: Recipe, best: int, share: float) -> dict[str, int]:
+    """Passes of the last fit: those of the best trial, fewer where the trial saw only a part (`share`) of the train rows.
 
     With n times the rows, the same passes would be n times the steps and the same steps a fraction of a pass; the last fit takes
     the geometric middle, passes / sqrt(n). Where only the head learns, passes cost nothing and stay as they are. The schedule falls
     to its end within these passes: a fit that stops while the rate is high keeps the noise of its last steps. Stages before the last trained
     one keep the passes that they were given.
     """
-    share = len(fold.trial) / max(1, len(fold.everything) - len(fold.validation))
     last = max(i for i, stage in enumerate(recipe.stages) if stage.weights.trains)
     fewer = math.sqrt(min(1.0, share)) if recipe.stages[last].weights.body_learns else 1.0
     return {f"stages.{last}.train.epochs": max(1, math.ceil(best * fewer))}

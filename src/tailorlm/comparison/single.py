@@ -16,6 +16,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.core.runs import DEFAULT_ROOT, Run, read_run
 from tailorlm.models.run import EmbeddingCache
 from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.steps import check_columns
 from tailorlm.training.job import Event
 from tailorlm.training.processes import group_for
 
@@ -52,6 +53,9 @@ def fit_one(
     task = recipe.task.make()
     rows, _ = read_rows(request, task, root)
     train = task.prepare(rows, what="train")
+    if recipe.steps:
+        check_columns(recipe, rows, "train")
+        train = replace(train, rows=rows.rows)
     settings = request.judging()
     part = fold(train, settings, seed)
     bench = Bench(settings, out.parent if out else root, TrialMemory(), EmbeddingCache(), listen, reload)

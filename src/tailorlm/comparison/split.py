@@ -38,16 +38,23 @@ class Fold:
     validation: Examples
     everything: Examples
 
+    @property
+    def share(self) -> float:
+        """How much of the rows that the last fit adds to validation rows a trial sees, 0 to 1."""
+        return len(self.trial) / max(1, len(self.everything) - len(self.validation))
 
-def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSettings) -> Split:
-    """Turn rows (and a test file, if there is one) into train and test.
+
+def split_rows(
+    task: Task, rows: Rows, test: Rows | None, settings: CompareSettings, *, keep_rows: bool = False
+) -> Split:
+    """Turn rows (and a test file, if there is one) into train and test. keep_rows: with all their columns, for recipes in steps.
 
     Without a test file a stratified share is held out, equal texts on one side. With one, train rows that are exact or trivially
     different copies of test rows stop it (CheckError), are dropped, or kept, as `leaks` says; in any case they are reported.
     """
     columns = _columns(rows if test is None else test, settings)
     if test is None:
-        every = task.prepare(rows, what="given")
+        every = _with_rows(task.prepare(rows, what="given"), rows, keep_rows)
         groups = [normalised(text) for text in every.groups]
         train_index, test_index = stratified(every.strata, settings.test_share, settings.seed, groups=groups)
         _enough(train_index, test_index, every)
@@ -57,8 +64,8 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
             f"{len(test_index)} of {len(every)} rows were held out as test (stratified, seed {settings.seed}, copies kept on one side)"
         )
     else:
-        train = task.prepare(rows, what="train")
-        split = Split(train, task.prepare(test, what="test", labels=train.labels))
+        train = _with_rows(task.prepare(rows, what="train"), rows, keep_rows)
+        split = Split(train, _with_rows(task.prepare(test, what="test", labels=train.labels), test, keep_rows))
         _leaks(split, settings)
         _shared_groups(split)
     split.columns = columns
@@ -68,6 +75,10 @@ def split_rows(task: Task, rows: Rows, test: Rows | None, settings: CompareSetti
     if test is not None:
         split.findings += map(dict, split.test.remarks)
     return split
+
+
+def _with_rows(examples: Examples, rows: Rows, keep: bool) -> Examples:
+    return replace(examples, rows=rows.rows) if keep else examples
 
 
 def _columns(rows: Rows, settings: CompareSettings) -> dict[str, tuple[str, ...]]:

@@ -16,14 +16,16 @@ from tailorlm.comparison.evidence import counted, price, recipe_key, retrieval, 
 from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
+from tailorlm.comparison.stepwise import step_records
 from tailorlm.core import atomic
 from tailorlm.core.machine import environment, processes
 from tailorlm.core.runs import Run, RunWriter, read_run
 from tailorlm.evaluation import Cost
 from tailorlm.evaluation.scores import score_table
-from tailorlm.models.resolve import resolve
+from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView
 from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.course import given, rows_key
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.forgotten import Known, Memory
@@ -73,11 +75,12 @@ class Bench:
 
     def run_key(self, recipe: Recipe, fold: Fold, test: Examples | None, seed: int) -> str:
         """sha256 (hex) over recipe, base weights, rows, seed and the settings that change a result."""
-        prints = [part.fingerprint if part else None for part in (fold.trial, fold.validation, fold.everything, test)]
+        prints = [rows_key(recipe, part) for part in (fold.trial, fold.validation, fold.everything, test)]
+        bases = [resolve(base).fingerprint for base in recipe.bases]
         content = [
             RESULTS_VERSION,
             recipe_key(recipe),
-            resolve(recipe.base).fingerprint,
+            bases if recipe.steps else bases[0],
             prints,
             seed,
             self.settings.refit,
@@ -102,6 +105,8 @@ def run_way(
         bench.listen({"event": "reused", "run": run_id})
         return done
     atomic.check_space(bench.root, _stored(recipe))
+    asked = given(recipe, test) if test is not None else None
+    checked = given(recipe, fold.validation)
     with RunWriter(bench.root, run_id) as writer:
 
         def listen(event: Event) -> None:
@@ -114,7 +119,7 @@ def run_way(
         with PeakMemory() as peak:
             tuned = tune(recipe, fold, care)
             fitted, seconds = _last_fit(tuned, fold, replace(care, view=last), refit=bench.settings.refit)
-            answers, per_row = _predict(fitted, test if test is not None else fold.validation)
+            answers, per_row = _predict(fitted, asked if asked is not None else checked)
         cost = Cost(
             fit_seconds=tuned.seconds + seconds - last.spent + searching.charge(last),
             last_fit_seconds=seconds - last.spent + last.charge(),
@@ -125,6 +130,7 @@ def run_way(
             paid_per_1000_rows=price(fitted.adaptation.answering, answers),
         )
         metrics = _score(writer, fitted, answers, test, seed, bench.settings) if test is not None else {}
+        found = retrieval(fitted.adaptation.answering, asked, answers) if asked is not None else None
         adaptation = writer.folder / "adaptation"
         adaptation.mkdir()
         if not bench.helps:
@@ -136,18 +142,21 @@ def run_way(
             "cost": asdict(cost) | {"stored_bytes": folder_bytes(adaptation)},
             "answered": counted(answers),
             "shown": shown_facts(fitted.adaptation.answering),
-            "retrieval": retrieval(fitted.adaptation.answering, test) if test is not None else None,
+            "retrieval": found,
+            "steps": step_records(fitted, asked, answers, bench.settings.level),
             "forgotten": bench.remembers.forgotten(fitted.adaptation),
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
     if bench.reload and not bench.helps:
-        check_reload(run.folder, fitted.adaptation, fold.validation.inputs)
+        check_reload(run.folder, fitted.adaptation, checked.inputs)
     atomic.remove_folder(bench.underway(run_id))
     return run
 
 
 def _stored(recipe: Recipe) -> int:
     """Bytes of weights that the run of this recipe will surely store: the base's once more where the whole model learns."""
+    if recipe.steps:
+        return sum(_stored(step.recipe) for step in recipe.steps)
     whole = any(getattr(stage.weights.registry.get(stage.weights.name), "whole", False) for stage in recipe.stages)
     return resolve(recipe.base).bytes if whole else 0
 
@@ -189,7 +198,9 @@ def _last_fit(tuned: Tuned, fold: Fold, care: Care, *, refit: bool) -> tuple[Fit
 
 def _predict(fitted: Fitted, test: Examples) -> tuple[Answers, float]:
     answering = fitted.adaptation.answering
-    if not answering.model.base.hosted:  # where a call has its price, none is made for nothing
+    if not any(
+        base.startswith(HOSTED) for base in fitted.adaptation.recipe.bases
+    ):  # where a call has its price, none is made for nothing
         answering.answer(test.inputs[:8], test.ids[:8])  # the first call pays for what later ones do not
     start = time.perf_counter()
     answers = answering.answer(test.inputs, test.ids)
@@ -214,7 +225,7 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Examples | None, see
         "labels": list(fitted.adaptation.labels),
         "chosen": chosen,
         "search": [trial.plain() for trial in tuned.trials],
-        "validation_score": tuned.best.score if tuned.best else None,
+        "validation_score": tuned.best.score if tuned.best and tuned.judged else None,
         "training": _training(fitted),
         "environment": environment(),
     }

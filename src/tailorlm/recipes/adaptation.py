@@ -26,9 +26,11 @@ from tailorlm.recipes.card import model_card
 from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, learns_text
 from tailorlm.recipes.stack import Layout, Stack, numbered
+from tailorlm.recipes.stepping import STEPS, StepsAnswering
 from tailorlm.recipes.writing import WriteAnswering
 
 FORMAT = 1
+Answering = HeadAnswering | WriteAnswering | ReadAnswering | StepsAnswering
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ class Answer:
 class Adaptation:
     """A fitted recipe that predicts.
 
-    recipe: what it was fitted from. answering: how it answers. stack: its fitted weights parts. Made by `fit` or `Adaptation.load`.
+    recipe: what it was fitted from. answering: how it answers. stack: its fitted weights parts; None where it answers in steps, each with an
+    adaptation of its own. Made by `fit` or `Adaptation.load`.
     """
 
-    def __init__(self, recipe: Recipe, answering: HeadAnswering | WriteAnswering | ReadAnswering, stack: Stack):
+    def __init__(self, recipe: Recipe, answering: Answering, stack: Stack | None):
         self.recipe, self.answering, self.stack = recipe, answering, stack
 
     @property
@@ -130,7 +133,8 @@ class Adaptation:
     def write(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
         """Write the files into an existing folder that somebody else publishes (a run's temp folder)."""
         with atomic.disk_errors(folder):
-            self.stack.save(folder)
+            if self.stack is not None:
+                self.stack.save(folder)
             self.answering.write(folder)
             base = self.model.base
             record = {
@@ -138,12 +142,7 @@ class Adaptation:
                 "labels": list(self.labels),
                 "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
             } | self.answering.facts()
-            plain = self.recipe.plain()
-            index = self.answering.prompter.index if isinstance(self.answering, WriteAnswering) else None
-            if index is not None and plain["context"]:  # where it lies from here; `shown.json` beside has it too
-                plain["context"]["passages"] = Path(os.path.relpath(index.folder, folder)).as_posix()
-            if Path(str(plain["base"])).is_absolute():
-                plain["base"] = base.origin
+            plain = self._portable(folder)
             (folder / "adaptation.json").write_text(
                 json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
@@ -154,16 +153,43 @@ class Adaptation:
             for path in folder.rglob("*.safetensors"):
                 path.chmod(mode)
 
+    def _portable(self, folder: Path) -> dict[str, Any]:
+        """The recipe as `recipe.yaml` in this folder keeps it: no path that leads nowhere on another machine."""
+        plain, base = self.recipe.plain(), self.model.base
+        if isinstance(self.answering, StepsAnswering):
+            for step, part in zip(plain["steps"], self.answering.parts, strict=True):
+                assert isinstance(part, Adaptation)
+                step["recipe"] = part._portable(folder)
+        index = self.answering.prompter.index if isinstance(self.answering, WriteAnswering) else None
+        if index is not None and plain["context"]:  # where it lies from here; `shown.json` beside has it too
+            plain["context"]["passages"] = Path(os.path.relpath(index.folder, folder)).as_posix()
+        if Path(str(plain["base"])).is_absolute():
+            plain["base"] = base.origin
+        return plain
+
     @classmethod
     def load(cls, folder: Path | str, *, base: str | None = None) -> Adaptation:
         """Read an adaptation folder.
 
-        base: where the base model lies now, when its name no longer leads to it. Raises TailorError for an incomplete folder, or
-        a base whose weights are not those it was fitted on.
+        base: where the base model lies now, when its name no longer leads to it; of several steps, that of those which were fitted on these
+        weights. Raises TailorError for an incomplete folder, or a base whose weights are not those it was fitted on.
         """
         folder = _adaptation_folder(Path(folder))
+        _check_complete(folder)
+        return cls._read(folder, base)
+
+    @classmethod
+    def _read(cls, folder: Path, base: str | None) -> Adaptation:
+        """Read a folder that is known to be complete."""
         record = _record(folder)
         recipe = load_settings(folder / "recipe.yaml", Recipe)
+        if recipe.steps:
+            own = [folder / STEPS / step.name for step in recipe.steps]
+            used = [base if base and _fitted_on(base, one) else None for one in own]
+            if base and not any(used):
+                raise TailorError(f"no step of {folder} was fitted on the weights of {base}", hint="leave --base out")
+            steps = [cls._read(one, given) for one, given in zip(own, used, strict=True)]
+            return cls(recipe, StepsAnswering(recipe, steps, record["labels"]), None)
         parts = recipe.parts()
         whole = Layout.of(numbered(parts)).base(folder)
         name, origin = record["base"]["name"], record["base"]["origin"]
@@ -225,12 +251,22 @@ def _adaptation_folder(folder: Path) -> Path:
     return folder
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def _fitted_on(base: str, folder: Path) -> bool:
+    """Whether the adaptation in the folder was fitted on the weights of this base."""
+    recipe = load_settings(folder / "recipe.yaml", Recipe)
+    found: str = _record(folder)["base"]["fingerprint"]
+    return resolve(base, recipe.quantise, recipe.layers).fingerprint == found
+
+
+def _check_complete(folder: Path) -> None:
     marked = folder if (folder / "COMPLETE").is_file() else folder.parent
     if not atomic.is_complete(marked, verify=True):
         raise TailorError(
             f"{folder} is incomplete or changed", got="files do not match its COMPLETE marker", hint="fit it again"
         )
+
+
+def _record(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "adaptation.json").read_text(encoding="utf-8"))
     if record.get("format") != FORMAT:
         raise TailorError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from tailorlm.recipes.schema import Recipe
 from tailorlm.recipes.stack import Layout, numbered
+from tailorlm.recipes.steps import row_columns
 
 _OURS = """```python
 import tailorlm
@@ -60,7 +61,8 @@ _POOLS = {
 
 def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """Markdown of the card. record: as in `adaptation.json`. facts: figure name to text, as measured by the run."""
-    labels, columns = record["labels"], getattr(recipe.task.make(), "text_columns", ())
+    labels = record["labels"]
+    columns = row_columns(recipe) if recipe.steps else getattr(recipe.task.make(), "text_columns", ())
     row = json.dumps(dict.fromkeys(columns, "some text") if len(columns) > 1 else "some text")
     shown = ", ".join(f"`{label}`" for label in labels[:30]) + (
         f" and {len(labels) - 30} more" if len(labels) > 30 else ""
@@ -71,6 +73,7 @@ def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, An
         f"An adaptation of `{record['base']['origin']}` to {f'{len(labels)} labels' if labels else f'the task `{recipe.task.name}`'}, "
         f"made with tailorlm by the method `{recipe.method or recipe.name}`.",
         *(["", f"Labels: {shown}."] if labels else []),
+        *_steps(recipe),
         "",
         "## Load it",
         "",
@@ -90,8 +93,20 @@ def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, An
     return "\n".join(lines) + "\n"
 
 
+def _steps(recipe: Recipe) -> list[str]:
+    """What it is put together from, where it answers in steps."""
+    lines = []
+    for step in recipe.steps:
+        aims = [f"`{label}` goes to `{aim}`" for label, aim in step.routes.items()]
+        aims += [f"others go to `{step.otherwise}`"] if step.otherwise else []
+        lines.append(
+            f"- `{step.name}`: {step.recipe.task.name}{'; ' if aims else ''}{', '.join(aims)} (`steps/{step.name}`)"
+        )
+    return ["", "It answers in steps, each an adaptation of its own in its folder:", "", *lines] if lines else []
+
+
 def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
-    if recipe.written:
+    if recipe.written or recipe.steps:
         return []
     part = recipe.stages[-1].weights.name if recipe.stages and recipe.context is None else None
     origin, native = record["base"]["origin"], record["pooling"] == "native"

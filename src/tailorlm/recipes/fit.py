@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit_head import fit_head
+from tailorlm.recipes.fit_steps import Fits, Lesson, fit_steps, metric_for
 from tailorlm.recipes.fit_writing import fit_writing
 from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.schema import Recipe
@@ -30,6 +33,8 @@ def fit(
     embeddings: vectors of the frozen base shared with other fits. checkpoints: where a trained stage is kept while it goes, so that
     an interrupted fit goes on. Raises TailorError for what the base cannot do.
     """
+    if recipe.steps:
+        return _fit_steps(recipe, rows, validation, seed, metric, embeddings, listen, checkpoints)
     import torch
 
     torch.manual_seed(seed)  # native heads draw their first weights while loading
@@ -48,3 +53,34 @@ def fit(
         listen=listen,
         checkpoints=checkpoints,
     )
+
+
+def _fit_steps(
+    recipe: Recipe,
+    rows: Examples,
+    validation: Examples | None,
+    seed: int,
+    metric: str | None,
+    embeddings: EmbeddingView | None,
+    listen: Listener,
+    checkpoints: Checkpoints | None,
+) -> Fitted:
+    """Fit every step as a recipe of its own, each kept in a folder of its own while it goes."""
+
+    def fit_step(lesson: Lesson) -> Fitted:
+        kept = checkpoints and replace(checkpoints, folder=checkpoints.folder / f"step-{lesson.place + 1}")
+        return fit(
+            lesson.recipe,
+            lesson.rows,
+            lesson.validation,
+            seed=seed,
+            metric=metric_for(lesson, metric),
+            embeddings=embeddings,
+            listen=listen,
+            checkpoints=kept,
+        )
+
+    def again(one: Recipe, some: Examples) -> Fitted:
+        return fit(one, some, seed=seed, embeddings=embeddings, listen=listen)
+
+    return fit_steps(recipe, rows, validation, seed=seed, fit=Fits(fit_step, again), listen=listen)

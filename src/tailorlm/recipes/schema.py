@@ -17,9 +17,10 @@ from pydantic import model_validator
 from tailorlm.context import contexts
 from tailorlm.core.config import Settings, setting
 from tailorlm.core.parts import Part, part_of
-from tailorlm.models.resolve import HOSTED
+from tailorlm.models.resolve import HOSTED, STARTER, STARTER_WRITER
 from tailorlm.objectives import objectives
 from tailorlm.objectives.penalties import penalties
+from tailorlm.recipes.steps import check_steps
 from tailorlm.tasks import tasks
 from tailorlm.training.settings import TrainSettings
 from tailorlm.weights import weights
@@ -74,7 +75,7 @@ def _fault_of_order(stages: Sequence[Stage], quantised: bool) -> str | None:
 
 
 class Recipe(Settings):
-    """A base model, stages in order, a context. `method` names the preset it came from, if any."""
+    """A base model, stages in order, a context; or steps, each with a recipe of its own. `method` names the preset it came from, if any."""
 
     word: ClassVar[str] = "the recipe"
 
@@ -98,12 +99,29 @@ class Recipe(Settings):
     task: TaskPart = setting("classify", help="what is asked of the model", validate_default=True)
     stages: tuple[Stage, ...] = setting((), help="what is trained, in order")
     context: ContextPart | None = setting(None, help="what the model is shown when it answers")
+    steps: tuple[Step, ...] = setting(
+        (), max_length=20, help="the task taken apart: smaller ones that run in order, each with its own recipe"
+    )
     search: dict[str, tuple[Any, ...]] | None = setting(
         None, help="what the search tries: dotted key to values; without it, the grid of the last part; {} for none"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_take_over(cls, value: Any) -> Any:
+        """What the recipe of a step leaves open is as in the whole: base and task; it is called as the step is."""
+        if not isinstance(value, Mapping) or not value.get("steps") or not isinstance(value["steps"], list | tuple):
+            return value
+        shared = {name: value[name] for name in ("base", "task") if name in value}
+        return {**value, "steps": [_of_whole(step, shared) for step in value["steps"]]}
+
     @model_validator(mode="after")
     def _something_answers(self) -> Recipe:
+        if self.steps:
+            if self.stages or self.context is not None:
+                raise ValueError("a recipe has steps, each with stages and a context, or these itself, not both")
+            check_steps(self)
+            return self
         reads = learns_text(self.task.registry.get(self.task.name))
         if reads and (self.context is not None or any(stage.objective.answers for stage in self.stages)):
             raise ValueError(
@@ -135,6 +153,30 @@ class Recipe(Settings):
         return parts_of(self.stages)
 
     @property
+    def bases(self) -> tuple[str, ...]:
+        """The names of the base models that answer: one, or those of the steps."""
+        return tuple(dict.fromkeys(step.recipe.base for step in self.steps)) if self.steps else (self.base,)
+
+    @property
+    def stage_keys(self) -> list[str]:
+        """The dotted key of every stage, those of steps too."""
+        if self.steps:
+            return [f"steps.{i}.recipe.{key}" for i, step in enumerate(self.steps) for key in step.recipe.stage_keys]
+        return [f"stages.{i}" for i in range(len(self.stages))]
+
+    def with_steps(self, recipes: Sequence[Recipe]) -> Recipe:
+        """A copy with the recipe of each step in place of its own."""
+        return self.changed({f"steps.{place}.recipe": recipe.plain() for place, recipe in enumerate(recipes)})
+
+    def step_recipes(self) -> tuple[Recipe, ...]:
+        """The recipe of each step, with what this recipe's own `search` has it try."""
+        if self.search is None:
+            return tuple(step.recipe for step in self.steps)
+        own = [f"steps.{place}.recipe." for place in range(len(self.steps))]
+        grids = [{k.removeprefix(at): v for k, v in self.search.items() if k.startswith(at)} for at in own]
+        return tuple(step.recipe.with_(search=grid) for step, grid in zip(self.steps, grids, strict=True))
+
+    @property
     def written(self) -> bool:
         """Whether the model writes its answers."""
         by_head = hasattr(self.task.registry.get(self.task.name), "outputs") and not self.base.startswith(HOSTED)
@@ -145,6 +187,12 @@ class Recipe(Settings):
         """Dotted key to the values that the search tries: its own, or those declared by the last part."""
         if self.search is not None:
             return {key: list(values) for key, values in self.search.items()}
+        if self.steps:
+            return {
+                f"steps.{place}.recipe.{key}": values
+                for place, step in enumerate(self.steps)
+                for key, values in step.recipe.grid.items()
+            }
         if self.context is None and not self.stages:
             return {}
         part = self.context if self.context is not None else self.stages[-1].weights
@@ -172,8 +220,55 @@ class Recipe(Settings):
     @property
     def key(self) -> str:
         """sha256 (hex) over everything but the name: two recipes with equal keys give equal results."""
-        content = {k: v for k, v in self.plain().items() if k not in {"name", "method"}}
+        content = {k: v for k, v in self.plain().items() if k not in {"name", "method"} and (k != "steps" or v)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Step(Settings):
+    """One of several smaller tasks that a task is taken apart into: what it reads, what answers it, where rows go from there.
+
+    Its answer is a column of the steps behind it, under its name. It learns from the column of answers that its task names, where the rows
+    have one; what it leaves to the steps behind it while they learn is said by `passes_on`.
+    """
+
+    name: str = setting(
+        help="the name of the step, and of the column with its answer", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+    )
+    recipe: Recipe = setting(
+        help="what answers it: task, base, stages, context; base and task of the whole where it names none"
+    )
+    texts: dict[str, str] = setting(
+        {},
+        help="columns made for this step: name to a text in which {column} stands for the row's, or an earlier answer",
+    )
+    routes: dict[str, str] = setting(
+        {}, help="label to the step that rows with it go to; steps that are gone to answer no other rows"
+    )
+    otherwise: str | None = setting(
+        None, help="the step that rows with any other label, or none, go to; without it they pass on"
+    )
+    passes_on: Literal["gold", "out_of_fold", "answers"] = setting(
+        "gold",
+        help="what the steps behind it learn from: right answers where rows have them, answers of fits that did not see the row, "
+        "or of the fitted step, which knows its train rows",
+    )
+    folds: int = setting(3, ge=2, le=20, help="fits that answers out of fold come from", unit="fits")
+
+
+Recipe.model_rebuild()
+
+
+def _of_whole(step: Any, shared: Mapping[str, Any]) -> Any:
+    if not isinstance(step, Mapping) or not isinstance(step.get("recipe", {}), Mapping):
+        return step
+    own = {"name": step.get("name"), **shared, **step.get("recipe", {})}
+    named = {
+        key: part.get("part") if isinstance(part := own.get(key), Mapping) else part for key in ("task", "context")
+    }
+    writes = own.get("answers") == "written" or named["context"] == "prompt" or named["task"] == "generate"
+    if "base" not in step.get("recipe", {}) and writes and own.get("base", STARTER) == STARTER:
+        own["base"] = STARTER_WRITER
+    return {**step, "recipe": own}
 
 
 def learns_text(task: type) -> bool:

@@ -42,6 +42,11 @@ class LabelledText:
         s = self.settings
         return (s.text,) if s.second is None else (s.text, s.second)
 
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The column of the right answer."""
+        return (str(self.settings.label),)
+
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names the columns there are, and the nearest, or those of a pair."""
         if self.settings.text not in rows.columns and self.settings.second is None:

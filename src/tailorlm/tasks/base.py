@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from tailorlm.data.held_out import HeldOut
-from tailorlm.data.rows import Rows
+from tailorlm.data.rows import Row, Rows
 from tailorlm.tasks.readings import Readings
 
 # How scores and targets belong together: one of the outputs at each place, the same with a say of the place before (a chain), any number
@@ -35,7 +35,8 @@ class Examples:
     case, signs and white space) a split keeps on one side; the texts unless told. sources: where a row says that its answer stands (`document`, and
     `span`, words of it); empty where rows say nothing. held_out: the test rows of the split that these rows come from, by hashes: none of
     them may be shown to a model. remarks: what was mended in these rows while they were read, as `Task.findings` tells it. against: for each
-    row an answer that is worse than `gold`, where rows have one; else empty.
+    row an answer that is worse than `gold`, where rows have one; else empty. rows: all columns of each row as they were read, where a
+    recipe in steps asks for more of them than `inputs` and `gold`; else empty.
     """
 
     ids: tuple[str, ...]
@@ -49,6 +50,7 @@ class Examples:
     held_out: HeldOut | None = None
     remarks: tuple[Mapping[str, object], ...] = ()
     against: tuple[Any, ...] = ()
+    rows: tuple[Row, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -90,7 +92,8 @@ class Examples:
         ids, texts, gold, inputs, strata, groups = (tuple(column[i] for i in index) for column in columns)
         sources = tuple(self.sources[i] for i in index) if self.sources else ()
         against = tuple(self.against[i] for i in index) if self.against else ()
-        kept = (self.held_out, self.remarks, against)
+        rows = tuple(self.rows[i] for i in index) if self.rows else ()
+        kept = (self.held_out, self.remarks, against, rows)
         return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, *kept)
 
 
@@ -116,6 +119,8 @@ class Task(Protocol):
     names another.
     """
 
+    # A task whose columns can be told has `text_columns`, what an input is made of, and `answer_columns`, what a right answer is, itself
+    # the first: it can be one step of several (`recipes/steps.py`).
     settings: Any
     answers: str
     metrics: tuple[str, ...]

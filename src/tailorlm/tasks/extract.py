@@ -81,6 +81,11 @@ class Extract:
         """The columns that an input is made of."""
         return self.settings.question, self.settings.context
 
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The column of the right answers."""
+        return (self.settings.answers,)
+
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names those there are, and the nearest."""
         for role in ("question", "context", "answers", "id"):

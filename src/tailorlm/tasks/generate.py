@@ -63,6 +63,18 @@ class Generate:
     def __init__(self, settings: Settings):
         self.settings = settings
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that a prompt is made of, as far as they are named."""
+        s = self.settings
+        return tuple(filter(None, (s.prompt, s.input, s.system)))
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The column of the answer, and those of what is known of it besides, as far as they are named."""
+        s = self.settings
+        return tuple(filter(None, (s.answer, s.rejected, s.document, s.span)))
+
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names those there are."""
         self._form(rows.columns, what)

@@ -76,6 +76,16 @@ class Tag:
 
     # ---- rows
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The column of the text."""
+        return (self.settings.text,)
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The column of the spans."""
+        return (self.settings.spans,)
+
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the rows have tokens and tags, or a text and spans; UsageError names the columns there are."""
         self._form(rows, what)

@@ -24,6 +24,7 @@ def page(v: dict[str, Any]) -> str:
         *_labels(v),
         *_sure(v),
         *_quotes(v),
+        *_steps(v),
         *_groups(v),
         *(
             _answered("Rows on which the ways disagree", v["disagreements"], "There is no such row.")
@@ -163,6 +164,26 @@ def _quotes(v: dict[str, Any]) -> list[str]:
     header = ["Rows", "Number", "Quoted", "Not in the text", "No answer", "Token F1", "Exact match"]
     rows = [[escaped(row["rows"]), *(row[key] for key in keys[1:])] for row in v["quotes"]]
     return ["## What was quoted", table(header, rows, list(range(1, 7)))] if rows else []
+
+
+def _steps(v: dict[str, Any]) -> list[str]:
+    parts = ["## Step by step"] if v["steps"] else []
+    header = ["Step", "Task", "Base", "Learnt from rows", "Test rows", "Scores on them"]
+    for told in v["steps"]:
+        rows = [
+            [
+                code(row["name"], in_table=True),
+                row["task"],
+                code(row["base"], in_table=True),
+                row["learnt"],
+                row["came"],
+                _shown(row["scores"]),
+            ]
+            for row in told["rows"]
+        ]
+        parts += [f"### {escaped(told['title'])}", table(header, rows, [3, 4])]
+        parts += [escaped(told["words"])] if told["words"] else []
+    return parts
 
 
 def _groups(v: dict[str, Any]) -> list[str]:

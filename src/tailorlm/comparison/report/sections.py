@@ -252,7 +252,7 @@ def groups(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
 def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:
     """Every metric of every way with interval, n and the value of each seed, and both tests against the best."""
     rows, main = [], (result.get("metric") or {}).get("name")
-    for way, title in _in_order(result, order):
+    for way, title in in_order(result, order):
         against = way.get("against_best") or {}
         for name, entry in (way.get("scores") or {}).items():
             first = name == main
@@ -278,7 +278,7 @@ def search(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
     """What the search tried for each way, one table per seed, with the chosen line marked."""
     seeds = (result.get("settings") or {}).get("seeds") or []
     told = []
-    for way, title in _in_order(result, order):
+    for way, title in in_order(result, order):
         chosen = [entry or {} for entry in way.get("chosen") or []]
         tables = []
         for number, tries in enumerate(way.get("search") or []):
@@ -297,7 +297,7 @@ def recipes(result: dict[str, Any], order: list[Any]) -> list[dict[str, str]]:
 
     return [
         {"title": title, "yaml": fmt.clean(dump_yaml(way["recipe"]))}
-        for way, title in _in_order(result, order, failed=True)
+        for way, title in in_order(result, order, failed=True)
         if way.get("recipe")
     ]
 
@@ -314,7 +314,7 @@ def origin(result: dict[str, Any]) -> dict[str, Any]:
     return {"repeat": fmt.clean(result.get("repeat")), "settings": settings, "environment": environment, "runs": shown}
 
 
-def _in_order(result: dict[str, Any], order: list[Any], failed: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+def in_order(result: dict[str, Any], order: list[Any], failed: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
     """The ways in the order of the table, with their titles; the failed ones only where asked for."""
     ways = {way.get("name"): way for way in result.get("ways") or []}
     for name in order:

@@ -9,6 +9,7 @@ from tailorlm.comparison.report import format as fmt
 from tailorlm.comparison.report import sections, sure
 from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
+from tailorlm.comparison.report.steps import step_tables
 
 COLUMNS = ("Way", "Score", "Difference to best", "Verdict", "Fit", "Per row", "Memory", "Stored")
 # Columns of comparisons in which passages are shown, answers paid for, or forgetting was measured: key in a way's row, and title.
@@ -80,6 +81,7 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "coverage": sure.coverage(result.get("coverage")),
         "levels": sections.levels(result),
         "quotes": sections.quotes(result),
+        "steps": step_tables(list(sections.in_order(result, [way["name"] for way in ways]))),
         "groups": sections.groups(result, [way["name"] for way in scored]),
         "disagreements": sections.answered_rows(result, "disagreements"),
         "all_wrong_total": int(fmt.number(result.get("all_wrong_total")) or 0),
