@@ -168,5 +168,5 @@ def test_lines_that_are_no_trials_are_passed_over(junk: bytes, tmp_path: Path) -
 def test_fewer_passes_when_the_trial_saw_a_part_of_the_rows(trial_rows: int, expected: int, base: Base) -> None:
     rows = labelled(80)
     part = Fold(rows.select(range(trial_rows)), rows.select(range(60, 80)), rows)
-    changes = search._passes(recipe(base, "bias").changed({"stages.0.train.epochs": 8}), 4, part)
+    changes = search._passes(recipe(base, "bias").changed({"stages.0.train.epochs": 8}), 4, part.share)
     assert changes == {"stages.0.train.epochs": expected}
