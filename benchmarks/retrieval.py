@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tailorlm.context.index import IndexSettings, PassageIndex, ReadSettings
-from tailorlm.context.retrieval.scores import covering, hit_at, ndcg_at, reciprocal_rank_at
+from tailorlm.context.index.questions import covering
 from tailorlm.context.retrieval.settings import SearchSettings
 from tailorlm.data.quality import normalised
+from tailorlm.data.rankings import hit_at, ndcg_at, reciprocal_rank_at
 from tailorlm.evaluation.intervals import wilson
 from tailorlm.evaluation.paired import mcnemar
 

@@ -17,8 +17,10 @@ from tailorlm.models.generate import write
 from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import embed
+from tailorlm.recipes.fit_search import judged_pool
 from tailorlm.recipes.fit_writing import WRITTEN
 from tailorlm.recipes.schema import Recipe, Stage
+from tailorlm.recipes.searching import SearchAnswering, search_of
 from tailorlm.recipes.writing import shown_by
 from tailorlm.tasks.base import Examples
 
@@ -64,7 +66,7 @@ def estimate(recipes: Sequence[Recipe], fold: Fold, test: Examples, settings: Co
         seconds[recipe.name] = sum(steps) if steps else needed(recipe, own=True)
     first = recipes[0]
     row = next(iter(paces.values())).row
-    if not first.written and not first.steps:
+    if not first.written and not first.steps and not test.pool:
         seconds[first.name] += row * len(set(fold.everything.texts))  # vectors that the others share
     return Estimate(seconds, row)
 
@@ -80,6 +82,8 @@ class Pace:
 
 def _seconds(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettings, pace: Pace) -> float:
     trained = [stage for stage in recipe.stages if stage.weights.body_learns]
+    if test.pool:
+        return _searched(recipe, fold, test, settings, pace) + _overhead(recipe)
     reads = pace.row * _rows(recipe, fold, test, settings, pace.layers) * _longer(recipe)
     if not recipe.written or not pace.answer:
         return reads + _overhead(recipe)
@@ -88,6 +92,19 @@ def _seconds(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettin
     asked = len(test) + trials * passes * min(WRITTEN, len(fold.validation))
     # What is shown is read once for an answer; writing takes what it takes.
     return reads + asked * (pace.answer + pace.row * (_longer(recipe) - 1)) + _overhead(recipe)
+
+
+def _searched(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettings, pace: Pace) -> float:
+    """Of a recipe that searches: queries and passages are learned from in pairs, and a pool is read for each validation and at the end."""
+    search = search_of(recipe)
+    if search.retriever == "bm25":
+        return 0.0
+    judged = len(judged_pool(fold.validation)) + len(fold.validation)
+    trials, epochs = len(list(candidates(recipe.grid))), 0.0
+    for stage in recipe.stages:
+        epochs += stage.train.epochs * EXPECTED_PASSES if stage.weights.body_learns else 0
+    validations = trials * epochs * judged / 2
+    return pace.row * (_rows(recipe, fold, test, settings, pace.layers) + validations + len(test.pool) / 2)
 
 
 def _longer(recipe: Recipe) -> float:
@@ -131,6 +148,8 @@ def _pace(recipe: Recipe, fold: Fold, *, own: bool) -> Pace:
         return Pace(0.0, 1, HOSTED_SECONDS)
     if recipe.written:
         return _pace_written(recipe, fold, own=own)
+    if fold.everything.pool:
+        return Pace(*_pair_seconds(recipe, fold))
     return Pace(*_row_seconds(recipe, fold.everything.texts, fold.everything.labels if own else UNKNOWN))
 
 
@@ -147,6 +166,16 @@ def _row_seconds(recipe: Recipe, texts: Sequence[str], labels: Sequence[str]) ->
     start = time.perf_counter()
     embed(model, sample)
     return (time.perf_counter() - start) / len(sample), len(blocks(model.body))
+
+
+def _pair_seconds(recipe: Recipe, fold: Fold) -> tuple[float, int]:
+    """Seconds to read a query and a passage."""
+    answering = SearchAnswering.of(recipe, resolve(recipe.base, layers=recipe.layers), {})
+    sample = [*list(fold.everything.pool.values())[:32], *fold.everything.texts[:32]]
+    answering.vectors(sample[:4])
+    start = time.perf_counter()
+    answering.vectors(sample)
+    return 2 * (time.perf_counter() - start) / len(sample), len(blocks(answering.model.body))
 
 
 def _pace_written(recipe: Recipe, fold: Fold, *, own: bool) -> Pace:

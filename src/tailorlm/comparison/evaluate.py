@@ -45,7 +45,7 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
         raise UsageError(f"the task '{model.recipe.task.name}' has no column called '{unknown[0]}'")
     task = replace(model.recipe.task, settings=settings.with_(**named) if named else settings).make()
     examples = task.prepare(rows, what="given", labels=model.labels)
-    answering = model.answering
+    answering = model.over(examples.pool)
     if isinstance(answering, StepsAnswering):
         check_columns(model.recipe, rows, "test")
         examples = given(model.recipe, replace(examples, rows=rows.rows))

@@ -28,7 +28,8 @@ def group_tables(
     ways: predictions of the test rows, in their order.
     """
     parted = {"length of text, characters": lengths(split.test.texts)}
-    parted["train rows of the label"] = frequencies(split.train.gold, split.test.gold)
+    asked = "train queries of the passage" if split.test.pool else "train rows of the label"
+    parted[asked] = frequencies(split.train.gold, split.test.gold)
     parted |= {column: slices(values) for column, values in split.columns.items()}
     tables = []
     for by, (groups, order) in parted.items():
@@ -77,7 +78,7 @@ def frequencies(train: Sequence[Any], test: Sequence[Any]) -> tuple[list[str], l
 
 
 def labels_of(gold: Any) -> list[str]:
-    """The labels, or types of spans, of a right answer; none for texts in a list, numbers and the like."""
+    """The labels, passages, or types of spans, of a right answer; none for texts in a list, numbers and the like."""
     if isinstance(gold, str):
         return [gold]
     if not isinstance(gold, list | tuple):

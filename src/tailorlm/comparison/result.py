@@ -18,6 +18,7 @@ from tailorlm.core.machine import environment
 from tailorlm.core.runs import Run
 from tailorlm.evaluation import AgainstBest, Comparison, Cost, Predictions, compare, recommend, tables
 from tailorlm.evaluation.kinds import kind_of
+from tailorlm.evaluation.kinds.ranking import first_right
 from tailorlm.evaluation.metrics import metric_of
 from tailorlm.evaluation.scores import score_table
 from tailorlm.recipes.presets import METHODS
@@ -67,6 +68,7 @@ def build_result(
         "recommended": advice.name,
         "reason": advice.reason,
         **kind_of(chosen.kind).tables(chosen),
+        **({"retrieved": shown.retrieved(advice.name)} if outcome.split.test.pool else {}),
         "groups": group_tables(outcome.split, first, advice.name, settings),
         "disagreements": [shown.row(i) for i in tables.disagreements(first, ROWS_SHOWN)],
         "all_wrong": [shown.row(i) for i in tables.all_wrong(first)[:ROWS_SHOWN]],
@@ -173,6 +175,7 @@ class _Shown:
     def __init__(self, outcome: Outcome, metric: str, ways: Mapping[str, Predictions]):
         self.ways = ways
         self.texts = dict(zip(outcome.split.test.ids, outcome.split.test.texts, strict=True))
+        self.pool = outcome.split.test.pool
         self.kind = kind_of(next(iter(ways.values())).kind)
         self.details = {way.recipe.name: read_details(way.runs[0].folder) for way in outcome.ways if not way.error}
         self.scores = {name: _by_row(metric, predictions) for name, predictions in ways.items()}
@@ -184,8 +187,8 @@ class _Shown:
         found = {
             "id": first.ids[index],
             "text": self.texts[first.ids[index]],
-            "gold": self.kind.shown(first.gold[index]),
-            "answers": {name: self.kind.shown(value) for name, value in given.items()},
+            "gold": self._said(first.gold[index]),
+            "answers": {name: self._said(value) for name, value in given.items()},
             "right": [name for name, value in given.items() if self.kind.right(first.gold[index], value)],
         }
         scores = {name: round(values[index], 3) for name, values in self.scores.items() if values is not None}
@@ -199,11 +202,33 @@ class _Shown:
         places = {name: marks(value) for name, value in given.items()}
         return found | {"marks": {"gold": marks(first.gold[index]), "answers": places}}
 
+    def _said(self, value: Any) -> str:
+        """An answer as it is shown; names of passages by their texts."""
+        return self.kind.shown([self.pool.get(name, name) for name in value] if self.pool else value)
+
+    def retrieved(self, way: str) -> list[dict[str, Any]]:
+        """Queries with what one way found first, those whose right passage it put last, or did not find, at the top.
+
+        `at` is the place of the first right passage, None where it is not among those ranked; `missing` the right passage that is not shown.
+        """
+        found, details = self.ways[way], self.details[way]
+        ranks = [first_right(*pair) for pair in zip(found.gold, found.predicted, strict=True)]
+        order = sorted(range(len(found)), key=lambda i: -(ranks[i] or len(self.pool) + 1))
+        rows = []
+        for i in order[:ROWS_SHOWN]:
+            gold, shown = set(found.gold[i]), details[i].get("passages", ())
+            there = {one["id"] for one in shown}
+            passages = [{"text": one["text"], "score": one["score"], "right": one["id"] in gold} for one in shown]
+            missing = next((self.pool[name] for name in found.gold[i] if name not in there), None)
+            row = {"id": found.ids[i], "text": self.texts[found.ids[i]], "at": ranks[i], "passages": passages}
+            rows.append(row | ({} if there & gold else {"missing": missing}))
+        return rows
+
 
 def _by_row(metric: str, predictions: Predictions) -> list[float] | None:
     """The metric of each row alone, for graded answers whose score is a mean over rows; None for others."""
     measure = metric_of(metric)
-    if measure.averages_over != "parts" or measure.reads != "text":
+    if measure.averages_over != "parts" or measure.reads not in ("text", "ranking"):
         return None
     evidence = measure.evidence(predictions)
     return [float(value) for value in evidence.resampled(np.arange(len(predictions))[:, None])]

@@ -52,6 +52,10 @@ def split_rows(
     Without a test file a stratified share is held out, equal texts on one side. With one, train rows that are exact or trivially
     different copies of test rows stop it (CheckError), are dropped, or kept, as `leaks` says; in any case they are reported.
     """
+    gather = getattr(task, "gather", None)  # a task may put rows together that ask the same
+    if gather is not None:
+        rows = gather(rows, what="given" if test is None else "train")
+        test = None if test is None else gather(test, what="test")
     columns = _columns(rows if test is None else test, settings)
     if test is None:
         every = _with_rows(task.prepare(rows, what="given"), rows, keep_rows)
@@ -68,6 +72,10 @@ def split_rows(
         split = Split(train, _with_rows(task.prepare(test, what="test", labels=train.labels), test, keep_rows))
         _leaks(split, settings)
         _shared_groups(split)
+    pooled = getattr(task, "pooled", None)
+    if pooled is not None:
+        split.train, split.test, told = pooled(split.train, split.test)
+        split.findings += told
     split.columns = columns
     split.notes = [*rows.notes, *(test.notes if test is not None else ()), *split.notes]
     split.train = replace(split.train, held_out=HeldOut.of(split.test.texts))

@@ -197,7 +197,7 @@ def _last_fit(tuned: Tuned, fold: Fold, care: Care, *, refit: bool) -> tuple[Fit
 
 
 def _predict(fitted: Fitted, test: Examples) -> tuple[Answers, float]:
-    answering = fitted.adaptation.answering
+    answering = fitted.adaptation.over(test.pool)
     if not any(
         base.startswith(HOSTED) for base in fitted.adaptation.recipe.bases
     ):  # where a call has its price, none is made for nothing

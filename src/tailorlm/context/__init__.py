@@ -6,6 +6,7 @@ TABLE = {
     "instruction": "tailorlm.context.instruction:Instruction",
     "examples": "tailorlm.context.examples:Examples",
     "prompt": "tailorlm.context.prompted:Prompted",
+    "search": "tailorlm.context.search:Search",
 }
 
 contexts = Registry("context", TABLE, "tailorlm.context")

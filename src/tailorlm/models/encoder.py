@@ -286,6 +286,16 @@ def folder_pooling(folder: Path) -> str:
     return "mean"
 
 
+def sentence_pooling(folder: Path) -> str:
+    """The pooling of a folder whose vectors are wanted and no head: its own, else the last token of models that read left to right, else the mean."""
+    from transformers import AutoConfig
+
+    pooling = folder_pooling(folder)
+    if pooling != "native":
+        return pooling
+    return "last" if is_causal(AutoConfig.from_pretrained(folder)) else "mean"
+
+
 def is_causal(config: Any) -> bool:
     """Whether the architecture reads left to right only (GPT, Llama, Qwen, ...)."""
     if getattr(config, "is_encoder_decoder", False):

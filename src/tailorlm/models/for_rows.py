@@ -64,11 +64,6 @@ class ForRows:
 
 
 def _encoder(base: BaseModel) -> TextModel:
-    from transformers import AutoConfig
+    from tailorlm.models.encoder import load_model, sentence_pooling
 
-    from tailorlm.models.encoder import folder_pooling, is_causal, load_model
-
-    pooling = folder_pooling(base.folder)
-    if pooling == "native":  # no pooling of its own, and no head is wanted here
-        pooling = "last" if is_causal(AutoConfig.from_pretrained(base.folder)) else "mean"
-    return load_model(base, labels=(), pooling=pooling)
+    return load_model(base, labels=(), pooling=sentence_pooling(base.folder))

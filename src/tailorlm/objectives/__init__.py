@@ -10,6 +10,8 @@ TABLE = {
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
     "distill": "tailorlm.objectives.distill:Distill",
     "preference": "tailorlm.objectives.preference:Preference",
+    "ranking": "tailorlm.objectives.ranking:Ranking",
+    "triplet": "tailorlm.objectives.triplet:Triplet",
     "simcse": "tailorlm.objectives.simcse:SimCSE",
     "denoising": "tailorlm.objectives.denoising:Denoising",
 }

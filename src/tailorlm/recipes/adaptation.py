@@ -24,13 +24,14 @@ from tailorlm.models.resolve import BaseModel, resolve
 from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
 from tailorlm.recipes.reading import ReadAnswering
-from tailorlm.recipes.schema import Recipe, learns_text
+from tailorlm.recipes.schema import Recipe, learns_text, searches
+from tailorlm.recipes.searching import SearchAnswering
 from tailorlm.recipes.stack import Layout, Stack, numbered
 from tailorlm.recipes.stepping import STEPS, StepsAnswering
 from tailorlm.recipes.writing import WriteAnswering
 
 FORMAT = 1
-Answering = HeadAnswering | WriteAnswering | ReadAnswering | StepsAnswering
+Answering = HeadAnswering | WriteAnswering | ReadAnswering | SearchAnswering | StepsAnswering
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Adaptation:
     def labels(self) -> tuple[str, ...]:
         """The label set in score order; empty where answers are free."""
         return self.answering.labels
+
+    def over(self, pool: Mapping[str, str]) -> Answering:
+        """What answers, where rows bring passages to search besides its own; itself for all other tasks."""
+        answering = self.answering
+        return answering.over({**answering.pool, **pool}) if isinstance(answering, SearchAnswering) else answering
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
         """Scores of every label for tasks with one a text, (texts, labels): logits, margins, cosines, vote shares or log-probabilities,
@@ -208,12 +214,13 @@ class Adaptation:
         return cls(recipe, answering, stack)
 
 
-def _answering(
-    recipe: Recipe, base: BaseModel, record: Mapping[str, Any]
-) -> HeadAnswering | WriteAnswering | ReadAnswering:
+def _answering(recipe: Recipe, base: BaseModel, record: Mapping[str, Any]) -> Answering:
     """How a kept recipe's model answers, before its weights parts."""
-    if learns_text(recipe.task.registry.get(recipe.task.name)):
+    task = recipe.task.registry.get(recipe.task.name)
+    if learns_text(task):
         return ReadAnswering.open(recipe, base, record)
+    if searches(task):
+        return SearchAnswering.open(recipe, base, record)
     return (WriteAnswering if recipe.written else HeadAnswering).open(recipe, base, record)
 
 

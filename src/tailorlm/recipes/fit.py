@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fit_head import fit_head
+from tailorlm.recipes.fit_search import fit_search
 from tailorlm.recipes.fit_steps import Fits, Lesson, fit_steps, metric_for
 from tailorlm.recipes.fit_writing import fit_writing
 from tailorlm.recipes.fitted import Fitted
-from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.schema import Recipe, searches
 from tailorlm.tasks.base import Examples
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Listener
@@ -43,7 +44,8 @@ def fit(
         recipe = recipe.with_task(settle(rows))
     if recipe.written:
         return fit_writing(recipe, rows, validation, seed=seed, metric=metric, listen=listen, checkpoints=checkpoints)
-    return fit_head(
+    by = fit_search if searches(recipe.task.registry.get(recipe.task.name)) else fit_head
+    return by(
         recipe,
         rows,
         validation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ from tailorlm.training.loop import train
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 # On fewer validation rows than this the standard error of an accuracy is five points or more, and passes and rates are chosen by
 # log loss, which every row moves.
@@ -136,7 +136,7 @@ class _Fitting:
         names = self._learning(stage, part)
         job = self._job(stage, names)
         own = [name for name in names if name in set(job.trainable)]
-        job.rates, later = self._rates(part, own, stage.train.layer_decay), part.begins(self.model, own)
+        job.rates, later = rates_of(part, own, self.model.body, stage.train.layer_decay), part.begins(self.model, own)
         job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
         scene, drawn = StageScene(self.model, self.task, own), job.order is not None
         for penalty in stage.penalties:
@@ -145,7 +145,8 @@ class _Fitting:
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
         job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if self.validation is not None and stage.objective.answers else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
+        kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
         if drawn:  # rows drawn anew in every pass: none of them has a name
             self.trained[-1].ids, self.trained[-1].row_losses = (), np.zeros(0)
         self.headed = stage.objective.answers
@@ -188,12 +189,6 @@ class _Fitting:
             made.lesson, made.names, made.ids, stage.train, lr, self.seed, order=made.order, begins=begins, base=base
         )
 
-    def _kept(self) -> Checkpoints | None:
-        """Where this stage is kept while it goes: each behind the first in a folder of its own."""
-        if self.checkpoints is None or not self.trained:
-            return self.checkpoints
-        return replace(self.checkpoints, folder=self.checkpoints.folder / f"stage-{len(self.trained) + 1}")
-
     def _source(self, names: Sequence[str]) -> Source:
         """Where scores come from, computing no more than what learns: the head on vectors, blocks on states, or the whole model."""
         body_learns = any(not name.startswith("head.") for name in names)
@@ -208,16 +203,6 @@ class _Fitting:
         if self.validation is not None:
             self.held = TrunkSource(self.embeddings.states(trunk, self.judged[0]))
         return source
-
-    def _rates(self, part: Any, names: Sequence[str], decay: float) -> dict[str, float]:
-        """Factors on the learning rate that are not 1: what the part says, times what the block's place says."""
-        rates: dict[str, float] = part.rates(names)
-        if "head.links" in names:
-            rates |= {"head.links": max(1.0, LINKS_RATE / part.settings.lr)}
-        if decay != 1:
-            above = {f"body.{name}": n for name, n in below_top(self.model.body).items()}
-            rates |= {name: rates.get(name, 1.0) * decay ** above[name] for name in names if above.get(name, 0)}
-        return rates
 
     def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Vectors (places, width) of every place at which something is asked, and what: (places,) codes of one label each, or (places,
@@ -304,6 +289,17 @@ class _Fitting:
             generator = torch.Generator().manual_seed(self.seed)
             return Linear.fresh(self.model.width, outputs, dropout=dropout, generator=generator)
         return probe(*self._labelled_vectors(), outputs, dropout)
+
+
+def rates_of(part: Any, names: Sequence[str], body: nn.Module, decay: float) -> dict[str, float]:
+    """Factors on the learning rate that are not 1: what the part says, times what the block's place in the body says."""
+    rates: dict[str, float] = part.rates(names)
+    if "head.links" in names:
+        rates |= {"head.links": max(1.0, LINKS_RATE / part.settings.lr)}
+    if decay != 1:
+        above = {f"body.{name}": n for name, n in below_top(body).items()}
+        rates |= {name: rates.get(name, 1.0) * decay ** above[name] for name in names if above.get(name, 0)}
+    return rates
 
 
 def _mean_loss(

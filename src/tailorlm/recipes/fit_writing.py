@@ -143,15 +143,10 @@ class _Fitting:
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
         job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if judged is not None else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=self._kept()))
+        kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
+        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
         self.model.requires_grad_(False)
         self.model.eval()
-
-    def _kept(self) -> Checkpoints | None:
-        """Where this stage is kept while it goes: each behind the first in a folder of its own."""
-        if self.checkpoints is None or not self.trained:
-            return self.checkpoints
-        return replace(self.checkpoints, folder=self.checkpoints.folder / f"stage-{len(self.trained) + 1}")
 
     def _text(self, stage: Stage, rows: Examples) -> NextTokens:
         """Plain text as the lesson of a stage."""

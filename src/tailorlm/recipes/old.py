@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tailorlm.models.decoder import Writer
     from tailorlm.models.encoder import TextModel
-    from tailorlm.tasks.base import HeadTask
+    from tailorlm.tasks.base import HeadTask, SearchTask
 
 # Texts of no domain, written for this: what is measured on, and rehearsed, where no file is named.
 GENERAL = Path(__file__).parent / "general_text.txt"
@@ -38,7 +38,7 @@ class StageScene:
     """A stage before its first step: the model with its weights part on, and the task whose columns old rows share."""
 
     model: TextModel
-    task: HeadTask
+    task: HeadTask | SearchTask
     names: Sequence[str]
 
     @property
@@ -74,17 +74,18 @@ class StageScene:
         """Readings and targets of old rows, and logistic regression on the model's vectors of them."""
         from tailorlm.weights.features import logistic_head, unit
 
-        if self.task.target != "one":
+        task: Any = self.task
+        if getattr(task, "target", None) != "one":
             raise UsageError(
                 "old rows speak through a head of labels, which this task has not", hint="penalties: [l2_sp]"
             )
         rows = read(file)
-        examples = self.task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
-        readings = self.task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
-        targets = self.task.targets(readings, examples)
+        examples = task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
+        readings = task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
+        targets = task.targets(readings, examples)
         vectors, codes = np.concatenate(vectors_of(self.model, readings)), np.concatenate(targets)
         asked = codes != IGNORED
-        outputs = len(self.task.outputs(examples.labels))
+        outputs = len(task.outputs(examples.labels))
         return (
             readings,
             targets,

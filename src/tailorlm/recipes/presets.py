@@ -10,7 +10,7 @@ from tailorlm.core.config import validate
 from tailorlm.core.errors import UsageError, unknown_name
 from tailorlm.models.resolve import STARTER, STARTER_WRITER, resolve
 from tailorlm.models.tokens import tokens_of
-from tailorlm.recipes.schema import Recipe, learns_text
+from tailorlm.recipes.schema import SEARCH, Recipe, learns_text, objective_of, searches
 from tailorlm.tasks import tasks
 
 # Parts that are nothing but a head, which a model that writes does not have.
@@ -25,7 +25,7 @@ class Preset:
     last, as written. search: what the search tries, where it is not the last part's own grid. writes: the model writes its answers,
     though the task may have a head. passages: passages of an index are shown, so one has to be named. text: what learns from a file of plain text of
     the domain (so that one has to be named): a weights part in a stage of its own before the task's (`before`), or the stage of the task itself
-    (`beside`), or nothing.
+    (`beside`), or nothing. objective: what its last stage learns from, where it is not the task's usual one.
     """
 
     title: str
@@ -39,10 +39,16 @@ class Preset:
     writes: bool = False
     passages: bool = False
     text: Literal["before", "beside"] | None = None
+    objective: dict[str, Any] | None = None
 
     def answers(self, task: type) -> bool:
         """Whether this way can answer a task (its class), however the model answers: with a head, or by writing."""
         part = self.weights if isinstance(self.weights, str) else (self.weights or {}).get("part")
+        shown = self.context if isinstance(self.context, str) else (self.context or {}).get("part")
+        if searches(task):
+            return shown in (None, SEARCH) and not self.before and part != "features"
+        if shown == SEARCH or self.objective is not None:
+            return False
         if learns_text(task):
             return self.context is None and not self.before and part not in HEAD_ALONE
         if part is None and self.context is None:
@@ -80,11 +86,11 @@ class Preset:
                 hint="tailor index build DOCUMENTS --out INDEX, then --passages INDEX",
             )
         asked = tasks.get(str(task.get("part", "classify")))
-        writes = self.writes or not hasattr(asked, "outputs")
+        writes = self.writes or not (hasattr(asked, "outputs") or searches(asked))
         context = (
             {**self.context, "passages": passages} if isinstance(self.context, dict) and self.passages else self.context
         )
-        objective: Any = "causal_lm" if learns_text(asked) else "labels"
+        objective: Any = self.objective or objective_of(asked)
         base = STARTER_WRITER if writes and base == STARTER else base
         before = self.before
         if self.text == "before":
@@ -177,7 +183,7 @@ PRESETS: dict[str, Preset] = {
 LORA_RATES = {"stages.0.weights.lr": [3e-4, 1e-3, 3e-3]}
 # Ways that need a model that writes, whatever the task.
 WRITTEN: dict[str, Preset] = {
-    "as-is": Preset("As it is", "the base model reads the texts, and nothing learns"),
+    "as-is": Preset("As it is", "the base model as it comes, and nothing learns"),
     "prompting": Preset(
         "Prompting", "a model that writes is told what to do, and nothing else", context={"part": "prompt"}, writes=True
     ),
@@ -248,7 +254,27 @@ DOMAIN: dict[str, Preset] = {
     ),
 }
 
-METHODS = PRESETS | WRITTEN | DOMAIN
+# Ways of finding passages.
+SEARCHED: dict[str, Preset] = {
+    "bm25": Preset(
+        "BM25",
+        "passages are found by the words they share with the query",
+        context={"part": SEARCH, "retriever": "bm25"},
+    ),
+    "fused": Preset(
+        "Words and meaning",
+        "BM25 and the frozen encoder's vectors, joined by rank; nothing learns",
+        context={"part": SEARCH, "retriever": "fused"},
+    ),
+    "hard-negatives": Preset(
+        "LoRA with hard negatives",
+        "low-rank matrices learn from passages that the frozen encoder takes for right ones",
+        weights="lora",
+        objective={"part": "ranking", "mined": 8},
+    ),
+}
+
+METHODS = PRESETS | WRITTEN | DOMAIN | SEARCHED
 # What a comparison tries unless told: one way of each kind, each of which works with every base model.
 STANDARD = ("zero-shot", "nearest", "features-lr", "features-svm", "head", "top-layers", "bitfit", "lora", "full")
 
@@ -258,10 +284,14 @@ STANDARD_WRITTEN = ("prompting", "few-shot", "nearest-shot", "rag", "lora", "lor
 # And for plain text.
 STANDARD_READ = ("as-is", "bitfit", "lora", "full")
 
+# And for search.
+STANDARD_SEARCHED = ("bm25", "as-is", "fused", "head", "bitfit", "lora", "full")
+
 
 def standard(task: type, *, passages: bool) -> list[str]:
     """The methods that a comparison tries unless told, for a task (its class). passages: whether an index is named."""
-    names = STANDARD if hasattr(task, "outputs") else STANDARD_READ if learns_text(task) else STANDARD_WRITTEN
+    written = STANDARD_READ if learns_text(task) else STANDARD_WRITTEN
+    names = STANDARD if hasattr(task, "outputs") else STANDARD_SEARCHED if searches(task) else written
     return [name for name in names if METHODS[name].answers(task) and (passages or not METHODS[name].passages)]
 
 

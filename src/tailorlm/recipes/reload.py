@@ -16,6 +16,7 @@ from typing import Any
 
 from tailorlm.core.errors import CheckError
 from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.searching import SearchAnswering
 
 # Rows asked, and how far scores may lie apart, as a share: products of other sizes and routes differ in rounding.
 ROWS, TOLERANCE = 8, 1e-3
@@ -57,7 +58,11 @@ def check_reload(folder: Path, adaptation: Adaptation, inputs: Sequence[Any]) ->
 
 
 def answers(adaptation: Adaptation, inputs: Sequence[Any]) -> dict[str, Any]:
-    """`values` and, where there are any, `scores` of the answers to these inputs, as JSON has them."""
+    """`values` and, where there are any, `scores` of the answers to these inputs, as JSON has them; of a search the vectors of the queries,
+    which say the same and spare reading the whole pool."""
+    if isinstance(adaptation.answering, SearchAnswering) and adaptation.answering.meant:
+        vectors = adaptation.answering.vectors(adaptation.answering.task.queries(inputs))
+        return {"values": [None] * len(inputs), "scores": [[float(one) for one in row] for row in vectors]}
     found = adaptation.answering.answer(inputs)
     scores = None if found.scores is None else [[float(score) for score in row] for row in found.scores]
     return {"values": json.loads(json.dumps(list(found.values))), "scores": scores}

@@ -49,6 +49,9 @@ class Stage(Settings):
     )
 
 
+SEARCH = "search"
+
+
 def _goes_on(one: Stage, other: Stage) -> bool:
     """Whether the second stage trains the very parameters of the first."""
     first, second = (stage.weights.plain() | {"lr": 0, "head_start": ""} for stage in (one, other))
@@ -71,6 +74,28 @@ def _fault_of_order(stages: Sequence[Stage], quantised: bool) -> str | None:
             over = "adapters" if mounted else "a quantised base"
             return f"stages: {names}: {one.weights.name} over {over} cannot be merged without changing answers, so it is the last one"
         mounted = mounted or part.mounts
+    return None
+
+
+def _fault_of_search(recipe: Recipe, searched: bool) -> str | None:
+    """What of a recipe goes with no search, or with nothing but a search."""
+    kinds = [stage.objective.learns_from for stage in recipe.stages]
+    if not searched:
+        if recipe.context is not None and recipe.context.name == SEARCH:
+            return f"context: {SEARCH} finds passages, and the task '{recipe.task.name}' asks for none: task: retrieve"
+        return "objective: ranking and triplet learn to find passages: task: retrieve" if "queries" in kinds else None
+    if recipe.answers == "written" or recipe.base.startswith(HOSTED):
+        return f"the task '{recipe.task.name}' compares vectors of a model on this machine, and nothing is written: answers: auto, base: an encoder"
+    if recipe.context is not None and recipe.context.name != SEARCH:
+        return f"the task '{recipe.task.name}' is answered by a search: context: {SEARCH}, not {recipe.context.name}"
+    odd = next(
+        (stage.objective.name for stage in recipe.stages if stage.objective.learns_from not in ("queries", "text")),
+        None,
+    )
+    if odd:
+        return (
+            f"the task '{recipe.task.name}' has no labels that {odd} could learn from: objective: ranking, or triplet"
+        )
     return None
 
 
@@ -122,12 +147,15 @@ class Recipe(Settings):
                 raise ValueError("a recipe has steps, each with stages and a context, or these itself, not both")
             check_steps(self)
             return self
-        reads = learns_text(self.task.registry.get(self.task.name))
+        task = self.task.registry.get(self.task.name)
+        reads, fault = learns_text(task), _fault_of_search(self, searches(task))
+        if fault:
+            raise ValueError(fault)
         if reads and (self.context is not None or any(stage.objective.answers for stage in self.stages)):
             raise ValueError(
                 f"the task '{self.task.name}' has no answers: leave the context out, and give every stage objective: causal_lm"
             )
-        if not self.stages and self.context is None and not reads:
+        if not self.stages and self.context is None and not reads and not searches(task):
             raise ValueError("a recipe needs a stage (weights that learn) or a context (something shown)")
         if self.base.startswith(HOSTED) and (self.stages or self.answers == "head"):
             raise ValueError(
@@ -140,6 +168,7 @@ class Recipe(Settings):
         if (
             not reads
             and self.context is None
+            and self.stages
             and self.stages[-1].weights.trains
             and not self.stages[-1].objective.answers
         ):
@@ -179,7 +208,10 @@ class Recipe(Settings):
     @property
     def written(self) -> bool:
         """Whether the model writes its answers."""
-        by_head = hasattr(self.task.registry.get(self.task.name), "outputs") and not self.base.startswith(HOSTED)
+        task = self.task.registry.get(self.task.name)
+        if searches(task):
+            return False
+        by_head = hasattr(task, "outputs") and not self.base.startswith(HOSTED)
         return self.answers == "written" or (self.answers == "auto" and not by_head)
 
     @property
@@ -195,8 +227,9 @@ class Recipe(Settings):
             }
         if self.context is None and not self.stages:
             return {}
-        part = self.context if self.context is not None else self.stages[-1].weights
-        at = "context" if self.context is not None else f"stages.{len(self.stages) - 1}.weights"
+        shown = self.context if self.context is not None and not (self.context.name == SEARCH and self.stages) else None
+        part = shown if shown is not None else self.stages[-1].weights
+        at = "context" if shown is not None else f"stages.{len(self.stages) - 1}.weights"
         return {f"{at}.{name}": values for name, values in part.settings.search_space().items()}
 
     def plain(self) -> dict[str, Any]:
@@ -274,6 +307,16 @@ def _of_whole(step: Any, shared: Mapping[str, Any]) -> Any:
 def learns_text(task: type) -> bool:
     """Whether a task (its class) has nothing but text: no answers to learn, and none to give."""
     return getattr(task, "learns", "labels") == "text"
+
+
+def searches(task: type) -> bool:
+    """Whether a task (its class) is answered by searching passages."""
+    return getattr(task, "learns", "labels") == "queries"
+
+
+def objective_of(task: type) -> str:
+    """The objective that a task (its class) is learnt by, where none is named."""
+    return {"text": "causal_lm", "queries": "ranking"}.get(getattr(task, "learns", "labels"), "labels")
 
 
 def parts_of(stages: Sequence[Stage]) -> list[Any]:

@@ -8,6 +8,7 @@ TABLE = {
     "generate": "tailorlm.tasks.generate:Generate",
     "language": "tailorlm.tasks.language:Language",
     "many_labels": "tailorlm.tasks.many_labels:ManyLabels",
+    "retrieve": "tailorlm.tasks.retrieve:Retrieve",
     "score": "tailorlm.tasks.score:Score",
     "tag": "tailorlm.tasks.tag:Tag",
 }

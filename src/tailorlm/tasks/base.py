@@ -36,7 +36,8 @@ class Examples:
     `span`, words of it); empty where rows say nothing. held_out: the test rows of the split that these rows come from, by hashes: none of
     them may be shown to a model. remarks: what was mended in these rows while they were read, as `Task.findings` tells it. against: for each
     row an answer that is worse than `gold`, where rows have one; else empty. rows: all columns of each row as they were read, where a
-    recipe in steps asks for more of them than `inputs` and `gold`; else empty.
+    recipe in steps asks for more of them than `inputs` and `gold`; else empty. pool: what is searched, where answers are found among texts: name
+    to text; kept whole when rows are selected.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +52,7 @@ class Examples:
     remarks: tuple[Mapping[str, object], ...] = ()
     against: tuple[Any, ...] = ()
     rows: tuple[Row, ...] = field(default=(), repr=False)
+    pool: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -72,9 +74,9 @@ class Examples:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over inputs, answers and label set, in order: what a run was fitted or scored on."""
-        worse = [self.against] if self.against else []
-        content = json.dumps([self.inputs, self.gold, self.labels, *worse], ensure_ascii=False)
+        """sha256 over inputs, answers, label set and what is searched, in order: what a run was fitted or scored on."""
+        more = [list(of_rows) for of_rows in (self.against, self.pool) if of_rows]
+        content = json.dumps([self.inputs, self.gold, self.labels, *more], ensure_ascii=False)
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
     def refuse_test_texts(self, names: Sequence[str], texts: Sequence[str]) -> None:
@@ -87,13 +89,13 @@ class Examples:
             raise self.held_out.fault(found, "text")
 
     def select(self, index: Sequence[int]) -> Examples:
-        """Some of the rows, with the label set kept whole."""
+        """Some of the rows, with label set and pool kept whole."""
         columns = (self.ids, self.texts, self.gold, self.inputs, self.strata, self.groups)
         ids, texts, gold, inputs, strata, groups = (tuple(column[i] for i in index) for column in columns)
         sources = tuple(self.sources[i] for i in index) if self.sources else ()
         against = tuple(self.against[i] for i in index) if self.against else ()
         rows = tuple(self.rows[i] for i in index) if self.rows else ()
-        kept = (self.held_out, self.remarks, against, rows)
+        kept = (self.held_out, self.remarks, against, rows, self.pool)
         return Examples(ids, texts, gold, self.labels, inputs, strata, groups, sources, *kept)
 
 
@@ -178,6 +180,19 @@ class HeadTask(Task, Protocol):
         votes: bool = False,
     ) -> Answers:
         """Answers from the scores, (places, outputs), of each reading. votes: scores are shares of a vote, not logits."""
+
+
+class SearchTask(Task, Protocol):
+    """A task answered by searching texts that lie beside its rows (`Examples.pool`)."""
+
+    def queries(self, inputs: Sequence[Any]) -> list[str]:
+        """Inputs as the encoder reads them."""
+
+    def passages(self, texts: Sequence[str]) -> list[str]:
+        """Texts of the pool as the encoder reads them."""
+
+    def pooled(self, train: Examples, test: Examples) -> tuple[Examples, Examples, list[dict[str, Any]]]:
+        """Train and test rows of a split with what each is searched for in, and what was noticed on the way."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,10 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         self._written = time.monotonic()
+
+    def of_stage(self, number: int) -> Checkpoints:
+        """Where stage `number` (from 1) is kept: each behind the first in a folder of its own."""
+        return self if number == 1 else replace(self, folder=self.folder / f"stage-{number}")
 
     @property
     def due(self) -> bool:

@@ -14,6 +14,7 @@ from tailorlm.core.errors import CheckError
 from tailorlm.models.encoder import TextModel
 from tailorlm.models.rebuilder import Rebuilder
 from tailorlm.training.order import SeededOrder
+from tailorlm.training.search import together
 from tailorlm.training.token_rows import TokenRows
 
 
@@ -52,12 +53,7 @@ class TwiceLesson:
 
     def begin(self, epoch: int) -> None:
         """Draw the bundles of pass `epoch` (from 0)."""
-        bundles = list(self.bundles_of.steps(epoch))
-        alone = next((i for i, bundle in enumerate(bundles) if len(bundle) == 1), None)
-        if alone is not None:
-            rest = bundles.pop(alone)
-            bundles[-1] = bundles[-1] + rest
-        self.bundles = bundles
+        self.bundles = bundles = together(list(self.bundles_of.steps(epoch)))
         self.lengths: Sequence[int] = [2 * sum(len(self.rows[i]) for i in bundle) for bundle in bundles]
         self.counts: Sequence[int] = [len(bundle) for bundle in bundles]
 

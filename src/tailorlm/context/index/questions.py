@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from tailorlm.context.index.passage_index import PassageIndex
-from tailorlm.context.retrieval.scores import Values, covering, hit_at, ndcg_at, reciprocal_rank_at
 from tailorlm.context.retrieval.settings import SearchSettings
 from tailorlm.core.config import Settings, setting
 from tailorlm.core.errors import CheckError, UsageError, near_misses
+from tailorlm.data.rankings import Values, hit_at, ndcg_at, reciprocal_rank_at
 from tailorlm.data.rows import Row, Rows, as_text
 
 KS = (1, 5, 10)
@@ -104,6 +104,21 @@ def gold_places(index: PassageIndex, document: str | None, span: str | None = No
         return "the document does not hold the words of the answer"
     places = [(passage.start, passage.end) for passage in here]
     return frozenset(here[i].id for span in spans for i in covering(places, *span))
+
+
+def covering(passages: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
+    """The passages of one document, (start, end) each, that hold the whole span `start:end`; their places in the list.
+
+    Where a border runs through the span and no passage holds all of it, those that hold the most of it. Choose it to turn an answer's
+    place in a document into gold passages. Raises UsageError for an empty span or one that no passage touches.
+    """
+    if end <= start:
+        raise UsageError("an answer's span must not be empty", got=f"{start}:{end}")
+    shared = [min(end, b) - max(start, a) for a, b in passages]
+    most = max(shared, default=0)
+    if most <= 0:
+        raise UsageError("no passage holds any of the answer", got=f"{start}:{end}", hint="is it the same document?")
+    return [i for i, size in enumerate(shared) if size == most]
 
 
 def bearing(index: PassageIndex, answers: Sequence[str]) -> list[frozenset[str]]:

@@ -14,6 +14,7 @@ TABLE = {
     "labels": "tailorlm.evaluation.kinds.labels:Labels",
     "number": "tailorlm.evaluation.kinds.number:Number",
     "quote": "tailorlm.evaluation.kinds.quote:Quote",
+    "ranking": "tailorlm.evaluation.kinds.ranking:Ranking",
     "spans": "tailorlm.evaluation.kinds.spans:Spans",
     "surprise": "tailorlm.evaluation.kinds.surprise:Surprise",
     "text": "tailorlm.evaluation.kinds.text:Text",

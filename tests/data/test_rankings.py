@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import ndcg_score
+from sklearn.metrics import average_precision_score, ndcg_score
 
-from tailorlm.context.retrieval.scores import covering, hit_at, ndcg_at, recall_at, reciprocal_rank_at
+from tailorlm.context.index.questions import covering
 from tailorlm.core.errors import UsageError
+from tailorlm.data.rankings import average_precision_at, hit_at, ndcg_at, recall_at, reciprocal_rank_at
 
 RANKINGS = [["a", "b", "c", "d"], ["d", "c"], [], ["x"]]
 GOLD = [{"b", "d"}, {"c"}, {"a"}, {"a", "b", "c"}]
@@ -42,6 +43,19 @@ def test_ndcg_is_scikit_learns() -> None:
             assert ndcg_at(ranking, gold, k)[0] == pytest.approx(ndcg_score(grades[None], scores[None], k=k))
 
 
+def test_average_precision_is_scikit_learns_where_all_is_ranked() -> None:
+    random = np.random.default_rng(1)
+    seen = 0
+    for _ in range(40):
+        right, scores = random.random(12) < 0.3, random.permutation(12).astype(float)
+        if right.any():
+            seen += 1
+            ranking, gold = [[int(i) for i in np.argsort(-scores)]], [set(np.flatnonzero(right).tolist())]
+            assert average_precision_at(ranking, gold, 12)[0] == pytest.approx(average_precision_score(right, scores))
+    assert seen > 30
+    assert average_precision_at(RANKINGS, GOLD, 2).tolist() == [0.25, 0.5, 0, 0]
+
+
 def test_spans_to_passages() -> None:
     passages = [(0, 100), (80, 180), (180, 200)]
     assert covering(passages, 10, 20) == [0]
@@ -54,7 +68,7 @@ def test_spans_to_passages() -> None:
         covering(passages, 5, 5)
 
 
-@pytest.mark.parametrize("score", [recall_at, hit_at, reciprocal_rank_at, ndcg_at])
+@pytest.mark.parametrize("score", [recall_at, hit_at, reciprocal_rank_at, ndcg_at, average_precision_at])
 def test_what_has_no_score_is_refused(score: object) -> None:
     assert score([], [], 3).tolist() == []  # type: ignore[operator]
     with pytest.raises(UsageError, match="no gold"):

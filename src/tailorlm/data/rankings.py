@@ -1,4 +1,4 @@
-"""How good a search is where it is known what should be found: recall, hits, reciprocal rank, nDCG; one value a query.
+"""How good a search is where it is known what should be found: recall, hits, reciprocal rank, nDCG, average precision; one value a query.
 
 Each function takes rankings (ids, best first) and gold (the ids that should be found; a mapping to grades for nDCG), a query each, and
 gives (queries,) values between 0 and 1, higher is better. Average them for the usual figure, or hand them to an interval or a paired
@@ -58,19 +58,16 @@ def ndcg_at(rankings: Rankings, gold: Sequence[Collection[Hashable] | Mapping[Ha
     return np.array(found)
 
 
-def covering(passages: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
-    """The passages of one document, (start, end) each, that hold the whole span `start:end`; their places in the list.
+def average_precision_at(rankings: Rankings, gold: Gold, k: int) -> Values:
+    """The mean over a query's gold of the precision at each one's rank, 0 for one that is not among the first k; its mean is MAP@k.
 
-    Where a border runs through the span and no passage holds all of it, those that hold the most of it. Choose it to turn an answer's
-    place in a document into gold passages. Raises UsageError for an empty span or one that no passage touches.
+    Source: trec_eval's `map_cut`: the divisor is all of a query's gold, also where that is more than k.
     """
-    if end <= start:
-        raise UsageError("an answer's span must not be empty", got=f"{start}:{end}")
-    shared = [min(end, b) - max(start, a) for a, b in passages]
-    most = max(shared, default=0)
-    if most <= 0:
-        raise UsageError("no passage holds any of the answer", got=f"{start}:{end}", hint="is it the same document?")
-    return [i for i, size in enumerate(shared) if size == most]
+    found = []
+    for ranking, wanted in _checked(rankings, gold, k):
+        places = [rank for rank, name in enumerate(ranking[:k], 1) if name in wanted]
+        found.append(sum(hits / rank for hits, rank in enumerate(places, 1)) / len(set(wanted)))
+    return np.array(found)
 
 
 def _discounted(gains: Sequence[float]) -> float:
