@@ -20,12 +20,12 @@ from tailorlm.recipes.schema import Recipe
 from tiny import labelled
 
 Base = Callable[..., Path]
-# `prompt` is for models that write, and has a suite of its own (tests/recipes/test_writing.py).
-NAMES = [name for name in contexts if name != "prompt"]
+# `prompt` is for models that write, `search` for the task `retrieve`: they have suites of their own (tests/recipes).
+NAMES = [name for name in contexts if name not in ("prompt", "search")]
 
 
 def test_the_suite_found_every_context() -> None:
-    assert list(contexts) == ["instruction", "examples", "prompt"]
+    assert list(contexts) == ["instruction", "examples", "prompt", "search"]
 
 
 def vectors_for(name: str, rows: int = 20, labels: int = 3) -> tuple[np.ndarray, np.ndarray]:

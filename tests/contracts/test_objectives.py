@@ -26,7 +26,9 @@ def test_the_suite_found_every_objective() -> None:
         "domain_distance",
         "masked_lm",
         "preference",
+        "ranking",
         "simcse",
+        "triplet",
     ]
 
 

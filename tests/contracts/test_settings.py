@@ -199,6 +199,11 @@ def other_value(where: str, name: str) -> Any:
 
 def recipe_with(kind: str, part: Any) -> dict[str, Any]:
     value: dict[str, Any] = {"name": "x", "stages": [{"weights": "head"}]}
+    named = part.get("part") if isinstance(part, dict) else None
+    if named in ("ranking", "triplet"):  # what a search learns from
+        return {"name": "x", "task": "retrieve", "stages": [{"weights": "head", "objective": part}]}
+    if named in ("search", "retrieve"):
+        return {"name": "x", "task": "retrieve", kind: part}
     if kind == "objective":  # some learn no answers, and leave them to a classifier
         return value | {"stages": [{"weights": "bias", "objective": part}, {"weights": "features"}]}
     if kind == "weights":

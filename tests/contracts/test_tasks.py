@@ -20,7 +20,7 @@ NAMES = list(tasks)
 
 
 def test_the_suite_found_every_task() -> None:
-    assert NAMES == ["classify", "extract", "generate", "language", "many_labels", "score", "tag"]
+    assert NAMES == ["classify", "extract", "generate", "language", "many_labels", "retrieve", "score", "tag"]
 
 
 def made(name: str, **settings: Any) -> Any:
@@ -39,6 +39,9 @@ def given(name: str, count: int = 6) -> Rows:
     if name == "language":
         values = [{"text": f"Fee {i} is due."} for i in range(count)]
         return Rows(tuple(Row(value, "rows.jsonl", i) for i, value in enumerate(values, 1)), ("text",))
+    if name == "retrieve":
+        values = [{"query": f"fee {i}", "passage": f"the fee of {i} is due"} for i in range(count)]
+        return Rows(tuple(Row(value, "rows.jsonl", i) for i, value in enumerate(values, 1)), ("query", "passage"))
     if name in ("many_labels", "score"):
         column, answers = {
             "many_labels": ("labels", [["a", "b"], ["b"], [], ["c"]]),

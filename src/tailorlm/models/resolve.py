@@ -101,6 +101,12 @@ def resolve(name: str, quantise: str = "none", layers: int | None = None) -> Bas
     return BaseModel(name, _checked(_from_hub(name)), name, quantise, layers=layers)
 
 
+def adaptation_folder(name: str | Path) -> Path | None:
+    """The adaptation that a folder is, or that it holds as a run's does; None where it is neither."""
+    given = Path(name).expanduser()
+    return next((path for path in (given / "adaptation", given) if (path / "adaptation.json").is_file()), None)
+
+
 def _starter_folder() -> Path:
     spec = importlib.util.find_spec(STARTER_PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -6,6 +6,7 @@ saves: PEFT's files for LoRA, transformers' for full tuning, safetensors for the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from tailorlm.core import atomic
 from tailorlm.core.config import load as load_settings
 from tailorlm.core.errors import TailorError
 from tailorlm.core.yaml import dump_yaml
-from tailorlm.models.resolve import BaseModel, resolve
+from tailorlm.models.resolve import BaseModel, adaptation_folder, resolve
 from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
 from tailorlm.recipes.reading import ReadAnswering
@@ -214,6 +215,14 @@ class Adaptation:
         return cls(recipe, answering, stack)
 
 
+def fingerprint_of(folder: Path) -> str:
+    """sha256 (hex) over what an adaptation answers by: weights, recipe, what is told of its base; wherever it lies, and not its passages."""
+    kept = (path for path in folder.rglob("*") if path.suffix in {".safetensors", ".json", ".yaml"})
+    files = sorted(path for path in kept if path.name != "COMPLETE")
+    content = "".join(f"{path.relative_to(folder).as_posix()} {atomic.sha256_of(path)}" for path in files)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 def _answering(recipe: Recipe, base: BaseModel, record: Mapping[str, Any]) -> Answering:
     """How a kept recipe's model answers, before its weights parts."""
     task = recipe.task.registry.get(recipe.task.name)
@@ -245,9 +254,8 @@ def _base(given: str | None, name: str, folder: Path, recipe: Recipe) -> BaseMod
 
 
 def _adaptation_folder(folder: Path) -> Path:
-    if (folder / "adaptation" / "adaptation.json").is_file():  # a run folder was given
-        return folder / "adaptation"
-    if not (folder / "adaptation.json").is_file():
+    found = adaptation_folder(folder)
+    if found is None:
         raise TailorError(
             f"{folder} is not an adaptation",
             got="no such folder"
@@ -255,7 +263,7 @@ def _adaptation_folder(folder: Path) -> Path:
             else f"a folder with {', '.join(sorted(os.listdir(folder))[:5]) or 'nothing'} in it",
             hint="`tailor fit ... --out FOLDER` makes one, `tailor runs` lists those you have",
         )
-    return folder
+    return found
 
 
 def _fitted_on(base: str, folder: Path) -> bool:

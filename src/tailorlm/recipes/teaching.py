@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tailorlm.core.atomic import sha256_of
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models.encoder import load_model
-from tailorlm.models.resolve import resolve
+from tailorlm.models.resolve import adaptation_folder, resolve
 from tailorlm.models.run import EmbeddingView, label_scores, vectors_of
-from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.adaptation import Adaptation, fingerprint_of
 from tailorlm.tasks.readings import Readings, token_ids
 
 # A share of a vote below this is taken for it: no logarithm is without end.
@@ -55,17 +54,12 @@ class Teacher:
         folder = self._folder
         if folder is None:
             return resolve(self.name).fingerprint
-        files = sorted(path for path in folder.rglob("*") if path.suffix in {".safetensors", ".json", ".yaml"})
-        content = "".join(f"{path.relative_to(folder)} {sha256_of(path)}" for path in files)
-        return hashlib.sha256(content.encode()).hexdigest()
+        return fingerprint_of(folder)
 
     @cached_property
     def _folder(self) -> Path | None:
         """The adaptation folder; None where the name is a model's."""
-        for path in (Path(self.name).expanduser(), Path(self.name).expanduser() / "adaptation"):
-            if (path / "adaptation.json").is_file():
-                return path
-        return None
+        return adaptation_folder(self.name)
 
     @cached_property
     def _asked(self) -> _Adapted | _Native:

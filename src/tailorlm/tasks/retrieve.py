@@ -43,7 +43,7 @@ class Retrieve:
         )
         positive: str | None = setting(
             None,
-            help="the column with a passage that answers, or a list of them; without it positive, passage, answer, ...",
+            help="the column with a passage that answers, or a list of them; without it by the usual names",
             min_length=1,
         )
         negative: str | None = setting(
@@ -150,7 +150,8 @@ class Retrieve:
         for row in rows:
             right = {name_of(text): text for text in _texts(row.values.get(positive))}
             wrong = {name_of(text): text for text in (_texts(row.values.get(negative)) if negative else [])}
-            pool |= right | wrong
+            for name, text in (right | wrong).items():
+                pool.setdefault(name, text)
             gold.append(list(right))
             against.append(list(wrong))
         ids = row_ids(rows, self.settings.id)
@@ -209,7 +210,9 @@ class Retrieve:
         return [self._asked(row, number) for number, row in enumerate(rows, 1)]
 
     def _asked(self, row: str | Mapping[str, Any], number: int) -> str:
-        named = row if isinstance(row, str) else row.get(self.settings.query or _usual(tuple(row), QUERIES) or "")
+        named: object = row
+        if isinstance(row, Mapping):
+            named = row.get(self.settings.query or _usual(tuple(row), QUERIES) or "")
         if not isinstance(named, str) or not named.strip():
             allowed = f"a string with words, or a mapping with '{self.settings.query or ', '.join(QUERIES)}'"
             raise TailorError(f"row {number} has no query", got=type(named).__name__, allowed=allowed)

@@ -106,7 +106,7 @@ class PassageIndex:
                 raise TailorError(f"{folder} exists and is no index", hint="choose another folder")
             encoder = Encoder(settings.encoder) if settings.encoder else None
             if encoder is not None:
-                encoder.base  # noqa: B018  # that there is no such model is said before an hour of reading
+                encoder.origin  # noqa: B018  # that there is no such model is said before an hour of reading
             if settings.engine == "faiss":
                 faiss_module()
             plan = Plan(settings, encoder, None, {}, held_out, read.model_dump(), listen)

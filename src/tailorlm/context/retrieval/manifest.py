@@ -19,7 +19,7 @@ def write_manifest(
     folder: Path, kind: str, encoder: Encoder | None, held_out: HeldOut | None, facts: dict[str, Any]
 ) -> None:
     """Write `index.json`. kind: `passages` or `examples`. facts: what this kind keeps besides, its settings among them."""
-    made_with = None if encoder is None else {"name": encoder.base.origin, "fingerprint": encoder.fingerprint}
+    made_with = None if encoder is None else {"name": encoder.origin, "fingerprint": encoder.fingerprint}
     held = None if held_out is None else held_out.plain()
     whole = {"format": FORMAT, "kind": kind, "encoder": made_with, "held_out": held, **facts}
     text = json.dumps(whole, ensure_ascii=False, indent=1)

@@ -12,7 +12,11 @@ class EncoderSettings(Settings):
 
     word: ClassVar[str] = "the encoder's settings"
 
-    model: str = setting("starter", help="the encoder: `starter`, a folder, or a hub id", min_length=1)
+    model: str = setting(
+        "starter",
+        help="the encoder: `starter`, a hub id, or a folder: of a model, or an adaptation to `retrieve`",
+        min_length=1,
+    )
     pooling: Literal["auto", "mean", "cls", "last"] = setting(
         "auto", help="how token states become one vector; auto: as the model's folder says"
     )
