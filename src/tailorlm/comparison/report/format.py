@@ -42,6 +42,15 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+# Of metrics that end in a place up to which they look.
+_METRIC_TITLES = {
+    "ndcg_10": "nDCG@10",
+    "mrr_10": "MRR@10",
+    "map_100": "MAP@100",
+    **{f"recall_{k}": f"Recall@{k}" for k in (1, 5, 10)},
+}
+
+
 def clean(text: Any) -> str:
     """Text that can be shown anywhere: without control characters, lone surrogates and direction marks."""
     return _DIRECTION.sub("", _UNPRINTABLE.sub("\ufffd", "" if text is None else str(text)))
@@ -55,6 +64,8 @@ def one_line(text: Any, limit: int | None = None) -> str:
 
 def metric_title(name: str) -> str:
     """`macro_f1` -> 'Macro F1'."""
+    if name in _METRIC_TITLES:
+        return _METRIC_TITLES[name]
     title = " ".join(_METRIC_WORDS.get(word, word) for word in one_line(name).replace("_", " ").split())
     return title[:1].upper() + title[1:]
 

@@ -22,6 +22,7 @@ def page(v: dict[str, Any]) -> str:
         f"## How to read this\n\n{' '.join(v['reading'])}",
         *_data(v),
         *_labels(v),
+        *_found(v),
         *_sure(v),
         *_quotes(v),
         *_steps(v),
@@ -157,6 +158,20 @@ def _sure(v: dict[str, Any]) -> list[str]:
         if v["levels"]
         else []
     )
+
+
+def _found(v: dict[str, Any]) -> list[str]:
+    rows = [[escaped(row["where"]), row["n"], row["share"]] for row in v["found_at"]]
+    if not rows:
+        return []
+    told = table(["First right passage at place", "Queries", "Share"], rows, [1, 2])
+    missed = [row for row in v["retrieved"] if row["missed"]][:10]
+    lines = [f"- {code(row['text'])}: {row['where']}; first comes {code(_first(row))}" for row in missed]
+    return ["## What was found", told, *(["Found latest, or not at all:\n\n" + "\n".join(lines)] if lines else [])]
+
+
+def _first(row: dict[str, Any]) -> str:
+    return str(row["passages"][0]["text"])[:160] if row["passages"] else "nothing"
 
 
 def _quotes(v: dict[str, Any]) -> list[str]:

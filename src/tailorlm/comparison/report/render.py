@@ -86,6 +86,7 @@ def _contents(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("reading", "How to read this", True),
         ("data", "The rows", True),
         ("labels", "Label by label", shown["per_label"] or shown["most_confused"] or shown["label_count"]),
+        ("found", "What was found", shown["found_at"]),
         ("sure", "How sure, how right", shown["reliability"] or shown["coverage"]),
         ("levels", "Level by level", shown["levels"]),
         ("quotes", "What was quoted", shown["quotes"]),

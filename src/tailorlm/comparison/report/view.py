@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tailorlm.comparison.report import format as fmt
-from tailorlm.comparison.report import sections, sure
+from tailorlm.comparison.report import found, sections, sure
 from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
 from tailorlm.comparison.report.steps import step_tables
@@ -77,6 +77,8 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "heatmap_words": _heatmap_words(result),
         "label_count": len((result.get("confusion") or {}).get("labels") or []),
         "most_confused": sections.most_confused(result),
+        "found_at": found.found_at(result),
+        "retrieved": found.retrieved(result),
         "reliability": sure.reliability(result.get("calibration")),
         "coverage": sure.coverage(result.get("coverage")),
         "levels": sections.levels(result),
