@@ -293,13 +293,13 @@ def test_methods_that_can_search() -> None:
             "ia3",
             "full",
         ),
-        *("as-is", "bm25", "fused", "hard-negatives"),
+        *("as-is", "adaptive", "two-step", "bm25", "fused", "hard-negatives"),
     ]
     assert standard(task, passages=False) == ["bm25", "as-is", "fused", "head", "bitfit", "lora", "full"]
     for other in ("classify", "generate", "language"):
         assert not any(METHODS[name].answers(tasks.get(other)) for name in ("bm25", "fused", "hard-negatives"))
     for name in able:
-        made = METHODS[name].recipe(name, "starter", TASK)
+        made = METHODS[name].recipe(name, "starter", TASK, domain="texts.csv")
         assert made.base == "starter"
         assert not made.written
     stage = {"weights": "lora", "objective": "ranking"}

@@ -18,6 +18,7 @@ from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fit_head import FEW_ROWS, rates_of
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.forgotten import limits_of
 from tailorlm.recipes.old import StageScene
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.searching import SearchAnswering
@@ -97,6 +98,7 @@ class _Fitting:
             self.model.head = _identity(self.model.width).to(self.model.device)
         objective = stage.objective.make()
         mined = self._mined(objective.settings) if stage.objective.learns_from == "queries" else []
+        limits = limits_of(self.model, stage.penalties)
         names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
@@ -110,10 +112,10 @@ class _Fitting:
         job.begins = part.begins(self.model, names)
         scene = StageScene(self.model, self.task, names)
         for penalty in stage.penalties:
-            if penalty.mixes:
+            if penalty.acts_on == "rows":
                 job = scene.rehearsed(job, penalty.settings)
-        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if not penalty.mixes]
-        job.held = [penalty.plain() for penalty in stage.penalties]
+        job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
+        job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if self.validation is not None and stage.objective.answers else None
         kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))

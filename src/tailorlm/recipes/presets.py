@@ -46,7 +46,7 @@ class Preset:
         part = self.weights if isinstance(self.weights, str) else (self.weights or {}).get("part")
         shown = self.context if isinstance(self.context, str) else (self.context or {}).get("part")
         if searches(task):
-            return shown in (None, SEARCH) and not self.before and part != "features"
+            return shown in (None, SEARCH) and not self.before and part != "features" and self.text != "beside"
         if shown == SEARCH or self.objective is not None:
             return False
         if learns_text(task):

@@ -48,7 +48,7 @@ class Retrieve:
         )
         negative: str | None = setting(
             None,
-            help="the column with a passage that does not answer, or a list; without it negative, negatives, ...",
+            help="the column with a passage that does not answer, or a list of them; without it by the usual names",
             min_length=1,
         )
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
