@@ -1,6 +1,6 @@
 """What tuning an encoder for search brings, beside words, the frozen encoder and both: medical questions and the answers to them.
 
-    OMP_NUM_THREADS=1 nice -n 5 python benchmarks/retrieve.py [--data ../shared/data] [--rows 200] [--seeds 3] [--out retrieve-runs]
+    OMP_NUM_THREADS=1 nice -n 5 python benchmarks/retrieve.py [--data ../shared/data] [--rows 160] [--seeds 3] [--out retrieve-runs]
 
 Needs the data folder, which is not part of the repository, and the starter encoder. Prints the lines of docs/studies/retrieval.md. Settings
 are fixed, one set for all tuned ways, so that it takes some ten minutes of one core; a comparison of one's own rows searches them (`tailor compare`).
@@ -51,11 +51,11 @@ def main() -> None:
     """Compare the ways on one split, print one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--others", type=int, default=300, help="answers to other questions, which are searched too")
+    parser.add_argument("--rows", type=int, default=160)
+    parser.add_argument("--others", type=int, default=180, help="answers to other questions, which are searched too")
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--length", type=int, default=96, help="tokens read of a question or an answer")
+    parser.add_argument("--length", type=int, default=64, help="tokens read of a question or an answer")
     parser.add_argument("--out", type=Path, default=Path("retrieve-runs"))
     args = parser.parse_args()
     train, test = (list(lines(args.data / "medquad" / f"{part}.jsonl")) for part in ("train", "test"))

@@ -211,6 +211,9 @@ def _one_line(event: dict[str, Any]) -> str:
         return f"needs about {event['peak'] / 1e9:.1f} GB of memory of {event['available'] / 1e9:.1f} GB"
     if event["event"] == "part":
         return f"step {event['name']}, {event['rows']:,} rows"
+    if event["event"] == "mined":
+        passed = f", {event['passed_over']:,} passed over as likely right" if event["passed_over"] else ""
+        return f"{event['found']:,} hard passages for {event['queries']:,} queries{passed}"
     if event["event"] == "trained":
         share = f", {event['share_of_peak']:.0%} of this machine's peak" if "share_of_peak" in event else ""
         return f"{event['steps']} steps, {event['tokens_per_second']:,.0f} tokens/s{share}"

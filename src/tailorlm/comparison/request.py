@@ -30,7 +30,7 @@ from tailorlm.tasks.base import Task
 
 
 def _way(value: Any, info: ValidationInfo) -> Any:
-    """A method's name, or a whole recipe; a recipe's faults are found where it stands."""
+    """A method's name, or a whole recipe; a recipe's faults are found where it stands, with the task that it takes from the request."""
     if isinstance(value, str):
         try:
             preset(value)
@@ -40,7 +40,7 @@ def _way(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, Mapping):
         raise ValueError("is neither a method's name nor a recipe")
     try:
-        shared = {"task": info.data["task"].plain()} if value.get("steps") and "task" in info.data else {}
+        shared = {"task": info.data["task"].plain()} if "task" in info.data else {}
         Recipe.model_validate({"name": "recipe", **shared, **value})
     except ValidationError as error:
         raise PartFault(error, Recipe) from None

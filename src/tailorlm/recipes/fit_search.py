@@ -156,6 +156,7 @@ class _Fitting:
                     "text moves the body, and here the head alone learns", hint="weights: full, lora or adapter"
                 )
             named, texts = objective.texts(self.names, passages)
+            self.rows.refuse_test_texts(named, texts)
             return text_lesson(objective, self.model, named, texts, self.seed, stage.train.rows_per_step)
         right, wrong = self._sides()
         both = [list(dict.fromkeys([*own, *more])) for own, more in zip(wrong, mined or [[]] * len(wrong), strict=True)]
