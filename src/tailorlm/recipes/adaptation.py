@@ -223,7 +223,9 @@ def fingerprint_of(folder: Path) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _answering(recipe: Recipe, base: BaseModel, record: Mapping[str, Any]) -> Answering:
+def _answering(
+    recipe: Recipe, base: BaseModel, record: Mapping[str, Any]
+) -> HeadAnswering | WriteAnswering | ReadAnswering | SearchAnswering:
     """How a kept recipe's model answers, before its weights parts."""
     task = recipe.task.registry.get(recipe.task.name)
     if learns_text(task):

@@ -140,6 +140,10 @@ def _check_alone(recipe: Any, step: Any) -> None:
         raise ValueError(f"the step '{step.name}' routes, and its task '{part.name}' has no labels: task: classify")
     if recipe.task.name == "language":
         raise ValueError("plain text has no answers, so there is nothing to take apart into steps")
+    if recipe.task.name == "retrieve":
+        raise ValueError(
+            "a search is answered in one go: fit it by itself, and name its folder as the encoder of a step"
+        )
 
 
 def _check_answers_seen(recipe: Any) -> None:

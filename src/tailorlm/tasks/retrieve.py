@@ -76,11 +76,6 @@ class Retrieve:
 
     # ---- columns
 
-    @property
-    def text_columns(self) -> tuple[str, ...]:
-        """The column that an input is made of."""
-        return (self.settings.query or QUERIES[0],)
-
     def columns(self, rows: Rows, *, what: str) -> None:
         """Check that the columns are there; UsageError names those there are, and the nearest."""
         for role, usual in (("query", QUERIES), ("positive", POSITIVES)):
