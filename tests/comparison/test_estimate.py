@@ -20,7 +20,7 @@ Base = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _same_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row takes 10 ms and the model has six blocks, whatever else the machine does."""
-    monkeypatch.setattr(module, "_row_seconds", lambda recipe, part: (0.01, 6))
+    monkeypatch.setattr(module, "_row_seconds", lambda recipe, texts, labels: (0.01, 6))
 
 
 def seconds(rows: int, **changes: object) -> dict[str, float]:
