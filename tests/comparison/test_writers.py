@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,10 @@ def test_passages_are_cited_and_scored(
     found = by_name["rag"]["retrieval"]
     assert (found["by"], found["k"], found["rows"], found["without"]) == ("document", 2, 4, 0)
     assert 0 <= found["scores"]["recall@2"] <= 1
+    assert set(found["intervals"]) == set(found["scores"])
+    for name, (low, high) in found["intervals"].items():
+        assert 0 <= low <= found["scores"][name] <= high <= 1
+        assert low < high, "four questions say little"
     assert by_name["rag"]["answered"]["ungrounded"] == 4
     row = done.result["disagreements"][0]
     assert row["answers"] == {"plain": "no idea", "rag": "traincode1"}
@@ -271,6 +276,25 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     stub.server.server_close()
 
 
+def slow(seconds: float) -> int:
+    threading.Event().wait(seconds)  # `time.sleep` is none here
+    return 200
+
+
+def test_labels_behind_prompts_that_are_cut_are_counted(writer: Path, tmp_path: Path) -> None:
+    lines = [f"{'long ' * (300 if i % 2 else 1)}{word} {i},{word}\n" for i in range(14) for word in ("money", "travel")]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(lines))
+    decoder = way("decoder", base=str(writer), answers="written", context=shown())
+    done = tailorlm.compare(tmp_path / "rows.csv", methods=[decoder], folder=tmp_path / "runs")
+    (found,) = done.result["ways"]
+    details = read_details(done.folder / "runs" / found["runs"][0])
+    cut = [one for one in details if one["cut"]]
+    assert 0 < len(cut) < len(details)
+    assert found["answered"]["cut"] == len(cut)
+    assert found["answered"]["tokens_in"] > 0
+    assert f"{len(cut)} with a prompt that was cut" in (done.folder / "report.md").read_text()
+
+
 def remote(name: str, **settings: Any) -> dict[str, Any]:
     return way(name, base="remote:house", context=shown(**settings))
 
@@ -297,8 +321,18 @@ def test_a_hosted_model_beside_one_of_ones_own(
     sent = [body["messages"] for _, _, body in hosted.asked]
     assert any("Passages:" in messages[-1]["content"] and len(messages) > 2 for messages in sent)
     hosted.asked.clear()
-    compared(rows, writer, [remote("again")], tmp_path / "runs-2")
+    hosted.reply = lambda body, number: (slow(0.03), {}, said("testcode1", used=(100, 20)))
+    by_first = compared(rows, writer, [remote("new", instruction="Say it")], tmp_path / "runs-3")
+    assert len(hosted.asked) == 4
+    hosted.asked.clear()
+    by_again = compared(rows, writer, [remote("again", instruction="Say it")], tmp_path / "runs-2")
     assert not hosted.asked, "answers are kept by content"
+    first, again = (api_result["ways"][0] for api_result in (by_first.result, by_again.result))
+    assert again["answered"]["kept"] == 4
+    assert "kept" not in first["answered"]
+    # What was kept counts what it took then, and not the moment that reading it takes.
+    assert again["cost"]["predict_ms_per_row"] > 0.5 * first["cost"]["predict_ms_per_row"] > 5
+    assert "4 answered before, and not asked again" in (by_again.folder / "report.md").read_text()
     model = done.adaptation("prompted")
     assert model.predict(["which code has testgate1"])[0].value == "testcode1 [1]"
 

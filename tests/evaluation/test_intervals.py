@@ -11,7 +11,7 @@ from scipy.stats import binomtest, bootstrap
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.evaluation import Interval, Predictions, interval
-from tailorlm.evaluation.intervals import wilson
+from tailorlm.evaluation.intervals import interval_of_mean, wilson
 from tailorlm.evaluation.metrics import metric_of
 
 
@@ -125,3 +125,20 @@ def test_many_labels_with_few_rows_take_the_basic_bootstrap() -> None:
     found = interval("macro_f1", [Predictions(tuple(map(str, range(600))), gold_names, names, labels)])
     assert found.method == "basic"
     assert 0.9 < found.low < found.value < found.high < 0.98
+
+
+def test_the_interval_of_a_mean_is_that_of_a_metric_which_averages() -> None:
+    random = np.random.default_rng(4)
+    each = np.round(random.beta(0.7, 1.2, 60), 2)
+    found = interval_of_mean(each)
+    theirs = bootstrap(
+        (each,), np.mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+    assert (found.value, found.n, found.method) == (pytest.approx(each.mean()), 60, "bca")
+    hits = interval_of_mean([1.0] * 9 + [0.0] * 3)
+    assert (hits.low, hits.high) == pytest.approx(wilson(0.75, 12, 0.95))
+    assert interval_of_mean([0.5] * 5).low < 0.5 < interval_of_mean([0.5] * 5).high
+    assert interval_of_mean([0.3]).high > 0.85
+    with pytest.raises(TailorError, match="no rows"):
+        interval_of_mean([])

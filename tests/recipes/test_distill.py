@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tailorlm.comparison.evidence import recipe_key
 from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models.decoder import load_writer
@@ -192,3 +194,21 @@ def test_a_writer_of_fewer_blocks_writes(tmp_path: Path) -> None:
     prefix = model.prefix([5, 6])
     with torch.no_grad():
         assert torch.allclose(model.next_logits([[7, 8]], prefix), first, atol=1e-4)
+
+
+def test_a_teacher_and_files_count_by_what_they_hold(base: Base, teacher: Path, tmp_path: Path) -> None:
+    moved, texts = tmp_path / "moved", tmp_path / "texts.txt"
+    shutil.copytree(teacher, moved)
+    texts.write_text("one\n")
+
+    def key(at: Path, **more: Any) -> str:
+        stage = {"weights": "full", "objective": {"part": "distill", "teacher": str(at), **more}}
+        return recipe_key(validate({"name": "s", "base": str(base("bert", "mean")), "stages": [stage]}, Recipe))
+
+    assert key(teacher) == key(moved)
+    with_rows = key(teacher, rows=str(texts))
+    assert with_rows != key(teacher)
+    texts.write_text("another\n")
+    assert key(teacher, rows=str(texts)) != with_rows
+    (moved / "recipe.yaml").write_text((moved / "recipe.yaml").read_text() + "# other\n")
+    assert key(teacher) != key(moved)

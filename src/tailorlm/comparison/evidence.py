@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tailorlm.context.index import Gold, PassageIndex, bearing, gold_places, score_index
 from tailorlm.core.atomic import write_text
+from tailorlm.evaluation.intervals import interval_of_mean
 from tailorlm.models.hosted import Hosted
 from tailorlm.recipes.adaptation import Answering
+from tailorlm.recipes.contents import contents
 from tailorlm.recipes.schema import Recipe
 from tailorlm.recipes.stepping import StepsAnswering
 from tailorlm.recipes.writing import WriteAnswering, shown_by
@@ -24,7 +27,7 @@ LOOKED_FOR = 300
 
 
 def recipe_key(recipe: Recipe) -> str:
-    """The recipe's key, with what it names by where it lies (an index, a step's) named by what it holds.
+    """The recipe's key, with what it names by where it lies (index, teacher, files of texts and rows) named by what it holds.
 
     Raises TailorError where there is no such index.
     """
@@ -33,10 +36,13 @@ def recipe_key(recipe: Recipe) -> str:
             {f"steps.{i}.recipe.name": recipe_key(step.recipe) for i, step in enumerate(recipe.steps)}
         )
         return whole.key
+    named = contents(recipe)
     shown = shown_by(recipe) if recipe.written else None
-    if shown is None or not shown.passages:
+    if shown is not None and shown.passages:
+        named["context.passages"] = PassageIndex(shown.passages).fingerprint
+    if not named:
         return recipe.key
-    return recipe.changed({"context.passages": PassageIndex(shown.passages).fingerprint}).key
+    return hashlib.sha256(json.dumps([recipe.key_without(named), named], sort_keys=True).encode()).hexdigest()
 
 
 def shown_facts(answering: Answering) -> dict[str, Any] | None:
@@ -47,7 +53,7 @@ def shown_facts(answering: Answering) -> dict[str, Any] | None:
 
 
 def counted(answers: Answers) -> dict[str, Any]:
-    """What became of the rows: `rows`, `faults` by kind, `unfinished`, `cut` prompts, `ungrounded` citations, mean tokens in and out; of
+    """What became of the rows: `rows`, `faults` by kind, `unfinished`, `cut` prompts, `ungrounded` citations, `kept` from before, mean tokens; of
     answers that are lists the `unread` ones, and their items that were `invented` or are `unknown`."""
     found: dict[str, Any] = {"rows": len(answers.values)}
     told = answers.detail
@@ -56,13 +62,38 @@ def counted(answers: Answers) -> dict[str, Any]:
     unfinished = sum(one.get("finished") is False and not one.get("fault") for one in told)
     cut = sum(bool(one.get("cut")) for one in told)
     ungrounded = sum(bool(one.get("ungrounded")) for one in told)
-    named = {"unfinished": unfinished, "cut": cut, "ungrounded": ungrounded}
+    kept = sum(any(said.get("kept") for _, said in _by_step(one)) for one in told)
+    named = {"unfinished": unfinished, "cut": cut, "ungrounded": ungrounded, "kept": kept}
     named |= {name: sum(int(one.get(name, 0)) for one in told) for name in ("unread", "invented", "unknown")}
     found |= {name: count for name, count in named.items() if count}
     for name in ("tokens_in", "tokens_out"):
         values = [one[name] for one in told if name in one]
         found |= {name: round(sum(values) / len(values), 1)} if values else {}
     return found
+
+
+def seconds_per_row(answering: Answering, answers: Answers, seconds: float) -> float:
+    """What a row takes to answer. seconds: that passed here; an endpoint's answer kept from before counts what it took then, not what reading it
+    takes, and a row of which that is not known is left out."""
+    parts = list(answering.named()) if isinstance(answering, StepsAnswering) else []
+    wide = {step.name: _parallel(part.answering) for step, part in parts}
+    own, unknown = _parallel(answering), 0
+    for one in answers.detail:
+        kept = [(said, wide.get(name, own)) for name, said in _by_step(one) if said.get("kept")]
+        if any(said.get("kept_seconds") is None for said, _ in kept):
+            unknown += 1
+            continue
+        seconds += sum(said["kept_seconds"] / parallel for said, parallel in kept)
+    return seconds / max(1, len(answers.values) - unknown)
+
+
+def _parallel(answering: Answering) -> int:
+    return answering.model.remote.endpoint.parallel if isinstance(answering.model, Hosted) else 1
+
+
+def _by_step(detail: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """What stands behind an answer, step by step; one without a name where there are no steps."""
+    return list(detail["steps"].items()) if "steps" in detail else [("", detail)]
 
 
 def price(answering: Answering, answers: Answers) -> float:
@@ -93,14 +124,14 @@ def read_details(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def retrieval(answering: Answering, test: Examples, answers: Answers) -> dict[str, Any] | None:
+def retrieval(answering: Answering, test: Examples, answers: Answers, level: float = 0.95) -> dict[str, Any] | None:
     """How good the search for passages is on these rows, whatever was answered; None where none are shown.
 
     Right passages are those that the rows name (`document`, `span`), else those that hold the answer word for word. `by` says which;
-    `rows` were scored, for `without` no right passage is known. `scores`: their means.
+    `rows` were scored, for `without` no right passage is known. `scores`: their means, `intervals`: of these, over the questions.
     """
     if isinstance(answering, StepsAnswering):
-        return _retrieval_of_steps(answering, test, answers)
+        return _retrieval_of_steps(answering, test, answers, level)
     if not isinstance(answering, WriteAnswering) or answering.prompter.index is None:
         return None
     index, settings = answering.prompter.index, answering.shown.search
@@ -117,15 +148,21 @@ def retrieval(answering: Answering, test: Examples, answers: Answers) -> dict[st
     if not kept:
         return said | {"scores": {}}
     gold = Gold(tuple(question for question, _ in kept), tuple(passages for _, passages in kept))
-    scores = score_index(index, gold, settings)
-    return said | {"scores": {name: round(float(values.mean()), 6) for name, values in scores.items()}}
+    measured = {
+        name: interval_of_mean(values, level=level) for name, values in score_index(index, gold, settings).items()
+    }
+    means = {name: round(one.value, 6) for name, one in measured.items()}
+    intervals = {name: [round(one.low, 6), round(one.high, 6)] for name, one in measured.items()}
+    return said | {"scores": means, "level": level, "intervals": intervals}
 
 
-def _retrieval_of_steps(answering: StepsAnswering, test: Examples, answers: Answers) -> dict[str, Any] | None:
+def _retrieval_of_steps(
+    answering: StepsAnswering, test: Examples, answers: Answers, level: float
+) -> dict[str, Any] | None:
     """The search of the first step that shows passages, on the rows that came to it."""
     for reached in answering.reached(test.inputs, answers):
         own = reached.part.answering
         if isinstance(own, WriteAnswering) and own.prompter.index is not None and reached.index:
             asked = tuple(own.task.inputs(reached.columns))
-            return retrieval(own, replace(test.select(reached.index), inputs=asked), answers)
+            return retrieval(own, replace(test.select(reached.index), inputs=asked), answers, level)
     return None

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.cost import PeakMemory, folder_bytes
-from tailorlm.comparison.evidence import counted, price, recipe_key, retrieval, shown_facts, write_details
+from tailorlm.comparison.evidence import (
+    counted,
+    price,
+    recipe_key,
+    retrieval,
+    seconds_per_row,
+    shown_facts,
+    write_details,
+)
 from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
@@ -130,7 +138,9 @@ def run_way(
             paid_per_1000_rows=price(fitted.adaptation.answering, answers),
         )
         metrics = _score(writer, fitted, answers, test, seed, bench.settings) if test is not None else {}
-        found = retrieval(fitted.adaptation.answering, asked, answers) if asked is not None else None
+        found = (
+            retrieval(fitted.adaptation.answering, asked, answers, bench.settings.level) if asked is not None else None
+        )
         adaptation = writer.folder / "adaptation"
         adaptation.mkdir()
         if not bench.helps:
@@ -204,7 +214,7 @@ def _predict(fitted: Fitted, test: Examples) -> tuple[Answers, float]:
         answering.answer(test.inputs[:8], test.ids[:8])  # the first call pays for what later ones do not
     start = time.perf_counter()
     answers = answering.answer(test.inputs, test.ids)
-    return answers, (time.perf_counter() - start) / max(1, len(test))
+    return answers, seconds_per_row(answering, answers, time.perf_counter() - start)
 
 
 def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Examples | None, seed: int) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from statistics import NormalDist
 import numpy as np
 
 from tailorlm.evaluation.metrics import Metric, metric_of
-from tailorlm.evaluation.metrics._base import FloatArray, IntArray
+from tailorlm.evaluation.metrics._base import FloatArray, IntArray, Sums
 from tailorlm.evaluation.predictions import Predictions
 from tailorlm.evaluation.resampling import (
     SharedRows,
     bootstrap,
     check_settings,
+    drawn_rows,
     seed_effect,
     seed_values,
     share_rows,
@@ -80,6 +81,29 @@ def interval(
     drawn = bootstrap(measure, rows, resamples, seed)
     effects = seed_effect(values, drawn).draw(resamples, seed)
     return interval_of(measure, rows, 0, (values[0], drawn[0].mean(axis=0), effects[0]), level)
+
+
+def interval_of_mean(
+    each: Sequence[float] | FloatArray, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """The mean of one number between 0 and 1 for each of n independent things (queries, say), with its interval.
+
+    Found as `interval` finds that of a metric: Wilson's where all are 0 or 1, or resampling has nothing to say; else BCa, or the basic
+    bootstrap where the resamples lie far to one side. Raises TailorError for none, UsageError for settings out of bounds.
+    """
+    check_settings(level, resamples, seed)
+    evidence, numbers = Sums.mean(each), np.asarray(each, dtype=np.float64)
+    value, n = evidence.score(), len(numbers)
+    if np.isin(numbers, (0.0, 1.0)).all() or np.ptp(numbers) == 0.0:
+        return Interval(value, *wilson(value, n, level), level, n, 0, 1, "wilson")
+    drawn = np.concatenate([evidence.resampled(index) for _, index in drawn_rows(n, resamples, seed)])
+    bias = resampled_bias(value, drawn)
+    if abs(bias) > _FAR_OFF:
+        (low, high), method = basic(value, drawn, level), "basic"
+    else:
+        left_out = evidence.left_out(np.arange(n)), np.ones(n, dtype=np.int64)
+        (low, high), method = bca(value, drawn, left_out, bias, level), "bca"
+    return Interval(value, max(0.0, low), min(1.0, high), level, n, len(drawn), 1, method)
 
 
 def wilson_fits(metric: Metric, rows: SharedRows, way: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,7 +41,8 @@ class Answer:
 
     text: what was written. finished: whether it ended by itself, before `max_new_tokens`. tokens_in, tokens_out: of prompt and answer.
     logprob: natural logarithm of its probability, end included; None where unknown. fault: why there is none (text is then
-    empty and counts as no answer). cut: tokens of the prompt that had no room.
+    empty and counts as no answer). cut: tokens of the prompt that had no room. kept: whether it had been kept from before; seconds: what an
+    endpoint took for it when it was asked, None where that is not known.
     """
 
     text: str
@@ -51,6 +52,8 @@ class Answer:
     logprob: float | None = None
     fault: str | None = None
     cut: int = 0
+    kept: bool = field(default=False, compare=False)
+    seconds: float | None = field(default=None, compare=False)
 
 
 class Answers(Protocol):

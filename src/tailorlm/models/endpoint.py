@@ -34,6 +34,8 @@ FILE = "TAILOR_ENDPOINTS"
 LARGEST = 16 << 20
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+# What a kept answer took when it was asked, beside what the endpoint said.
+TOOK = "tailorlm_seconds"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -95,6 +97,15 @@ class Spent:
     cost: float = 0.0
 
 
+@dataclass(frozen=True)
+class Said:
+    """What an endpoint answered. answer: its JSON; kept: whether from an earlier time; seconds: what it took then, tries and waits included."""
+
+    answer: dict[str, Any]
+    kept: bool
+    seconds: float | None
+
+
 class Refused(TailorError):
     """The endpoint will not answer this one request (too long, filtered, ...); others may be answered."""
 
@@ -116,8 +127,8 @@ class Caller:
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._key = self._read_key()
 
-    def call(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The endpoint's answer to a chat request (`body` without the model's name), as JSON.
+    def call(self, body: Mapping[str, Any]) -> Said:
+        """The endpoint's answer to a chat request (`body` without the model's name).
 
         Raises Refused for a request that it will not answer, TailorError where it cannot be reached, is not allowed, or what it says is no
         JSON, after as many tries as are set.
@@ -127,14 +138,17 @@ class Caller:
         if path is not None and (found := _read(path)) is not None:
             with self._lock:
                 self.spent.kept += 1
-            return found
+            seconds = found.pop(TOOK, None)
+            return Said(found, True, float(seconds) if isinstance(seconds, int | float) else None)
+        start = time.monotonic()
         answer = self._tried(request)
+        seconds = time.monotonic() - start
         self._count(answer)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            atomic.write_text(path, json.dumps(answer, ensure_ascii=False))
+            atomic.write_text(path, json.dumps(answer | {TOOK: round(seconds, 3)}, ensure_ascii=False))
             path.chmod(0o600)
-        return answer
+        return Said(answer, False, seconds)
 
     def _tried(self, request: Mapping[str, Any]) -> dict[str, Any]:
         data = json.dumps(request, ensure_ascii=True).encode("ascii")

@@ -65,8 +65,7 @@ class Local:
         candidate wins by being the beginning of another.
         """
         chat = self.writer.chat
-        room = max((len(chat.tokens.encode(c)) for c in candidates), default=0) + 4
-        asked = [p.ids for p in self._prompts(prompts, room)]
+        asked = [p.ids for p in self.asked(prompts, candidates)]
         result = np.zeros((len(prompts), len(candidates)))
         groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
         for i, ids in enumerate(asked):
@@ -76,6 +75,11 @@ class Local:
             scores = candidate_scores(self.writer, [asked[i] for i in index], follow)
             result[index] = scores / np.array([len(ids) for ids in follow]) if mean else scores
         return result
+
+    def asked(self, prompts: Sequence[Prompt], candidates: Sequence[str]) -> list[Rendered]:
+        """The prompts as candidates are scored behind them: cut to leave room for the longest, with counts."""
+        room = max((len(self.writer.chat.tokens.encode(c)) for c in candidates), default=0) + 4
+        return self._prompts(prompts, room)
 
     def _answer(self, row: Written, prompt: Rendered, schema: Mapping[str, Any] | None) -> Answer:
         text = self.writer.chat.answer(row.prompt, row.ids) if row.text is None else row.text

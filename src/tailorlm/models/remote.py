@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,19 @@ class Remote:
             messages = [{k: m[k] for k in SENT if k in m} for m in messages_of(prompt)]
             bodies.append(_body(messages, writing, form, number))
         distinct = {json.dumps(body, sort_keys=True): body for body in bodies}
+        over = threading.Event()
+
+        def asked(body: Mapping[str, Any]) -> Answer:
+            if over.is_set():  # what ended one call would end the next
+                raise CancelledError
+            try:
+                return self._answer(body, schema, choices)
+            except BaseException:
+                over.set()
+                raise
+
         with ThreadPoolExecutor(self.endpoint.parallel) as pool:
-            futures = {key: pool.submit(self._answer, body, schema, choices) for key, body in distinct.items()}
+            futures = {key: pool.submit(asked, body) for key, body in distinct.items()}
             try:
                 found = {key: future.result() for key, future in futures.items()}
             except BaseException:
@@ -77,9 +89,10 @@ class Remote:
 
     def _answer(self, body: Mapping[str, Any], schema: Any, choices: Sequence[str] | None) -> Answer:
         try:
-            said = self._caller.call(body)
+            called = self._caller.call(body)
         except Refused as error:
             return Answer("", False, 0, 0, fault=f"refused: {error.got}")
+        said = called.answer
         choice = said["choices"][0]
         text = str(choice["message"].get("content") or "")
         tokens_in, tokens_out = tokens_used(said)
@@ -89,7 +102,15 @@ class Remote:
             fault = "filtered"
         elif schema is not None or choices is not None:
             text, fault = _parsed(text, choices, finished)
-        return Answer("" if fault else text, finished and fault is None, tokens_in, tokens_out, fault=fault)
+        return Answer(
+            "" if fault else text,
+            finished and fault is None,
+            tokens_in,
+            tokens_out,
+            fault=fault,
+            kept=called.kept,
+            seconds=called.seconds,
+        )
 
 
 def _body(

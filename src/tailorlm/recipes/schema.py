@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
 from tailorlm.context import contexts
-from tailorlm.core.config import Settings, setting
+from tailorlm.core.config import Settings, set_key, setting, validate
 from tailorlm.core.parts import Part, part_of
 from tailorlm.models.resolve import HOSTED, STARTER, STARTER_WRITER
 from tailorlm.objectives import objectives
@@ -238,8 +238,6 @@ class Recipe(Settings):
 
     def changed(self, changes: Mapping[str, Any]) -> Recipe:
         """A copy with dotted keys set to new values, validated like a new recipe."""
-        from tailorlm.core.config import set_key, validate
-
         value = self.plain()
         for key, new in changes.items():
             set_key(value, key, new)
@@ -253,7 +251,13 @@ class Recipe(Settings):
     @property
     def key(self) -> str:
         """sha256 (hex) over everything but the name: two recipes with equal keys give equal results."""
+        return self.key_without(())
+
+    def key_without(self, named: Iterable[str]) -> str:
+        """The key, whatever stands at these dotted keys."""
         content = {k: v for k, v in self.plain().items() if k not in {"name", "method"} and (k != "steps" or v)}
+        for key in named:
+            set_key(content, key, None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -203,7 +203,7 @@ class _Merged:
             told = dict(found.detail[j]) if found.detail else {}
             before = self.detail[i]
             said = {"value": found.values[j], "text": texts[j]}
-            said |= {key: told[key] for key in (*TOKENS, "fault") if key in told}
+            said |= {key: told[key] for key in (*TOKENS, "fault", "kept", "kept_seconds") if key in told}
             sums = {key: before.get(key, 0) + told[key] for key in TOKENS if key in told}
             cut = {"cut": True} if told.get("cut") or before.get("cut") else {}
             steps = before["steps"] | {name: said}

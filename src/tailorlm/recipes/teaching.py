@@ -51,19 +51,12 @@ class Teacher:
 
     @cached_property
     def _fingerprint(self) -> str:
-        folder = self._folder
-        if folder is None:
-            return resolve(self.name).fingerprint
-        return fingerprint_of(folder)
-
-    @cached_property
-    def _folder(self) -> Path | None:
-        """The adaptation folder; None where the name is a model's."""
-        return adaptation_folder(self.name)
+        return teacher_fingerprint(self.name)
 
     @cached_property
     def _asked(self) -> _Adapted | _Native:
-        return _Native(self.name) if self._folder is None else _Adapted(self._folder)
+        folder = adaptation_folder(self.name)
+        return _Native(self.name) if folder is None else _Adapted(folder)
 
     @cached_property
     def _order(self) -> list[int]:
@@ -77,6 +70,12 @@ class Teacher:
                 hint="a teacher fitted on the same task",
             )
         return [theirs.index(label) for label in self.labels]
+
+
+def teacher_fingerprint(name: str) -> str:
+    """sha256 (hex) over all that a teacher's answers depend on, wherever it lies. Raises TailorError where there is none of that name."""
+    folder = adaptation_folder(name)
+    return resolve(name).fingerprint if folder is None else fingerprint_of(folder)
 
 
 class _Adapted:

@@ -101,7 +101,9 @@ class WriteAnswering:
         """One answer a prompt. inputs: what each was made of."""
         prompts, choices = [one.messages for one in asked], self.task.choices(self.labels)
         if choices and self.shown.choose == "score" and not isinstance(self.model, Hosted):
-            return self._with_passages(self.chosen(self.scores_of(prompts), inputs), asked)
+            answers = self._with_passages(self.chosen(self.scores_of(prompts), inputs), asked)
+            read = Local(self.model).asked(prompts, choices)
+            return _told_beside(answers, [{"tokens_in": len(one.ids), "cut": one.cut} for one in read])
         written = self._writes.answers(prompts, self.shown.writing, choices=choices or None)
         values: list[Any] = []
         detail: list[Mapping[str, Any]] = []
@@ -113,7 +115,13 @@ class WriteAnswering:
             )
             said = None if one.fault else text
             values.append(self.task.hear(said, self.labels, given))
-            facts = {"finished": one.finished, "tokens_in": one.tokens_in, "tokens_out": one.tokens_out, "cut": one.cut}
+            facts: dict[str, Any] = {
+                "finished": one.finished,
+                "tokens_in": one.tokens_in,
+                "tokens_out": one.tokens_out,
+                "cut": one.cut,
+            }
+            facts |= {"kept": True, "kept_seconds": one.seconds} if one.kept else {}
             told = {"written": one.text} if text != one.text else {}
             told |= aside(said, self.labels, given) if aside is not None else {}
             detail.append(facts | ({"fault": one.fault} if one.fault else {}) | cited | told)
@@ -150,9 +158,7 @@ class WriteAnswering:
         """Which passages stood in the prompt of each row, beside what is known of its answer."""
         if self.prompter.index is None:
             return answers
-        told: Sequence[Mapping[str, Any]] = answers.detail or [{}] * len(asked)
-        shown = ([passage.id for passage in one.passages] for one in asked)
-        return replace(answers, detail=[{**one, "passages": ids} for one, ids in zip(told, shown, strict=True)])
+        return _told_beside(answers, [{"passages": [passage.id for passage in one.passages]} for one in asked])
 
     # ---- folders
 
@@ -194,6 +200,12 @@ def shown_by(recipe: Recipe) -> Prompted.Settings:
         return validate({"examples": {"part": "nearest", "k": context.settings.k}}, Prompted.Settings)
     settings: Prompted.Settings = context.settings
     return settings
+
+
+def _told_beside(answers: Answers, facts: Sequence[Mapping[str, Any]]) -> Answers:
+    """The answers with more facts to each."""
+    told: Sequence[Mapping[str, Any]] = answers.detail or [{}] * len(facts)
+    return replace(answers, detail=[{**one, **more} for one, more in zip(told, facts, strict=True)])
 
 
 def _cited(text: str, prompt: Prompt) -> dict[str, Any]:

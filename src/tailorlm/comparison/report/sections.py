@@ -124,16 +124,27 @@ def most_confused(result: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def found(retrieval: dict[str, Any] | None) -> str:
-    """How good a way's search for passages is: 'recall@3 0.840, MRR 0.712, nDCG 0.744 (120 rows, passages that hold the answer)'."""
+    """How good a way's search for passages is: 'recall@3 0.840 [0.771, 0.903], MRR ..., nDCG ... (120 rows, by document)'."""
     scores, told = (retrieval or {}).get("scores") or {}, retrieval or {}
     if not scores:
         return fmt.NOTHING
-    recall = f"recall@{told.get('k')}"
-    shown = [f"{recall} {fmt.score(scores.get(recall))}"]
-    shown += [f"{word} {fmt.score(scores.get(name))}" for word, name in (("MRR", "mrr@10"), ("nDCG", "ndcg@10"))]
+    name = f"recall@{told.get('k')}"
+    shown = [f"{word} {_sure(told, key)}" for word, key in ((name, name), ("MRR", "mrr@10"), ("nDCG", "ndcg@10"))]
     by = "by document" if told.get("by") == "document" else "by the answer's words"
     without = f", {fmt.whole(told['without'])} without a known one" if told.get("without") else ""
     return f"{', '.join(shown)} ({fmt.whole(told.get('rows'))} rows, {by}{without})"
+
+
+def recall(retrieval: dict[str, Any] | None) -> str:
+    """Recall at the k that is shown, with its interval: '0.840 [0.771, 0.903]'."""
+    told = retrieval or {}
+    return _sure(told, f"recall@{told.get('k')}") if told.get("scores") else fmt.NOTHING
+
+
+def _sure(told: dict[str, Any], name: str) -> str:
+    low, high = (told.get("intervals") or {}).get(name) or (None, None)
+    entry = {"value": (told.get("scores") or {}).get(name), "low": low, "high": high}
+    return fmt.score_interval(entry) if low is not None else fmt.score(entry["value"])
 
 
 def told(answered: dict[str, Any]) -> str:
@@ -145,6 +156,7 @@ def told(answered: dict[str, Any]) -> str:
     ]
     words = {"unfinished": "broke off", "cut": "with a prompt that was cut", "ungrounded": "cite what was not shown"}
     words |= {
+        "kept": "answered before, and not asked again (the time a row is that of then)",
         "unread": "wrote no list",
         "invented": "spans that stand nowhere in their text",
         "unknown": "items of no known type",

@@ -147,7 +147,7 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
         "memory_text": fmt.size(cost.get("peak_memory_bytes")),
         "trainable_text": fmt.count(cost.get("trainable_parameters")),
         "stored_text": fmt.size(cost.get("stored_bytes")),
-        "found_text": sections.found(way.get("retrieval")).partition(",")[0].rpartition(" ")[2],
+        "found_text": sections.recall(way.get("retrieval")),
         "paid_text": fmt.price(cost.get("paid_per_1000_rows")),
         "told": sections.told(way.get("answered") or {}),
         "found": sections.found(way.get("retrieval")) if (way.get("retrieval") or {}).get("scores") else "",

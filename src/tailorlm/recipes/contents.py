@@ -1,0 +1,55 @@
+"""What a recipe names by where it lies, by what it holds: another teacher or other texts under an old name are another recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tailorlm.core.atomic import sha256_of
+from tailorlm.recipes.schema import Recipe
+from tailorlm.recipes.teaching import teacher_fingerprint
+
+# Settings of stages that name a file, or folders.
+FILES = ("text", "rows", "over")
+
+
+def contents(recipe: Recipe) -> dict[str, str]:
+    """Dotted key to sha256 (hex) for every teacher, file and folder that the stages name. A name that leads nowhere is left out: the fit says so."""
+    found: dict[str, str] = {}
+    for place, stage in enumerate(recipe.stages):
+        parts = {"objective": stage.objective, "weights": stage.weights}
+        parts |= {f"penalties.{number}": penalty for number, penalty in enumerate(stage.penalties)}
+        for where, part in parts.items():
+            at = f"stages.{place}.{where}"
+            teacher = getattr(part.settings, "teacher", "")
+            if teacher:
+                found[f"{at}.teacher"] = teacher_fingerprint(teacher)
+            for name in FILES:
+                held = _held(getattr(part.settings, name, None))
+                found |= {f"{at}.{name}": held} if held else {}
+    return found
+
+
+def _held(named: Any) -> str | None:
+    """What a file, a folder or several of them hold; None for anything else."""
+    names = [named] if isinstance(named, str) else list(named) if isinstance(named, tuple) else []
+    files = [file for name in names if isinstance(name, str) and name for file in _files(Path(name).expanduser())]
+    if not files:
+        return None
+    content = "".join(
+        f"{file.name} {_hashed(str(file), file.stat().st_size, file.stat().st_mtime_ns)}" for file in files
+    )
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path] if path.is_file() else []
+
+
+@lru_cache(maxsize=256)
+def _hashed(name: str, size: int, changed: int) -> str:
+    return sha256_of(Path(name))
