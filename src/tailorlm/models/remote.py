@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +56,15 @@ class Remote:
             messages = [{k: m[k] for k in SENT if k in m} for m in messages_of(prompt)]
             bodies.append(_body(messages, writing, form, number))
         distinct = {json.dumps(body, sort_keys=True): body for body in bodies}
-        over = threading.Event()
+        over: list[BaseException] = []
 
         def asked(body: Mapping[str, Any]) -> Answer:
-            if over.is_set():  # what ended one call would end the next
-                raise CancelledError
+            if over:  # what ended one call would end the next
+                raise over[0]
             try:
                 return self._answer(body, schema, choices)
-            except BaseException:
-                over.set()
+            except BaseException as error:
+                over.append(error)
                 raise
 
         with ThreadPoolExecutor(self.endpoint.parallel) as pool:
