@@ -167,6 +167,9 @@ NESTED: dict[tuple[str, str], Any] = {
     ("context-prompt", "layout"): {"query": "Q: {}"},
     ("context-prompt", "writing"): {"max_new_tokens": 7},
     ("objective-labels", "class_weights"): {"money": 2.0, "1e-5": 3.0},
+    ("objective-multi_task", "tasks"): [{"name": "a", "rows": "a.csv", "task": {"part": "score"}}, {"rows": "b.csv"}],
+    ("objective-intermediate_task", "name"): "topics",
+    ("objective-intermediate_task", "task"): {"part": "tag"},
     ("task-score", "levels"): [1.0, 2.0],
     ("task-score", "cuts"): [1.5],
 }

@@ -15,9 +15,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "methods" / "objectives.md").read_t
 
 def test_every_recipe_on_the_page_is_one() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     used = [validate(parse_yaml(block, Path("page.md")).value, Recipe).stages[0].objective.name for block in blocks]
-    assert used == ["distill", "simcse", "denoising", "preference", "ranking"]
+    assert used == ["distill", "simcse", "denoising", "multi_task", "intermediate_task", "preference", "ranking"]
 
 
 def test_every_objective_stands_on_it() -> None:

@@ -21,7 +21,7 @@ from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.readings import Readings
-from tailorlm.training.domains import DomainLesson, _Reversed
+from tailorlm.training.domains import DomainLesson, _Reversed, _told_apart
 from tiny import labelled
 
 Base = Callable[..., Path]
@@ -149,10 +149,10 @@ def test_a_classifier_of_domains_learns_what_the_body_unlearns(base: Base) -> No
     near = made.model.vectors(**made.model.batch(made.source.select([0, 1]))).detach().requires_grad_(True)
     far = made.model.vectors(**made.model.batch(made.target.select([0, 1]))).detach().requires_grad_(True)
     plain = torch.nn.functional.binary_cross_entropy_with_logits(
-        made.beside.tells(torch.cat([near, far]))[:, 0], torch.tensor([0.0, 0.0, 1.0, 1.0])
+        made.tells(torch.cat([near, far]))[:, 0], torch.tensor([0.0, 0.0, 1.0, 1.0])
     )
-    slopes = torch.autograd.grad(plain, [near, *made.beside.tells.parameters()])
-    found = torch.autograd.grad(made.beside.tell(near, far, 0.5), [near, *made.beside.tells.parameters()])
+    slopes = torch.autograd.grad(plain, [near, *made.tells.parameters()])
+    found = torch.autograd.grad(_told_apart(made.tells, near, far, 0.5), [near, *made.tells.parameters()])
     assert torch.allclose(found[0], -0.5 * slopes[0])
     assert all(torch.allclose(a, b) for a, b in zip(found[1:], slopes[1:], strict=True))
 

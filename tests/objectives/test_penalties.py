@@ -162,7 +162,7 @@ def test_both_together_over_lora_and_native(base: Base, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said(base: Base, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="ewc needs rows of the old task"):
+    with pytest.raises(UsageError, match="there are no old rows"):
         fit(recipe(base, ["ewc"]), ROWS)
     with pytest.raises(UsageError, match="ewc holds nothing where the head alone learns"):
         fit(recipe(base, [{"part": "ewc", "rows": old_rows(tmp_path)}], weights="head"), ROWS)

@@ -359,6 +359,8 @@ def all_keys() -> set[tuple[str, str]]:
     elsewhere = {f"task-{name}" for name in tasks if name != "classify"} | {"context-prompt", "objective-preference"}
     # test_limits.py: texts that are generated, which heads cannot, and what ends passes
     elsewhere |= {"penalty-forgetting_limit"}
+    # test_several_tasks.py: what needs another task's rows
+    elsewhere |= {"objective-multi_task", "objective-intermediate_task"}
     written = {("penalty-rehearsal", "texts"), ("penalty-rehearsal", "tokens")}
     # adamw_8bit works on a GPU only
     return {(where, key) for where, key in found if where not in {"optimiser-adamw_8bit", *elsewhere}} - written

@@ -51,20 +51,20 @@ def mixture(strength: float = 1.0) -> Mixture:
     module = nn.Linear(1, 1, bias=False)
     nn.init.ones_(module.weight)
     one, other = Numbers(module, [1, 1, 1, 5], 1.0), Numbers(module, [3, 7], 10.0)
-    return Mixture(one, other, strength)
+    return Mixture([one, other], [strength])
 
 
 def test_rows_of_both_stand_behind_one_another_and_weigh_alike() -> None:
     made = mixture()
     assert made.lengths == [2] * 6
     assert made.counts == [1, 1, 1, 5, 2, 2], "the mean row of the first is two labels"
-    # An old row's mean loss a label is 10 or 20; it counts as two labels.
-    assert made.losses([5, 0, 3, 4]).tolist() == [40, 1, 20, 20]
-    assert made.losses([4]).tolist() == [20]
+    # A label of the other weighs 2 / 5, as its mean row has five and that of the first two.
+    assert made.losses([5, 0, 3, 4]).tolist() == pytest.approx([56, 1, 20, 12])
+    assert made.losses([4]).tolist() == pytest.approx([12])
     assert made.losses([1, 2]).tolist() == [2, 3]
-    assert mixture(0.5).losses([5, 0]).tolist() == [20, 1]
+    assert mixture(0.5).losses([5, 0]).tolist() == pytest.approx([28, 1])
     made.begin(3)
-    assert made.first.begun == made.second.begun == [3]
+    assert [lesson.begun for lesson in made.lessons] == [[3], [3]]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.25, 0.5, 0.8])
@@ -173,7 +173,7 @@ def test_a_model_that_writes_rehearses_text_and_rows(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said(base: Base, tmp_path: Path) -> None:
     for penalty, words in (
-        ({"part": "rehearsal", "learn": "labels"}, "rehearsal of labels needs old rows"),
+        ({"part": "rehearsal", "learn": "labels"}, "there are no old rows"),
         ({"part": "rehearsal", "rows": old_rows(tmp_path / "old.csv"), "column": "words"}, "has no column 'words'"),
     ):
         with pytest.raises(UsageError, match=words):

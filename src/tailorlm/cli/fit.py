@@ -141,7 +141,7 @@ def _fit(
     as_json: bool,
 ) -> None:
     from tailorlm.cli.show import Screen
-    from tailorlm.comparison.report.format import forgotten_lines
+    from tailorlm.comparison.report.format import forgotten_lines, task_lines
     from tailorlm.comparison.single import fit_one
     from tailorlm.core.machine import processes
 
@@ -166,7 +166,7 @@ def _fit(
             f"  {done.metric} {score:.3f} on {done.record['data']['validation']['rows']} validation rows (settings were chosen on them: it flatters)",
             style="dim",
         )
-    for line in forgotten_lines(done.record["forgotten"]):
+    for line in [*task_lines(done.record.get("tasks")), *forgotten_lines(done.record["forgotten"])]:
         screen.out.print(f"  {line}", style="dim", markup=False)
     if any(stage.train.precision == "exact" for one in (recipe, *recipe.step_recipes()) for stage in one.stages):
         screen.out.print(f"  {_cost_of_exact()}", style="dim")

@@ -34,6 +34,14 @@ def predict(
         Path | None,
         typer.Option("--out", help="Write there (.csv or .jsonl) in place of standard output.", show_default=False),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            help="Another task that was learnt beside or before the recipe's own, by its name.",
+            show_default=False,
+        ),
+    ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Give the score of every label.")] = False,
     base: Annotated[
         str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)
@@ -52,11 +60,12 @@ def predict(
 
     table = _rows(rows, say, format)
     model = Adaptation.load(adaptation, base=base)
-    task = model.answering.task
-    answers = model.predict(_inputs(table, task, text, say))
+    asked = model.other(task) if task is not None else model
+    kind = asked.answering.task
+    answers = asked.predict(_inputs(table, kind, text, say))
     lines = []
     for row, answer in zip(table, answers, strict=True):
-        extra: dict[str, Any] = task.cells(answer.value, answer.detail)
+        extra: dict[str, Any] = kind.cells(answer.value, answer.detail)
         extra |= {"confidence": round(answer.confidence, 4)} if answer.confidence is not None else {}
         lines.append(dict(row.values) | extra | ({"scores": dict(answer.scores)} if scores else {}))
     like = out.name if out is not None else rows[0].removesuffix(".gz") if rows else ""

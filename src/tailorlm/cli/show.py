@@ -129,7 +129,8 @@ class Screen:
             self.out.print(f"next     {escape(step)}")
 
     def _told(self, result: dict[str, Any]) -> None:
-        """Rows that got no answer, or a broken one, way by way."""
+        """Rows that got no answer, or a broken one, and other tasks that were learnt, way by way."""
+        from tailorlm.comparison.report.format import task_lines
         from tailorlm.comparison.report.sections import told
 
         for way in result["ways"]:
@@ -138,6 +139,8 @@ class Screen:
                 self.out.print(f"  {escape(way['title'])}: {words}", style="yellow")
             for line in step_lines(way.get("steps")):
                 self.out.print(f"  {escape(way['title'])}, {escape(line)}", style="dim")
+            for line in task_lines(way.get("tasks")):
+                self.out.print(f"  {escape(way['title'])}: {escape(line)}", style="dim")
 
 
 def duration(seconds: float) -> str:

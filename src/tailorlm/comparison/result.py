@@ -136,6 +136,7 @@ def _way(
         "retrieval": way.runs[0].record.get("retrieval"),
         "steps": way.runs[0].record.get("steps"),
         "forgotten": _middle([run.record.get("forgotten") for run in way.runs]),
+        "tasks": _middle([run.record.get("tasks") for run in way.runs]),
         "against_best": _plain(against) if against is not None else None,
         "verdict": against.verdict if against is not None else "best",
     }

@@ -21,6 +21,7 @@ from tailorlm.comparison.evidence import (
     shown_facts,
     write_details,
 )
+from tailorlm.comparison.report.format import task_facts
 from tailorlm.comparison.search import Care, TrialMemory, Tuned, tune
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import Fold
@@ -144,7 +145,7 @@ def run_way(
         adaptation = writer.folder / "adaptation"
         adaptation.mkdir()
         if not bench.helps:
-            fitted.adaptation.write(adaptation, _facts(metrics, fold, cost))
+            fitted.adaptation.write(adaptation, _facts(metrics, fold, cost) | task_facts(fitted.tasks))
         writer.write_recipe(fitted.adaptation.recipe.plain())
         if test is not None and answers.detail:
             write_details(writer.folder, test.ids, answers)
@@ -155,6 +156,7 @@ def run_way(
             "retrieval": found,
             "steps": step_records(fitted, asked, answers, bench.settings.level),
             "forgotten": bench.remembers.forgotten(fitted.adaptation),
+            "tasks": dict(fitted.tasks) or None,
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
     if bench.reload and not bench.helps:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, InstanceOf, PlainSerializer, ValidationError, WithJsonSchema
 
-from tailorlm.core.config import PartFault
+from tailorlm.core.config import PartFault, Settings
 from tailorlm.core.errors import TailorError
 from tailorlm.core.registry import Registry
 
@@ -53,6 +53,23 @@ class Part:
     def plain(self) -> dict[str, Any]:
         """As written in YAML: the name and every setting."""
         return {"part": self.name, **self.settings.model_dump()}
+
+
+def settings_in(value: Any, at: str = "") -> Iterator[tuple[str, Settings]]:
+    """Every settings object inside a value, parts' own included, with the dotted key at which it stands ("" for the value itself)."""
+    if isinstance(value, Part):
+        value = value.settings
+    if isinstance(value, Settings):
+        yield at, value
+        inner: Any = ((name, getattr(value, name)) for name in type(value).model_fields)
+    elif isinstance(value, Mapping):
+        inner = value.items()
+    elif isinstance(value, tuple | list):
+        inner = enumerate(value)
+    else:
+        return
+    for name, one in inner:
+        yield from settings_in(one, f"{at}.{name}" if at else str(name))
 
 
 def part_of(registry: Registry) -> Any:

@@ -141,6 +141,16 @@ class TextModel(nn.Module):
             "this model has no head yet", hint="fit it, or give it a context (label names, nearest examples)"
         )
 
+    def beside(self, head: Head, max_length: int) -> TextModel:
+        """The same body, as it stands now, with another head on what the own one reads: both share all weights below.
+
+        max_length: of its texts, no longer than the own ones.
+        """
+        limit = min(self.max_length, max_length)
+        made = TextModel(self.base, self.body, self.tokenizer, self.pooling, limit)
+        made.head, made.prompt_tokens = head, self.prompt_tokens
+        return made.train(self.training)
+
     def head_parameters(self) -> list[str]:
         """Names of the parameters that turn the body's states into label scores (inside the body where it is native)."""
         if self.pooling != "native":

@@ -165,7 +165,8 @@ def load_head(folder: Path) -> Head:
     """Read the head that `save_head` wrote. Raises TailorError when the folder holds something else."""
     try:
         settings = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "head.safetensors")
+        # Where a file begins a tensor is no multiple of what products are computed in, and that moves the last bit of some.
+        tensors = {name: tensor.clone() for name, tensor in load_file(folder / "head.safetensors").items()}
         if settings["kind"] in ("linear", "chain"):
             linear = Linear(
                 tensors["weight"], tensors["bias"], normalise=settings["normalise"], dropout=settings["dropout"]

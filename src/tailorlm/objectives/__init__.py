@@ -9,6 +9,8 @@ TABLE = {
     "masked_lm": "tailorlm.objectives.masked_lm:MaskedLM",
     "causal_lm": "tailorlm.objectives.causal_lm:CausalLM",
     "distill": "tailorlm.objectives.distill:Distill",
+    "multi_task": "tailorlm.objectives.multi_task:MultiTask",
+    "intermediate_task": "tailorlm.objectives.intermediate_task:IntermediateTask",
     "preference": "tailorlm.objectives.preference:Preference",
     "ranking": "tailorlm.objectives.ranking:Ranking",
     "triplet": "tailorlm.objectives.triplet:Triplet",

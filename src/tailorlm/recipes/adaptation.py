@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,14 @@ import numpy as np
 
 from tailorlm.core import atomic
 from tailorlm.core.config import load as load_settings
-from tailorlm.core.errors import TailorError
+from tailorlm.core.config import validate
+from tailorlm.core.errors import TailorError, UsageError, unknown_name
+from tailorlm.core.parts import settings_in
 from tailorlm.core.yaml import dump_yaml
+from tailorlm.models.encoder import TextModel
+from tailorlm.models.heads import load_head
 from tailorlm.models.resolve import BaseModel, adaptation_folder, resolve
+from tailorlm.objectives._other import OtherTask
 from tailorlm.recipes.answering import HeadAnswering
 from tailorlm.recipes.card import model_card
 from tailorlm.recipes.reading import ReadAnswering
@@ -32,6 +37,8 @@ from tailorlm.recipes.stepping import STEPS, StepsAnswering
 from tailorlm.recipes.writing import WriteAnswering
 
 FORMAT = 1
+# The folder inside an adaptation in which what other tasks need lies, one folder each.
+TASKS = "tasks"
 Answering = HeadAnswering | WriteAnswering | ReadAnswering | SearchAnswering | StepsAnswering
 
 
@@ -53,15 +60,32 @@ class Answer:
         return str(self.value)
 
 
+@dataclass(frozen=True)
+class Another:
+    """Another task than its recipe's own that an adaptation has learnt, and answers by the same body.
+
+    part: the task with its settings.
+    """
+
+    name: str
+    part: Any
+    answering: HeadAnswering | WriteAnswering
+
+    def predict(self, rows: Iterable[str | Mapping[str, Any]]) -> list[Answer]:
+        """Predict texts, or rows as mappings that hold this task's columns, as `Adaptation.predict`."""
+        return _predicted(self.answering, rows)
+
+
 class Adaptation:
     """A fitted recipe that predicts.
 
     recipe: what it was fitted from. answering: how it answers. stack: its fitted weights parts; None where it answers in steps, each with an
-    adaptation of its own. Made by `fit` or `Adaptation.load`.
+    adaptation of its own. others: other tasks that it answers besides. Made by `fit` or `Adaptation.load`.
     """
 
-    def __init__(self, recipe: Recipe, answering: Answering, stack: Stack | None):
+    def __init__(self, recipe: Recipe, answering: Answering, stack: Stack | None, others: Sequence[Another] = ()):
         self.recipe, self.answering, self.stack = recipe, answering, stack
+        self.others = {one.name: one for one in others}
 
     @property
     def model(self) -> Any:
@@ -88,20 +112,17 @@ class Adaptation:
 
         Raises TailorError for a row without them. Answers come in the order of the rows.
         """
-        inputs = self.answering.task.inputs(rows)
-        if not inputs:
-            return []
-        found = self.answering.answer(inputs)
-        scores = found.scores if found.scores is not None else [()] * len(inputs)
-        return [
-            Answer(
-                value,
-                float(found.confidence[i]) if found.confidence is not None else None,
-                dict(zip(self.labels, map(float, row), strict=False)),
-                found.detail[i] if found.detail else {},
-            )
-            for i, (value, row) in enumerate(zip(found.values, scores, strict=True))
-        ]
+        return _predicted(self.answering, rows)
+
+    def other(self, name: str) -> Another:
+        """Another task that was learnt beside or before the recipe's own. UsageError for one that was not, naming those there are."""
+        if name not in self.others:
+            if not self.others:
+                raise UsageError(
+                    "this adaptation answers its own task alone", got=f"--task {name}", hint="leave --task out"
+                )
+            raise unknown_name("task of this adaptation", name, list(self.others))
+        return self.others[name]
 
     def save(self, folder: Path | str, facts: Mapping[str, Any] | None = None) -> Path:
         """Write the adaptation; the folder appears whole or not at all.
@@ -143,12 +164,21 @@ class Adaptation:
             if self.stack is not None:
                 self.stack.save(folder)
             self.answering.write(folder)
+            for one in self.others.values():
+                (folder / TASKS / one.name).mkdir(parents=True)
+                one.answering.write(folder / TASKS / one.name)
             base = self.model.base
             record = {
                 "format": FORMAT,
                 "labels": list(self.labels),
                 "base": {"name": _portable(base, folder), "origin": base.origin, "fingerprint": base.fingerprint},
             } | self.answering.facts()
+            if self.others:
+                told = {
+                    one.name: {"labels": list(one.answering.labels), "task": one.part.plain()}
+                    for one in self.others.values()
+                }
+                record["tasks"] = told
             plain = self._portable(folder)
             (folder / "adaptation.json").write_text(
                 json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -212,7 +242,7 @@ class Adaptation:
         stack = Stack(answering.model)
         stack.load(folder, parts)
         answering.restore(folder)
-        return cls(recipe, answering, stack)
+        return cls(recipe, answering, stack, list(_others(recipe, answering, record, folder / TASKS)))
 
 
 def fingerprint_of(folder: Path) -> str:
@@ -221,6 +251,38 @@ def fingerprint_of(folder: Path) -> str:
     files = sorted(path for path in kept if path.name != "COMPLETE")
     content = "".join(f"{path.relative_to(folder).as_posix()} {atomic.sha256_of(path)}" for path in files)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _predicted(answering: Answering, rows: Iterable[str | Mapping[str, Any]]) -> list[Answer]:
+    inputs = answering.task.inputs(rows)
+    if not inputs:
+        return []
+    found = answering.answer(inputs)
+    scores = found.scores if found.scores is not None else [()] * len(inputs)
+    return [
+        Answer(
+            value,
+            float(found.confidence[i]) if found.confidence is not None else None,
+            dict(zip(answering.labels, map(float, row), strict=False)),
+            found.detail[i] if found.detail else {},
+        )
+        for i, (value, row) in enumerate(zip(found.values, scores, strict=True))
+    ]
+
+
+def _others(recipe: Recipe, answering: Answering, record: Mapping[str, Any], folder: Path) -> Iterator[Another]:
+    """The other tasks that were kept. Their names are the recipe's, which are names of folders and nothing else."""
+    for name in dict.fromkeys(one.name for _, one in settings_in(recipe) if isinstance(one, OtherTask)):
+        told = record["tasks"][name]
+        part = validate({"task": told["task"]}, OtherTask).task
+        assert part is not None
+        labels, model = told["labels"], answering.model
+        if isinstance(answering, WriteAnswering):
+            yield Another(name, part, answering.kept_beside(part.make(), labels, folder / name))
+        else:
+            assert isinstance(model, TextModel)
+            view = model.beside(load_head(folder / name).to(model.device), part.settings.max_length)
+            yield Another(name, part, HeadAnswering(part.make(), view.eval(), labels))
 
 
 def _answering(

@@ -78,6 +78,7 @@ def model_card(recipe: Recipe, record: Mapping[str, Any], facts: Mapping[str, An
         "## Load it",
         "",
         _OURS.replace("{row}", row),
+        *_others(record),
         *_without_us(recipe, record),
         "",
         "## Measured",
@@ -103,6 +104,16 @@ def _steps(recipe: Recipe) -> list[str]:
             f"- `{step.name}`: {step.recipe.task.name}{'; ' if aims else ''}{', '.join(aims)} (`steps/{step.name}`)"
         )
     return ["", "It answers in steps, each an adaptation of its own in its folder:", "", *lines] if lines else []
+
+
+def _others(record: Mapping[str, Any]) -> list[str]:
+    """How its other tasks are asked, where it has learnt some."""
+    names = list(record.get("tasks") or {})
+    if not names:
+        return []
+    told = ", ".join(f"`{name}` ({record['tasks'][name]['task']['part']})" for name in names)
+    how = f'`adaptation.other("{names[0]}").predict(rows)`, `tailor predict FOLDER rows.csv --task {names[0]}`'
+    return ["", f"It has learnt other tasks besides: {told}. {how}"]
 
 
 def _without_us(recipe: Recipe, record: Mapping[str, Any]) -> list[str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.core.atomic import sha256_of
+from tailorlm.core.parts import settings_in
 from tailorlm.recipes.schema import Recipe
 from tailorlm.recipes.teaching import teacher_fingerprint
 
-# Settings of stages that name a file, or folders.
-FILES = ("text", "rows", "over")
+# Settings of stages, and of other tasks in them, that name a file, or folders.
+FILES = ("text", "rows", "over", "test", "probe", "general")
 
 
 def contents(recipe: Recipe) -> dict[str, str]:
@@ -22,13 +23,15 @@ def contents(recipe: Recipe) -> dict[str, str]:
         parts = {"objective": stage.objective, "weights": stage.weights}
         parts |= {f"penalties.{number}": penalty for number, penalty in enumerate(stage.penalties)}
         for where, part in parts.items():
-            at = f"stages.{place}.{where}"
-            teacher = getattr(part.settings, "teacher", "")
-            if teacher:
-                found[f"{at}.teacher"] = teacher_fingerprint(teacher)
-            for name in FILES:
-                held = _held(getattr(part.settings, name, None))
-                found |= {f"{at}.{name}": held} if held else {}
+            for at, settings in settings_in(part, f"stages.{place}.{where}"):
+                if at.endswith(".task"):  # its columns are no files
+                    continue
+                teacher = getattr(settings, "teacher", "")
+                if teacher:
+                    found[f"{at}.teacher"] = teacher_fingerprint(teacher)
+                for name in FILES:
+                    held = _held(getattr(settings, name, None))
+                    found |= {f"{at}.{name}": held} if held else {}
     return found
 
 

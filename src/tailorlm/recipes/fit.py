@@ -10,6 +10,7 @@ from tailorlm.recipes.fit_search import fit_search
 from tailorlm.recipes.fit_steps import Fits, Lesson, fit_steps, metric_for
 from tailorlm.recipes.fit_writing import fit_writing
 from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.others import completed
 from tailorlm.recipes.schema import Recipe, searches
 from tailorlm.tasks.base import Examples
 from tailorlm.training.checkpoint import Checkpoints
@@ -39,6 +40,7 @@ def fit(
     import torch
 
     torch.manual_seed(seed)  # native heads draw their first weights while loading
+    recipe = completed(recipe)
     settle = getattr(recipe.task.make(), "settle", None)
     if settle is not None:
         recipe = recipe.with_task(settle(rows))

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tailorlm.core.errors import TailorError
 from tailorlm.evaluation.metrics import Metric, metric_of
-from tailorlm.models.chain import links_of
 from tailorlm.models.encoder import load_model
-from tailorlm.models.heads import Chain, Head, Linear
+from tailorlm.models.heads import Head
 from tailorlm.models.layers import below_top
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingView, scores_of, vectors_of
 from tailorlm.models.trunk import frozen_trunk
 from tailorlm.objectives.labels import Labels
-from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.adaptation import Adaptation, Another
 from tailorlm.recipes.answering import HeadAnswering, predictions_of
 from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.forgotten import limits_of
+from tailorlm.recipes.head_start import chained, labelled, start_of_head
 from tailorlm.recipes.lessons import Ground, lesson_for
 from tailorlm.recipes.old import StageScene
+from tailorlm.recipes.others import Others
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
-from tailorlm.tasks.base import Examples, Target
+from tailorlm.tasks.base import Examples, HeadTask, Target
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.lesson import IGNORED, Source
 from tailorlm.training.loop import train
+from tailorlm.training.mixture import of_rows
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 
 if TYPE_CHECKING:
@@ -66,12 +68,11 @@ def fit_head(
     model = load_model(base, labels=task.outputs(rows.labels), pooling=pooling, max_length=limit)
     answering = HeadAnswering(task, model, rows.labels)
     view = embeddings or EmbeddingView()
-    fitting = _Fitting(
-        answering, rows, validation, metric_of(metric or task.metrics[0]), seed, view, listen, checkpoints
-    )
+    judge = metric_of(metric or task.metrics[0])
+    fitting = _Fitting(recipe, answering, rows, validation, judge, seed, view, listen, checkpoints)
     parts = recipe.parts()
-    for stage, part in zip(recipe.stages, parts, strict=True):
-        fitting.stage(stage, part)
+    for number, (stage, part) in enumerate(zip(recipe.stages, parts, strict=True), 1):
+        fitting.stage(stage, part, number)
     fitting.stack.settle()
     fitting.stack.release()
     if recipe.context is not None:
@@ -82,12 +83,14 @@ def fit_head(
         # decide is decided on the weights that are kept.
         trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
-    adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack)
-    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found)
+    others = [Another(one.name, one.part, one.by_head(model)) for one in fitting.others.learnt]
+    adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack, others)
+    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found, fitting.others.told())
 
 
 @dataclass
 class _Fitting:
+    recipe: Recipe
     answering: HeadAnswering
     rows: Examples
     validation: Examples | None
@@ -107,6 +110,7 @@ class _Fitting:
         self.frozen = True  # whether the body still is the base's own
         self.stack = Stack(self.model)
         self.headed = False  # whether the head has learnt the task's answers from the body as it is
+        self.others = Others(self.recipe, self.rows.held_out)
         self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
 
     def _read(self, examples: Examples) -> Readings:
@@ -125,20 +129,24 @@ class _Fitting:
             return self.embeddings.vectors(self.model, readings)
         return vectors_of(self.model, readings)
 
-    def stage(self, stage: Stage, part: Any) -> None:
-        """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
+    def stage(self, stage: Stage, part: Any, number: int) -> None:
+        """Fit one stage, the number-th (from 1). part: the stage's own, which the stage before may have begun to train."""
         if not part.trains:
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
-            self.model.head = self._chained(head, counted=True).to(self.model.device)
+            self.model.head = self._chained(head).to(self.model.device)
             self.trainable = sum(p.numel() for p in self.model.head.parameters())
             return
         limits = limits_of(self.model, stage.penalties)
+        self._meet(stage, number)
         names = self._learning(stage, part)
-        job = self._job(stage, names)
+        self.trainable += sum(p.numel() for other in self.others.of(number) for p in other.head.parameters())
+        job = self._job(stage, names, number)
         own = [name for name in names if name in set(job.trainable)]
         job.rates, later = rates_of(part, own, self.model.body, stage.train.layer_decay), part.begins(self.model, own)
+        links = [name for name in job.trainable if name.endswith(".links")]
+        job.rates |= dict.fromkeys(links, max(1.0, LINKS_RATE / part.settings.lr))
         job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
-        scene, drawn = StageScene(self.model, self.task, own), job.order is not None
+        scene, named = StageScene(self.model, self.task, own, self.others.earlier(number)), of_rows(job.order)
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
                 job = scene.rehearsed(job, penalty.settings)
@@ -147,18 +155,21 @@ class _Fitting:
         validate = self.score if self.validation is not None and stage.objective.answers else None
         kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
-        if drawn:  # rows drawn anew in every pass: none of them has a name
+        if not named:  # rows drawn anew in every pass: none of them has a name
             self.trained[-1].ids, self.trained[-1].row_losses = (), np.zeros(0)
         self.headed = stage.objective.answers
         self.held = None
         self.model.requires_grad_(False)
+        for other in self.others.learnt:
+            other.head.requires_grad_(False).eval()
+            other.after[number] = other.score(other.by_head(self.model))
 
     def _learning(self, stage: Stage, part: Any) -> list[str]:
         """Make what learns trainable, the head at its start; returns the names."""
         if self.model.pooling != "native" and not self.headed:
             start = stage.weights.settings.head_start if stage.objective.answers else "random"
-            head = self._chained(self._start_of_head(start), counted=start == "probe")
-            self.model.head = head.to(self.model.device)
+            outputs = len(self.task.outputs(self.rows.labels))
+            self.model.head = self._begun(self.task, outputs, self.readings, self.targets, start)
         if self.model.head is not None:
             self.model.head.requires_grad_(True)
         names = self.stack.begin(part)
@@ -166,7 +177,25 @@ class _Fitting:
         self.trainable = sum(shapes[name].numel() for name in names)
         return names
 
-    def _job(self, stage: Stage, names: list[str]) -> Job:
+    def _begun(
+        self, task: HeadTask, outputs: int, readings: Readings, targets: Sequence[np.ndarray], start: str
+    ) -> Head:
+        """A head of a task where it begins to learn."""
+        vectors, seed = partial(self.vectors, readings), self.seed
+        head = start_of_head(self.model, task, outputs, targets, vectors, start=start, seed=seed)
+        return head.to(self.model.device)
+
+    def _meet(self, stage: Stage, number: int) -> None:
+        """Begin the heads of the stage's other tasks, and score those that are new as they stand."""
+        for other in self.others.of(number):
+            if other.head is None:
+                other.meet(self.model)
+                start = stage.weights.settings.head_start
+                other.head = self._begun(other.task, other.outputs, other.readings, other.targets, start)
+                other.before = other.score(other.by_head(self.model))
+            other.learnt.append(number)
+
+    def _job(self, stage: Stage, names: list[str], number: int) -> Job:
         """What the loop is to do in this stage."""
         ground = Ground(
             self.model,
@@ -176,9 +205,10 @@ class _Fitting:
             self.targets,
             names,
             self.seed,
-            stage.train.rows_per_step,
+            stage.train,
             self._source,
             self.embeddings,
+            self.others.of(number),
         )
         made = lesson_for(stage.objective.learns_from)(ground, stage.objective.make())
         self.frozen = self.frozen and not ground.body
@@ -205,29 +235,11 @@ class _Fitting:
         return source
 
     def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors (places, width) of every place at which something is asked, and what: (places,) codes of one label each, or (places,
-        outputs), boolean for several labels and else numbers. TailorError where a place itself is asked."""
-        if self.task.target == "place":
-            raise TailorError("no classifier finds places in a text", hint="--method head, lora or full")
-        vectors, codes = np.concatenate(self.vectors(self.readings)), np.concatenate(self.targets)
-        if self.task.target not in ("one", "chain"):
-            return vectors, codes > 0 if self.task.target == "many" else codes
-        asked = codes != IGNORED
-        return (vectors, codes) if asked.all() else (vectors[asked], codes[asked])
+        return labelled(self.vectors(self.readings), self.targets, self.task.target)
 
-    def _chained(self, head: Head, *, counted: bool) -> Head:
-        """The head with links between neighbours where the task has a chain. counted: links begin as the train rows have them, else at 0."""
-        if self.task.target != "chain":
-            return head
-        if not isinstance(head, Linear):
-            raise TailorError(
-                f"a chain needs a linear head, and this one is '{head.kind}'", hint="--column decoder=viterbi"
-            )
-        import torch
-
-        outputs = len(self.task.outputs(self.rows.labels))
-        codes = [torch.from_numpy(row) for row in self.targets] if counted else []
-        return Chain(head, links_of(codes, outputs) if counted else torch.zeros(outputs, outputs))
+    def _chained(self, head: Head) -> Head:
+        """The head, with links as the train rows have them where the task has a chain."""
+        return chained(head, self.task, len(self.task.outputs(self.rows.labels)), self.targets, counted=True)
 
     def context(self, context: Any) -> None:
         labels = len(self.task.outputs(self.rows.labels))
@@ -237,7 +249,7 @@ class _Fitting:
             texts = context.texts(self._words_for_labels())
             vectors = self.vectors(Readings(self.model.tokenize(texts)))
             head = context.head(np.concatenate(vectors), np.arange(labels), labels)
-        self.model.head = self._chained(head, counted=True).to(self.model.device)
+        self.model.head = self._chained(head).to(self.model.device)
 
     def _words_for_labels(self) -> list[str]:
         label_texts = getattr(self.task, "label_texts", None)  # a task may have no words for its labels
@@ -280,22 +292,10 @@ class _Fitting:
             return np.split(table, np.cumsum(readings.sizes)[:-1])
         return self.held.all_scores() if self.held is not None else scores_of(self.model, readings)
 
-    def _start_of_head(self, start: str) -> Linear:
-        import torch
-
-        outputs = len(self.task.outputs(self.rows.labels))
-        dropout = float(getattr(self.model.config, "hidden_dropout_prob", 0.1) or 0.0)
-        if start == "random" or self.task.target == "place":
-            generator = torch.Generator().manual_seed(self.seed)
-            return Linear.fresh(self.model.width, outputs, dropout=dropout, generator=generator)
-        return probe(*self._labelled_vectors(), outputs, dropout)
-
 
 def rates_of(part: Any, names: Sequence[str], body: nn.Module, decay: float) -> dict[str, float]:
     """Factors on the learning rate that are not 1: what the part says, times what the block's place in the body says."""
     rates: dict[str, float] = part.rates(names)
-    if "head.links" in names:
-        rates |= {"head.links": max(1.0, LINKS_RATE / part.settings.lr)}
     if decay != 1:
         above = {f"body.{name}": n for name, n in below_top(body).items()}
         rates |= {name: rates.get(name, 1.0) * decay ** above[name] for name in names if above.get(name, 0)}
@@ -318,19 +318,3 @@ def _mean_loss(
     links = links.detach().cpu() if links is not None else None
     losses = Labels(Labels.Settings()).losses(given, wanted, target, torch.tensor(sizes), links)
     return float(losses.sum()) / max(1, labels)
-
-
-def probe(vectors: np.ndarray, codes: np.ndarray, labels: int, dropout: float) -> Linear:
-    """A head that begins as logistic regression on the frozen vectors (Kumar et al. 2022, arXiv:2202.10054).
-
-    vectors: (rows, width), as pooled; codes: as `Features.fit` takes them. The regression is fitted on vectors of length one; dividing its weights by
-    the mean length lets the head read the pooled vector itself.
-    """
-    import torch
-
-    from tailorlm.weights.features import logistic_head, regression_heads, unit
-
-    scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
-    head = (logistic_head if codes.ndim == 1 else regression_heads)(unit(vectors), codes, labels, 10.0)
-    with torch.no_grad():
-        return Linear(head.weight / scale, head.bias, dropout=dropout)

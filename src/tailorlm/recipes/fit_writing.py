@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +19,13 @@ from tailorlm.models.renderings import render_all
 from tailorlm.models.resolve import resolve
 from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.run import batches
-from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.adaptation import Adaptation, Another
 from tailorlm.recipes.answering import predictions_of
 from tailorlm.recipes.fitted import Fitted
 from tailorlm.recipes.forgotten import limits_of
-from tailorlm.recipes.old import WritingScene, mixed, old_texts, written_freely
+from tailorlm.recipes.old import WritingScene, mixed, needed, old_texts, written_freely
 from tailorlm.recipes.optimised import optimised
+from tailorlm.recipes.others import Other, Others
 from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, Stage, learns_text
 from tailorlm.recipes.stack import Stack
@@ -33,6 +36,7 @@ from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Job, Listener, Score, Trained
 from tailorlm.training.language import NextTokens
 from tailorlm.training.loop import train
+from tailorlm.training.mixture import Draws, Mixture
 from tailorlm.training.plain_text import framed
 from tailorlm.training.preferences import PreferenceLesson, losses_of
 from tailorlm.training.token_rows import TokenRows
@@ -72,8 +76,8 @@ def fit_writing(
     fitting = _Fitting(recipe, answering, rows, validation, judge, seed, listen, checkpoints)
     if validation is not None and isinstance(answering, WriteAnswering) and answering.shown.optimise:
         fitting.decided = optimised(answering, rows, validation, judge, seed, listen)
-    for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
-        fitting.stage(stage, part)
+    for number, (stage, part) in enumerate(zip(recipe.stages, recipe.parts(), strict=True), 1):
+        fitting.stage(stage, part, number)
     fitting.stack.settle()
     fitting.stack.release()
     score = None
@@ -81,10 +85,10 @@ def fit_writing(
         # What validation rows decide is decided on the weights that are kept.
         kept = fitting.trained[-1].best if fitting.trained and not fitting.chooses else None
         score = kept or fitting.score()
-    found = fitting.found | fitting.decided
-    return Fitted(
-        Adaptation(recipe.with_task(found), answering, fitting.stack), fitting.trained, fitting.trainable, score, found
-    )
+    found, learnt = fitting.found | fitting.decided, fitting.others.learnt
+    others = [Another(one.name, one.part, fitting.asking(one)) for one in learnt]
+    adaptation = Adaptation(recipe.with_task(found), answering, fitting.stack, others)
+    return Fitted(adaptation, fitting.trained, fitting.trainable, score, found, fitting.others.told())
 
 
 @dataclass
@@ -104,9 +108,10 @@ class _Fitting:
         self.trainable = 0
         self.stack = Stack(self.answering.model)
         self.losses: RowLosses | None = None
-        self.held: NextTokens | PreferenceLesson | None = None
+        self.held: NextTokens | PreferenceLesson | Mixture | None = None
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.decided: dict[str, Any] = {}  # settings of the prompt that they decided
+        self.others = Others(self.recipe, self.rows.held_out)
         self.chooses = hasattr(self.task, "choose") and scores_choices(self.recipe)
 
     @property
@@ -115,8 +120,16 @@ class _Fitting:
         assert isinstance(self.answering.model, Writer)
         return self.answering.model
 
-    def stage(self, stage: Stage, part: Any) -> None:
-        """Fit one stage. part: the stage's own, which the stage before may have begun to train."""
+    def asking(self, other: Other) -> WriteAnswering:
+        """How another task is asked and answered."""
+        if not isinstance(self.answering, WriteAnswering) or not hasattr(other.task, "ask"):
+            raise TailorError(
+                f"the task '{other.name}' cannot be answered by writing beside this one", hint="answers: head"
+            )
+        return self.answering.beside(other.task, other.rows)
+
+    def stage(self, stage: Stage, part: Any, number: int) -> None:
+        """Fit one stage, the number-th (from 1). part: the stage's own, which the stage before may have begun to train."""
         if not part.trains or not part.body_learns:
             raise TailorError(
                 f"weights: {stage.weights.name} learns a head, and a model that writes has none",
@@ -124,22 +137,27 @@ class _Fitting:
             )
         start, limits = self._start(stage), limits_of(self.model, stage.penalties)
         own = {id(p): self._own_texts(p.settings) for p in stage.penalties if p.acts_on == "rows"}
+        for other in self.others.of(number):
+            if not other.learnt:
+                other.before = other.score(self.asking(other))
+            other.learnt.append(number)
         names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
         self.trainable = sum(shapes[name].numel() for name in names)
         self.losses = RowLosses(self.model.body, pad=self.model.pad_id, packed=stage.weights.name not in VIRTUAL)
         answers = stage.objective.answers
         reads = isinstance(self.answering, ReadAnswering)
-        lesson = self._lesson(stage, self.rows, start)
+        lesson = self._lesson(stage, self.rows, start, number)
         judged = self.validation if answers or reads else None
         self.held = self._lesson(stage, judged, start) if judged is not None and answers else None
         lr, base = part.settings.lr, self.model.base.fingerprint
-        job = Job(lesson, names, lesson.names, stage.train, lr, self.seed, base=base)
+        job = Job(lesson, names, self._names(lesson, number), stage.train, lr, self.seed, base=base)
+        job.order = self._draws(stage, lesson)
         job.rates, job.begins = part.rates(names), part.begins(self.model, names)
-        scene = WritingScene(self.model, names, lambda file, count: self._tokens(self._old_rows(file, count)))
+        scene = WritingScene(self.model, names, partial(self._old_tokens, number))
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
-                job = mixed(job, self._old(penalty.settings, own[id(penalty)]), penalty.settings)
+                job = mixed(job, self._old(penalty.settings, own[id(penalty)], number), penalty.settings)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
         job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if judged is not None else None
@@ -147,6 +165,8 @@ class _Fitting:
         self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
         self.model.requires_grad_(False)
         self.model.eval()
+        for other in self.others.learnt:
+            other.after[number] = other.score(self.asking(other))
 
     def _text(self, stage: Stage, rows: Examples) -> NextTokens:
         """Plain text as the lesson of a stage."""
@@ -175,32 +195,67 @@ class _Fitting:
             return None
         return written_freely(self.model, settings.texts, settings.tokens, self.seed)
 
-    def _old(self, settings: Any, own: TokenRows | None) -> NextTokens:
-        """What is rehearsed: old rows of the same columns, learnt as the train rows are, or texts. own: texts of the model itself."""
+    def _old_tokens(self, number: int, file: str, count: int) -> Sequence[TokenRows]:
+        """Rows of a file as the model is trained on them, or those of each task that stages before this one (number) have learnt."""
+        if file:
+            return [self._tokens(self._old_rows(file, count))]
+        earlier = needed(self.others.earlier(number))
+        return [self._tokens(one.rows.select(range(min(count, len(one.rows)))), self.asking(one)) for one in earlier]
+
+    def _old(self, settings: Any, own: TokenRows | None, number: int) -> NextTokens | Mixture:
+        """What is rehearsed: old rows of the same columns, or those of tasks that stages before this one (number) have learnt; or texts.
+
+        own: texts of the model itself.
+        """
         assert self.losses is not None
         if own is not None:
             return NextTokens(self.losses, own, self.model)
         if settings.learn == "labels":
             if not settings.rows:
-                raise UsageError(
-                    "rehearsal of labels needs old rows",
-                    hint="penalties: [{part: rehearsal, rows: old.csv, learn: labels}]",
-                )
+                return Mixture([self._of_other(one) for one in needed(self.others.earlier(number))])
             return NextTokens(self.losses, self._tokens(self._old_rows(settings.rows)), self.model)
         texts = old_texts(settings.rows, settings.column)
         names = [f"old text {i + 1}" for i in range(len(texts))]
         return NextTokens(self.losses, framed(self.model.tokenizer, names, texts, self.model.max_length, 0), self.model)
 
+    def _of_other(self, other: Other) -> NextTokens:
+        """The rows of another task, in its own words."""
+        assert self.losses is not None
+        return NextTokens(self.losses, self._tokens(other.rows, self.asking(other)), self.model)
+
+    def _names(self, lesson: Any, number: int) -> Sequence[str]:
+        """Names of a lesson's rows."""
+        if not isinstance(lesson, Mixture):
+            return list(lesson.names)
+        own = self.rows.ids[: len(lesson.lengths) - sum(len(one.rows) for one in self.others.of(number))]
+        return [*own, *(f"{one.name}: {name}" for one in self.others.of(number) for name in one.rows.ids)]
+
+    def _draws(self, stage: Stage, lesson: Any) -> Draws | None:
+        """How often the rows of each task come, where a stage learns several."""
+        if stage.objective.learns_from != "tasks":
+            return None
+        sizes, steps = [len(one.lengths) for one in lesson.lessons], stage.train
+        draws = stage.objective.make().draws(sizes)
+        return Draws(lesson.lengths, sizes, draws, steps.rows_per_step, self.seed, steps.tokens_per_step)
+
     def _lesson(
-        self, stage: Stage, examples: Examples, start: dict[int, torch.Tensor]
-    ) -> NextTokens | PreferenceLesson:
-        """What a stage learns of these rows. start: what answers were worth before it, by the rows' identity, where it learns preferences."""
+        self, stage: Stage, examples: Examples, start: dict[int, torch.Tensor], number: int | None = None
+    ) -> NextTokens | PreferenceLesson | Mixture:
+        """What a stage learns of these rows. start: what answers were worth before it, by the rows' identity, where it learns preferences.
+
+        number: of the stage, for what it is trained on; without it other tasks' rows are left out.
+        """
         assert self.losses is not None
         kind = stage.objective.learns_from
         if kind == "preferences":
             rows, objective = self._both(examples), stage.objective.make()
             return PreferenceLesson(self.losses, rows, start[id(examples)], objective, self.model)
-        if kind != "labels":
+        others = [self._of_other(one) for one in self.others.of(number)] if number is not None else []
+        if kind == "task":
+            return Mixture(others)
+        if kind == "tasks" and others:
+            return Mixture([NextTokens(self.losses, self._tokens(examples), self.model), *others])
+        if kind not in ("labels", "tasks"):
             return self._text(stage, examples)
         return NextTokens(self.losses, self._tokens(examples), self.model)
 
@@ -229,14 +284,18 @@ class _Fitting:
         chosen, rejected = self._rendered(examples), self._rendered(replace(examples, gold=examples.against))
         return TokenRows.of([(row.ids, row.learned) for row in [*chosen, *rejected]], [*examples.ids, *examples.ids])
 
-    def _tokens(self, examples: Examples) -> TokenRows:
-        return TokenRows.of([(row.ids, row.learned) for row in self._rendered(examples)], examples.ids)
+    def _tokens(self, examples: Examples, asking: WriteAnswering | None = None) -> TokenRows:
+        return TokenRows.of([(row.ids, row.learned) for row in self._rendered(examples, asking)], examples.ids)
 
-    def _rendered(self, examples: Examples) -> list[Rendered]:
-        """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told."""
-        assert isinstance(self.answering, WriteAnswering)
-        task = self.answering.task
-        prompts = self.answering.prompts(examples.inputs, examples.ids)
+    def _rendered(self, examples: Examples, asking: WriteAnswering | None = None) -> list[Rendered]:
+        """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told.
+
+        asking: how, where it is another task's.
+        """
+        asking = asking or self.answering  # type: ignore[assignment]
+        assert isinstance(asking, WriteAnswering)
+        task = asking.task
+        prompts = asking.prompts(examples.inputs, examples.ids)
         records = (
             (name, {"messages": [*prompt, {"role": "assistant", "content": task.written(gold, value)}]})
             for name, prompt, gold, value in zip(examples.ids, prompts, examples.gold, examples.inputs, strict=True)

@@ -16,7 +16,9 @@ class Fitted:
 
     adaptation: the thing that predicts. trained: the loop's record of each trained stage. trainable: parameters that
     learnt (weights of a classical classifier included). score: on the validation rows, where there were any. found: settings of the
-    task that those rows decided, such as a threshold; they are in the adaptation's recipe. steps: of a recipe in steps, what each learnt from.
+    task that those rows decided, such as a threshold; they are in the adaptation's recipe. tasks: of the other tasks that
+    stages learnt, by name, what `Other.told` gives: rows, and scores before and behind every stage. steps: of a recipe in steps, what
+    each learnt from.
     """
 
     adaptation: Adaptation
@@ -24,6 +26,7 @@ class Fitted:
     trainable: int
     score: Score | None
     found: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[Mapping[str, Any], ...] = ()
 
     @property

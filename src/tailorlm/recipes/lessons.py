@@ -15,16 +15,20 @@ from tailorlm.core.errors import TailorError
 from tailorlm.data.read import read
 from tailorlm.models.encoder import TextModel
 from tailorlm.models.run import EmbeddingView
+from tailorlm.recipes.others import Other
 from tailorlm.recipes.teaching import Teacher
 from tailorlm.tasks.base import Examples, HeadTask
 from tailorlm.tasks.readings import Readings
+from tailorlm.training.beside import Beside
 from tailorlm.training.domains import DomainLesson
 from tailorlm.training.job import Order
 from tailorlm.training.lesson import LabelLesson, Lesson, Source
+from tailorlm.training.mixture import Draws, Mixture
 from tailorlm.training.order import SeededOrder
 from tailorlm.training.pairs import PairLesson
 from tailorlm.training.plain_text import text_lesson
-from tailorlm.training.source import TokenSource
+from tailorlm.training.settings import TrainSettings
+from tailorlm.training.source import HeadedSource, TokenSource
 from tailorlm.training.taught import TaughtLesson, VectorsTaughtLesson
 
 
@@ -32,8 +36,8 @@ from tailorlm.training.taught import TaughtLesson, VectorsTaughtLesson
 class Ground:
     """What a lesson can be made of in a stage.
 
-    names: of the parameters that learn, the head's included. source: scores of the train rows by the cheapest way there is, given those names.
-    rows_per_step: of the stage. shared: what other models gave for rows, kept for all fits.
+    names: of the parameters that learn, the head's included. steps: of the stage. source: scores of the train rows by the cheapest way there
+    is, given those names. shared: what other models gave for rows, kept for all fits. others: the other tasks that the stage learns.
     """
 
     model: TextModel
@@ -43,9 +47,10 @@ class Ground:
     targets: Sequence[np.ndarray]
     names: Sequence[str]
     seed: int
-    rows_per_step: int
+    steps: TrainSettings
     source: Callable[[Sequence[str]], Source]
     shared: EmbeddingView
+    others: Sequence[Other]
 
     @property
     def body(self) -> list[str]:
@@ -58,8 +63,8 @@ class Ground:
 class Made:
     """A lesson, the names in its module that learn, and the names of its rows.
 
-    order: where steps are not made of `rows_per_step` rows of the lesson, because its rows are draws of several. begins: the pass (0 is the
-    first) in which a parameter begins to learn, where it is a later one.
+    order: where steps are not made of `rows_per_step` rows of the lesson each once a pass: its rows are draws of several, or come as
+    often as shares say. begins: the pass (0 is the first) in which a parameter begins to learn, where it is a later one.
     """
 
     lesson: Lesson
@@ -82,7 +87,7 @@ def of_text(ground: Ground, objective: Any) -> Made:
         raise TailorError("text moves the body, and here the head alone learns", hint="weights: full, lora or adapter")
     named, texts = objective.texts(ground.rows.ids, ground.rows.texts)
     ground.rows.refuse_test_texts(named, texts)
-    lesson, made = text_lesson(objective, ground.model, named, texts, ground.seed, ground.rows_per_step)
+    lesson, made = text_lesson(objective, ground.model, named, texts, ground.seed, ground.steps.rows_per_step)
     passes = getattr(objective.settings, "warm_up", 0) if made else 0
     begins = dict.fromkeys(ground.body, passes) if passes else {}
     order = getattr(lesson, "order", None)  # where texts are told from each other, a step is one bundle of them
@@ -126,7 +131,7 @@ def of_domains(ground: Ground, objective: Any) -> Made:
         other,
         objective,
         kind=task.target,
-        rows=ground.rows_per_step,
+        rows=ground.steps.rows_per_step,
         seed=ground.seed,
     )
     order = SeededOrder(lesson.lengths, 1, ground.seed)
@@ -166,6 +171,45 @@ def of_teacher(ground: Ground, objective: Any) -> Made:
     return Made(lesson, [*ground.names, *lesson.made], ids)
 
 
+def of_tasks(ground: Ground, objective: Any) -> Made:
+    """Right answers of the own task and of others, mixed, each through its own head."""
+    own = LabelLesson(
+        TokenSource(ground.model, ground.readings), objective.labels(), ground.targets, ground.task.target
+    )
+    lesson, made = _headed(ground, objective, [own])
+    sizes = [len(one.lengths) for one in lesson.lessons]
+    steps, draws = ground.steps, objective.draws(sizes)
+    order = Draws(lesson.lengths, sizes, draws, steps.rows_per_step, ground.seed, steps.tokens_per_step)
+    ids = [ground.rows.ids[row] for row in ground.readings.rows]
+    return Made(lesson, [*ground.names, *made], [*ids, *_other_ids(ground)], order)
+
+
+def of_task(ground: Ground, objective: Any) -> Made:
+    """Right answers of another task alone, of which the own head learns nothing."""
+    lesson, made = _headed(ground, objective, [])
+    return Made(lesson, [*ground.body, *made], _other_ids(ground))
+
+
+def _headed(ground: Ground, objective: Any, own: Sequence[Lesson]) -> tuple[Mixture, list[str]]:
+    """The stage's other tasks behind the own lesson, and the names of their heads' parameters."""
+    if not ground.body:
+        raise TailorError(
+            "tasks share what they learn in the body, and here the heads alone learn",
+            hint="weights: full, lora or adapter; or a recipe for each task",
+        )
+    model = ground.model
+    beside = Beside(model, {f"task_{one.name}": one.head for one in ground.others})
+    lessons: list[Lesson] = [*own]
+    for one, asked in zip(ground.others, objective.others, strict=True):
+        source = HeadedSource(model, one.readings, one.head, learns=True)
+        lessons.append(LabelLesson(source, asked.labels(), one.targets, one.task.target))
+    return Mixture(lessons, module=beside), beside.made
+
+
+def _other_ids(ground: Ground) -> list[str]:
+    return [f"{one.name}: {one.rows.ids[row]}" for one in ground.others for row in one.readings.rows]
+
+
 # By what an objective learns from (`learns_from`).
 MADE: dict[str, Callable[[Ground, Any], Made]] = {
     "labels": of_labels,
@@ -173,6 +217,8 @@ MADE: dict[str, Callable[[Ground, Any], Made]] = {
     "pairs": of_pairs,
     "domains": of_domains,
     "teacher": of_teacher,
+    "tasks": of_tasks,
+    "task": of_task,
 }
 
 

@@ -13,10 +13,13 @@ from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data import Rows, as_text, read
 from tailorlm.models.run import embed, vectors_of
 from tailorlm.objectives.labels import Labels
+from tailorlm.recipes.head_start import labelled
+from tailorlm.recipes.others import Other
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import IGNORED, LabelLesson, Lesson
-from tailorlm.training.mixture import HeadedSource, KeptVectors, Mixed, Mixture
+from tailorlm.training.mixture import KeptVectors, Mixed, Mixture, of_rows
+from tailorlm.training.source import HeadedSource
 from tailorlm.training.token_rows import TokenRows
 
 if TYPE_CHECKING:
@@ -31,15 +34,29 @@ GENERAL = Path(__file__).parent / "general_text.txt"
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
 STRENGTH = 10.0
+NO_LABELS = "old rows speak through a head of labels, which this task has not"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Old rows, what is right of them, and the head that answers them."""
+
+    readings: Readings
+    targets: Sequence[np.ndarray]
+    head: Any
 
 
 @dataclass
 class StageScene:
-    """A stage before its first step: the model with its weights part on, and the task whose columns old rows share."""
+    """A stage before its first step: the model with its weights part on, and the task whose columns old rows share.
+
+    earlier: other tasks that stages before have learnt, which stand for the old one where no file does.
+    """
 
     model: TextModel
     task: HeadTask | SearchTask
     names: Sequence[str]
+    earlier: Sequence[Other] = ()
 
     @property
     def learning(self) -> Mapping[str, nn.Parameter]:
@@ -53,48 +70,56 @@ class StageScene:
         return frozenset(self.model.head_parameters())
 
     def old(self, file: str, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Old rows one by one: scores (places, labels) of logistic regression on the model's vectors of them, and codes (places,).
+        """Old rows one by one: scores (places, labels) of a head on the model's vectors of them, and codes (places,).
 
-        The first `count` rows of the file count. Raises UsageError for tasks that do not ask for one label at each place.
+        file: of rows with this task's columns, whose head is logistic regression on those vectors; without one the earlier tasks' rows,
+        through the heads that they were learnt with. The first `count` rows of each count. Raises UsageError for tasks that do not ask
+        for one label at each place, and where there is neither a file nor an earlier task.
         """
         import torch
 
-        readings, targets, head = self._fitted(file, count)
         was_training = self.model.training
         self.model.eval()
         try:
-            for i, target in enumerate(targets):
-                places = torch.from_numpy(target).to(self.model.device)
-                scores = head(self.model.vectors(**self.model.batch(readings.select([i]))))
-                yield scores[places != IGNORED], places[places != IGNORED]
+            for known in self._known(file, count):
+                for i, target in enumerate(known.targets):
+                    places = torch.from_numpy(target).to(self.model.device)
+                    scores = known.head(self.model.vectors(**self.model.batch(known.readings.select([i]))))
+                    yield scores[places != IGNORED], places[places != IGNORED]
         finally:
             self.model.train(was_training)
 
-    def _fitted(self, file: str, count: int | None = None) -> tuple[Readings, list[np.ndarray], Any]:
-        """Readings and targets of old rows, and logistic regression on the model's vectors of them."""
+    def _known(self, file: str, count: int | None = None) -> list[_Known]:
+        """What is known of old rows: those of a file, or of each earlier task."""
+        if file:
+            return [self._fitted(file, count)]
+        several = [one for one in needed(self.earlier) if one.task.target != "one"]
+        if several:
+            raise UsageError(NO_LABELS, got=f"the task '{several[0].name}'", hint="penalties: [l2_sp]")
+        found = []
+        for one in self.earlier:
+            index = [i for i, row in enumerate(one.readings.rows) if count is None or row < count]
+            found.append(_Known(one.readings.select(index), [one.targets[i] for i in index], one.head))
+        return found
+
+    def _fitted(self, file: str, count: int | None) -> _Known:
+        """Old rows of a file, and logistic regression on the model's vectors of them."""
         from tailorlm.weights.features import logistic_head, unit
 
         task: Any = self.task
         if getattr(task, "target", None) != "one":
-            raise UsageError(
-                "old rows speak through a head of labels, which this task has not", hint="penalties: [l2_sp]"
-            )
+            raise UsageError(NO_LABELS, hint="penalties: [l2_sp]")
         rows = read(file)
         examples = task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
         readings = task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
         targets = task.targets(readings, examples)
-        vectors, codes = np.concatenate(vectors_of(self.model, readings)), np.concatenate(targets)
-        asked = codes != IGNORED
+        vectors, codes = labelled(vectors_of(self.model, readings), targets, "one")
         outputs = len(task.outputs(examples.labels))
-        return (
-            readings,
-            targets,
-            logistic_head(unit(vectors[asked]), codes[asked], outputs, STRENGTH).to(self.model.device),
-        )
+        return _Known(readings, targets, logistic_head(unit(vectors), codes, outputs, STRENGTH).to(self.model.device))
 
     def rehearsed(self, job: Job, settings: Any) -> Job:
         """The job with old rows mixed into its steps, as the settings of `rehearsal` say."""
-        if job.order is not None and not isinstance(job.order, Mixed):
+        if not of_rows(job.order):
             raise TailorError(
                 "old rows cannot be mixed into draws of several rows", hint="penalties: [l2_sp], or objective: labels"
             )
@@ -108,14 +133,13 @@ class StageScene:
                 hint="penalties: [rehearsal], which keeps vectors of general sentences",
             )
         if settings.learn == "labels":
-            if not settings.rows:
-                raise UsageError(
-                    "rehearsal of labels needs old rows",
-                    hint="penalties: [{part: rehearsal, rows: old.csv, learn: labels}]",
+            lessons = [
+                LabelLesson(
+                    HeadedSource(self.model, known.readings, known.head), Labels(Labels.Settings()), known.targets
                 )
-            readings, targets, head = self._fitted(settings.rows)
-            objective = Labels(Labels.Settings())
-            other: Any = LabelLesson(HeadedSource(self.model, readings, head), objective, targets)
+                for known in self._known(settings.rows)
+            ]
+            other: Any = Mixture(lessons)
         else:
             texts = old_texts(settings.rows, settings.column)
             readings = Readings(self.model.tokenize(texts))
@@ -125,11 +149,11 @@ class StageScene:
 
 @dataclass
 class WritingScene:
-    """The same of a model that writes. tokens: rows of a file, its first so many, as the model is trained on them."""
+    """The same of a model that writes. tokens: of a file's rows ("": of earlier tasks'), the first so many, as the model is trained on them."""
 
     model: Writer
     names: Sequence[str]
-    tokens: Callable[[str, int], TokenRows]
+    tokens: Callable[[str, int], Sequence[TokenRows]]
 
     head: ClassVar[frozenset[str]] = frozenset()
 
@@ -143,15 +167,16 @@ class WritingScene:
         """Old rows one by one: scores (places, vocabulary) at each token of the answer, and the tokens (places,)."""
         import torch
 
-        rows = self.tokens(file, count)
-        targets, was_training = rows.targets(), self.model.training
+        was_training = self.model.training
         self.model.eval()
         try:
-            for i in range(len(rows)):
-                span = slice(rows.borders[i], rows.borders[i + 1])
-                ids = torch.from_numpy(rows.ids[span].astype(np.int64)).to(self.model.device)
-                places = torch.from_numpy(np.flatnonzero(targets[span])).to(self.model.device)
-                yield self.model.body(input_ids=ids[None]).logits[0, places - 1].float(), ids[places]
+            for rows in self.tokens(file, count):
+                targets = rows.targets()
+                for i in range(len(rows)):
+                    span = slice(rows.borders[i], rows.borders[i + 1])
+                    ids = torch.from_numpy(rows.ids[span].astype(np.int64)).to(self.model.device)
+                    places = torch.from_numpy(np.flatnonzero(targets[span])).to(self.model.device)
+                    yield self.model.body(input_ids=ids[None]).logits[0, places - 1].float(), ids[places]
         finally:
             self.model.train(was_training)
 
@@ -177,6 +202,16 @@ def written_freely(writer: Writer, texts: int, tokens: int, seed: int) -> TokenR
     return TokenRows.of([([*begin, *ids], [False] * len(begin) + [True] * len(ids)) for ids in found], names)
 
 
+def needed(earlier: Sequence[Other]) -> Sequence[Other]:
+    """Tasks that earlier stages learnt, where a penalty names no old rows. UsageError where there are none."""
+    if not earlier:
+        raise UsageError(
+            "there are no old rows: no file is named, and no stage before this one has learnt another task",
+            hint="{part: ..., rows: old.csv} in penalties; or a stage of intermediate_task before this one",
+        )
+    return earlier
+
+
 def old_texts(file: str, column: str) -> list[str]:
     """Texts of a file, the general sentences of tailorlm where none is named. UsageError for a file without the column."""
     if not file:
@@ -198,4 +233,6 @@ def mixed(job: Job, other: Lesson, settings: Any) -> Job:
     count, others = len(job.lesson.lengths), len(other.lengths)
     order = Mixed(job.rows_in_order(), count, others, settings.share, job.seed)
     ids = [*job.ids, *(f"old row {i + 1}" for i in range(others))]
-    return replace(job, lesson=Mixture(job.lesson, other, settings.strength), order=order, ids=ids)
+    return replace(
+        job, lesson=Mixture([job.lesson, other], [settings.strength], job.lesson.module), order=order, ids=ids
+    )

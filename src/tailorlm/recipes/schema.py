@@ -63,6 +63,9 @@ def _fault_of_order(stages: Sequence[Stage], quantised: bool) -> str | None:
     names = ", ".join(stage.weights.name for stage in stages)
     if any(not stage.weights.trains for stage in stages[:-1]):
         return f"stages: {names}: a classical classifier (features) reads what comes out at the end, so it is the last stage"
+    deaf = [stage for stage in stages if not stage.weights.trains and stage.objective.learns_from != "labels"]
+    if deaf:
+        return f"stages: {names}: {deaf[0].weights.name} learns from labels alone, not from objective: {deaf[0].objective.name}"
     mounted = False
     for one, other in pairwise(stage for stage in stages if stage.weights.trains):
         if _goes_on(one, other):

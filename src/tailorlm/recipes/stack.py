@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tailorlm.core.errors import TailorError
-from tailorlm.weights.base import CHANGED
+from tailorlm.weights.base import CHANGED, changed_in, put_tensors
 from tailorlm.weights.full import own_state, save_whole
 
 if TYPE_CHECKING:
@@ -162,19 +161,6 @@ class Stack:
         self.below, self.top = [part for part, _ in parts[:-1]], layout.top
 
     def _load_own(self, path: Path) -> None:
-        import torch
-        from safetensors.torch import load_file
-
-        saved = load_file(path) if path.is_file() else {}
-        own = dict(self.model.named_parameters())
-        odd = sorted(n for n, tensor in saved.items() if n not in own or own[n].shape != tensor.shape)
-        if odd:
-            raise TailorError(
-                f"{path} does not fit the base model",
-                got=f"{len(odd)} tensors differ, e.g. {odd[0]}",
-                hint="fit it again",
-            )
-        with torch.no_grad():
-            for name, tensor in saved.items():
-                own[name].copy_(tensor)
+        saved, own = changed_in(path), dict(self.model.named_parameters())
+        put_tensors(path, saved, own, {name: name for name in saved if name in own})
         self._changed.update(saved)

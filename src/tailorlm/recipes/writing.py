@@ -45,9 +45,15 @@ class WriteAnswering:
     @classmethod
     def of(cls, recipe: Recipe, model: Writer | Hosted, rows: Examples) -> WriteAnswering:
         """For a recipe that is fitted on these rows. Raises UsageError for what a model behind an endpoint cannot do."""
-        task, shown = recipe.task.make(), shown_by(recipe)
+        shown = shown_by(recipe)
         if isinstance(model, Hosted) and shown.calibrate:
             raise UsageError("labels behind an endpoint are written, not scored, so there is nothing to calibrate")
+        return cls._asking(recipe.task.make(), model, rows, shown)
+
+    @classmethod
+    def _asking(
+        cls, task: WriteTask, model: Writer | Hosted, rows: Examples, shown: Prompted.Settings
+    ) -> WriteAnswering:
         told = task.told(rows.labels)
         words = TaskWords(**told, passages=shown.passages is not None) if told else None
         examples: list[Example] = []
@@ -66,6 +72,15 @@ class WriteAnswering:
         shown = shown_by(recipe)
         bare = shown.with_(instruction="", examples=None, passages=None)
         return cls(recipe.task.make(), model, record["labels"], shown, Prompter(bare))
+
+    def beside(self, task: WriteTask, rows: Examples) -> WriteAnswering:
+        """Another task asked of the same model, in words of its own. rows: those it learns; examples and passages are the own task's alone."""
+        return self._asking(task, self.model, rows, _bare(self.shown))
+
+    def kept_beside(self, task: WriteTask, labels: Sequence[str], folder: Path) -> WriteAnswering:
+        """Another task, as its `write` left it in a folder."""
+        shown = _bare(self.shown)
+        return WriteAnswering(task, self.model, labels, shown, Prompter.restore(shown, folder))
 
     # ---- prompts
 
@@ -206,6 +221,11 @@ def _told_beside(answers: Answers, facts: Sequence[Mapping[str, Any]]) -> Answer
     """The answers with more facts to each."""
     told: Sequence[Mapping[str, Any]] = answers.detail or [{}] * len(facts)
     return replace(answers, detail=[{**one, **more} for one, more in zip(told, facts, strict=True)])
+
+
+def _bare(shown: Prompted.Settings) -> Prompted.Settings:
+    """What is shown of another task: an instruction made of it, and nothing of the own one's."""
+    return shown.with_(instruction=None, examples=None, passages=None, optimise=0)
 
 
 def _cited(text: str, prompt: Prompt) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import TextModel
 from tailorlm.tasks.base import Target
 from tailorlm.tasks.readings import Readings
+from tailorlm.training.beside import Beside
 from tailorlm.training.lesson import Objective
 
 HIDDEN = 64
@@ -61,9 +62,10 @@ class DomainLesson:
         self.model, self.source, self.target, self.objective = model, source, target, objective
         self.kind, self.rows, self.seed = kind, max(2, min(rows, len(source))), seed
         self.targets = [np.atleast_1d(row) for row in targets]
-        self.beside = _Beside(model, seed) if objective.settings.kind == "adversarial" else None
-        self.module: nn.Module = self.beside or model
-        self.made = [name for name, _ in self.module.named_parameters() if name.startswith("tells.")]
+        self.tells = _tells(model, seed) if objective.settings.kind == "adversarial" else None
+        beside = Beside(model, {"tells": self.tells} if self.tells is not None else {})
+        self.module: nn.Module = beside
+        self.made = beside.made
         told = f"domains {source.fingerprint} {target.fingerprint} {self.rows} {seed} {objective.settings!r} "
         self.fingerprint = hashlib.sha256(told.encode() + b"".join(row.tobytes() for row in self.targets)).hexdigest()
         self.begin(0)
@@ -105,26 +107,23 @@ class DomainLesson:
             self.kind,
             torch.ones(len(mine), dtype=torch.long),
         ).sum()
-        if self.beside is None:
+        if self.tells is None:
             return task + len(wanted) * self.weight * self.objective.distance(near, far)
-        return task + len(wanted) * self.beside.tell(near, far, self.weight)
+        return task + len(wanted) * _told_apart(self.tells, near, far, self.weight)
 
 
-class _Beside(nn.Module):
-    """Body and head under their own names, and a classifier that tells domains apart."""
+def _tells(model: TextModel, seed: int) -> nn.Module:
+    """A classifier of domains that knows nothing yet."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(model.width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)).to(model.device)
 
-    def __init__(self, model: TextModel, seed: int):
-        super().__init__()
-        self.body, self.head = model.body, model.head
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.tells = nn.Sequential(nn.Linear(model.width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)).to(model.device)
 
-    def tell(self, near: Tensor, far: Tensor, strength: float) -> Tensor:
-        """Mean loss of telling two samples apart; what gave the vectors gets the opposite of its gradient, times strength."""
-        reversed_: Tensor = _Reversed.apply(torch.cat([near, far]), strength)  # type: ignore[no-untyped-call]
-        domain = torch.cat([torch.zeros(len(near)), torch.ones(len(far))]).to(near.device)
-        return nn.functional.binary_cross_entropy_with_logits(self.tells(reversed_)[:, 0], domain)
+def _told_apart(tells: nn.Module, near: Tensor, far: Tensor, strength: float) -> Tensor:
+    """Mean loss of telling two samples apart; what gave the vectors gets the opposite of its gradient, times strength."""
+    reversed_: Tensor = _Reversed.apply(torch.cat([near, far]), strength)  # type: ignore[no-untyped-call]
+    domain = torch.cat([torch.zeros(len(near)), torch.ones(len(far))]).to(near.device)
+    return nn.functional.binary_cross_entropy_with_logits(tells(reversed_)[:, 0], domain)
 
 
 class _Reversed(torch.autograd.Function):

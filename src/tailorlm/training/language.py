@@ -74,11 +74,9 @@ class HiddenTokens:
         self.module = module or losses.model
         self.padded = not losses.packed
         self.lengths: Sequence[int] = rows.lengths.tolist()
-        starts = np.ones(len(rows.ids), dtype=bool) if begins is None else np.array(begins, dtype=bool)
-        starts[rows.borders[:-1]] = True
-        self.words = np.cumsum(starts) - 1
+        self.words = rows.words(begins)
         told = f"hidden tokens {rows.fingerprint()} {mask} {vocabulary} {share} {seed} "
-        self.fingerprint = hashlib.sha256(told.encode() + np.packbits(starts).tobytes()).hexdigest()
+        self.fingerprint = rows.lesson_fingerprint(told, self.words)
         self.begin(0)
 
     @property

@@ -100,5 +100,6 @@ class LabelLesson:
         places = np.concatenate([np.arange(self.borders[i], self.borders[i + 1]) for i in index])
         targets = self.targets[torch.from_numpy(places).to(self.targets.device)]
         sizes = torch.tensor([self.source.sizes[i] for i in index], device=scores.device)
-        links = getattr(getattr(self.module, "head", None), "links", None)
+        head = getattr(self.source, "head", None) or getattr(self.source.module, "head", None)
+        links = getattr(head, "links", None)
         return self.objective.losses(scores, targets, self.target, sizes, links)

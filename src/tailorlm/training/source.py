@@ -30,6 +30,26 @@ class TokenSource:
         return scores
 
 
+class HeadedSource:
+    """Scores of another head than the model's own, on what the model's own head would read.
+
+    head: stays as it is, unless it `learns`; then the lesson's module has to hold it.
+    """
+
+    def __init__(self, model: TextModel, readings: Readings, head: nn.Module, *, learns: bool = False):
+        self.module: nn.Module = model
+        self.model, self.readings, self.head = model, readings, head.train(learns).requires_grad_(learns)
+        self.lengths: Sequence[int] = readings.lengths
+        self.sizes: Sequence[int] = readings.sizes
+        weights = b"".join(value.detach().cpu().numpy().tobytes() for value in head.state_dict().values())
+        self.fingerprint = hashlib.sha256(readings.fingerprint.encode() + weights).hexdigest()
+
+    def scores(self, index: Sequence[int]) -> Tensor:
+        """Scores (places, outputs), with gradients in the body, and in a head that learns."""
+        scores: Tensor = self.head(self.model.vectors(**self.model.batch(self.readings.select(index))))
+        return scores
+
+
 class TrunkSource:
     """Scores of the blocks that learn, from the states that the frozen blocks below them gave once.
 

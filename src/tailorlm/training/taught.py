@@ -14,6 +14,7 @@ from tailorlm.models.encoder import TextModel
 from tailorlm.objectives.labels import Labels
 from tailorlm.tasks.base import Target
 from tailorlm.tasks.readings import Readings
+from tailorlm.training.beside import Beside
 from tailorlm.training.lesson import Source
 
 
@@ -96,9 +97,9 @@ class VectorsTaughtLesson(TaughtLesson):
         super().__init__(source, objective, targets, taught, target)
         self.model, self.readings = student
         self.wanted = torch.from_numpy(np.asarray(vectors, dtype=np.float32)).to(self.taught.device)
-        self.module = projected = Projected(self.model, vectors.shape[1])
-        self.projection = projected.projection
-        self.made = ["projection.bias", "projection.weight"]
+        self.projection = _projection(self.model.width, vectors.shape[1])
+        self.module = beside = Beside(self.model, {"projection": self.projection})
+        self.made = beside.made
         content = hashlib.sha256(self.fingerprint.encode() + np.ascontiguousarray(vectors).tobytes())
         self.fingerprint = content.hexdigest()
 
@@ -110,14 +111,10 @@ class VectorsTaughtLesson(TaughtLesson):
         return found + self.objective.far(self.projection(vectors), self.wanted[list(index)])
 
 
-class Projected(nn.Module):
-    """Body and head of a text model under their own names, and a projection of its vectors to another width."""
-
-    def __init__(self, model: TextModel, width: int):
-        super().__init__()
-        self.body, self.head = model.body, model.head
-        self.projection = nn.Linear(model.width, width)
-        with torch.no_grad():  # begins by leaving a vector as it is, where both are as wide
-            nn.init.eye_(self.projection.weight)
-            self.projection.bias.zero_()
-        self.to(model.device)
+def _projection(width: int, wanted: int) -> nn.Linear:
+    """From vectors of one width to another; begins by leaving a vector as it is, where both are as wide."""
+    made = nn.Linear(width, wanted)
+    with torch.no_grad():
+        nn.init.eye_(made.weight)
+        made.bias.zero_()
+    return made

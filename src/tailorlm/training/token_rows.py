@@ -88,6 +88,21 @@ class TokenRows:
                 found.update(np.ascontiguousarray(array[start : start + (1 << 22)], dtype=kind).tobytes())
         return found.hexdigest()
 
+    def words(self, begins: np.ndarray | None = None) -> np.ndarray:
+        """(tokens,) number of the word (from 0) that each token belongs to; a row always begins one.
+
+        begins: (tokens,) whether a token begins a word; without it every token is one.
+        """
+        starts = np.ones(len(self.ids), dtype=bool) if begins is None else np.array(begins, dtype=bool)
+        starts[self.borders[:-1]] = True
+        return np.cumsum(starts) - 1
+
+    @staticmethod
+    def lesson_fingerprint(told: str, words: np.ndarray) -> str:
+        """sha256 (hex) over what a lesson tells of itself, these rows included, and where their words begin."""
+        starts = np.packbits(np.diff(words, prepend=-1) > 0)
+        return hashlib.sha256(told.encode() + starts.tobytes()).hexdigest()
+
     def save(self, folder: Path) -> None:
         """Write the arrays and names into a folder, to be read by `load`."""
         from tailorlm.core import atomic

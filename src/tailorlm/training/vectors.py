@@ -80,15 +80,13 @@ class RebuildLesson:
         self.module: nn.Module = rebuilder
         self.rebuilder, self.model, self.rows = rebuilder, model, rows
         self.delete, self.seed, self.padded = delete, seed, True
-        starts = np.array(begins, dtype=bool)
-        starts[rows.borders[:-1]] = True
-        self.words = np.cumsum(starts) - 1
+        self.words = rows.words(begins)
         # Once for the encoder, which reads less than all, and once for the decoder.
         self.lengths: Sequence[int] = (2 * rows.lengths).tolist()
         sums = np.concatenate([[0], np.cumsum(rows.learned)])
         self.counts: Sequence[int] = np.diff(sums[rows.borders]).tolist()
         told = f"rebuild {rows.fingerprint()} {delete} {seed} "
-        self.fingerprint = hashlib.sha256(told.encode() + np.packbits(starts).tobytes()).hexdigest()
+        self.fingerprint = rows.lesson_fingerprint(told, self.words)
         self.begin(0)
 
     @property

@@ -231,21 +231,3 @@ def read(folder: Path) -> Saved:
         raise TailorError(
             f"{folder} cannot be loaded as adapters", got=str(error).splitlines()[0], hint="fit it again"
         ) from None
-
-
-def put(saved: Saved, parameters: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
-    """Copy saved tensors into a model. names: what is wanted, by the name it has in the file to that in `parameters`.
-
-    Raises TailorError when the file has more, less, or other shapes.
-    """
-    odd = sorted(set(saved.tensors) ^ set(names))
-    odd += [n for n, t in saved.tensors.items() if n in names and parameters[names[n]].shape != t.shape]
-    if odd:
-        raise TailorError(
-            f"{saved.folder} does not fit the base model",
-            got=f"{len(odd)} tensors differ, e.g. {odd[0]}",
-            hint="fit it again",
-        )
-    with torch.no_grad():
-        for name, tensor in saved.tensors.items():
-            parameters[names[name]].copy_(tensor)

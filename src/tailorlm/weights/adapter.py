@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from tailorlm.core.config import setting
 from tailorlm.core.errors import TailorError
-from tailorlm.weights.base import TrainedPart, WeightsSettings
+from tailorlm.weights.base import TrainedPart, WeightsSettings, put_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,7 +135,7 @@ def _unfused(folder: Path) -> Saved:
 
 def _mount(mounted: Mounted, saved: Saved, model: TextModel, heads: dict[str, Tensor]) -> None:
     """Put the adapters of a folder in, behind those that are mounted already. heads: where to put a native head; {} leaves it out."""
-    from tailorlm.weights._bottleneck import NAME, Saved, put
+    from tailorlm.weights._bottleneck import NAME
 
     names: dict[str, str] = {}
     for number, shape in enumerate(saved.shapes):
@@ -146,4 +146,4 @@ def _mount(mounted: Mounted, saved: Saved, model: TextModel, heads: dict[str, Te
         names |= {mounted.filed(name): f"body.{name}" for name in mounted.fuse()}
     names |= {name: name for name in heads}
     kept = {name: tensor for name, tensor in saved.tensors.items() if f".{NAME}." in name or heads}
-    put(Saved(saved.folder, saved.shapes, saved.fused, kept), dict(model.named_parameters()), names)
+    put_tensors(saved.folder, kept, dict(model.named_parameters()), names)

@@ -9,7 +9,7 @@ is trained over it, `fold` comes after `settle`: what was learned becomes a part
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -17,6 +17,8 @@ from tailorlm.core.config import Settings, setting
 from tailorlm.core.errors import TailorError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tailorlm.models.encoder import TextModel
 
 CHANGED = "changed.safetensors"
@@ -125,23 +127,35 @@ class TrainedPart:
 
     def load(self, model: TextModel, folder: Path) -> None:
         """Put the saved tensors into a fresh base. A missing or foreign tensor is a TailorError."""
-        import torch
-        from safetensors.torch import load_file
+        wanted = {name: name for name in self._wanted(model) if not name.startswith("head.")}
+        put_tensors(folder / CHANGED, changed_in(folder / CHANGED), dict(model.named_parameters()), wanted)
 
-        path = folder / CHANGED
-        saved = load_file(path) if path.is_file() else {}
-        wanted = {name for name in self._wanted(model) if not name.startswith("head.")}
-        if set(saved) != wanted:
-            odd = sorted(set(saved) ^ wanted)
-            raise TailorError(
-                f"{path} does not fit the base model",
-                got=f"{len(odd)} tensors differ, e.g. {odd[0]}",
-                hint="fit it again",
-            )
-        parameters = dict(model.named_parameters())
-        with torch.no_grad():
-            for name, tensor in saved.items():
-                parameters[name].copy_(tensor)
+
+def changed_in(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, none where it is not there."""
+    from safetensors.torch import load_file
+
+    return load_file(path) if path.is_file() else {}
+
+
+def put_tensors(
+    found: Path, saved: Mapping[str, Tensor], parameters: Mapping[str, Tensor], names: Mapping[str, str]
+) -> None:
+    """Copy saved tensors into a model. names: what is wanted, by the name it has in the file to that in `parameters`.
+
+    Raises TailorError when the file (found) has more, less, or other shapes.
+    """
+    import torch
+
+    odd = sorted(set(saved) ^ set(names))
+    odd += [name for name, to in names.items() if name in saved and parameters[to].shape != saved[name].shape]
+    if odd:
+        raise TailorError(
+            f"{found} does not fit the base model", got=f"{len(odd)} tensors differ, e.g. {odd[0]}", hint="fit it again"
+        )
+    with torch.no_grad():
+        for name, tensor in saved.items():
+            parameters[names[name]].copy_(tensor)
 
 
 def mounted(model: TextModel) -> set[str]:

@@ -301,6 +301,56 @@ def forgotten_lines(found: Any) -> list[str]:
     return told
 
 
+def tasks(found: Any) -> list[dict[str, Any]]:
+    """What other tasks score, ready to print: one dict a task.
+
+    began: as the first stage that learns it began; own: behind the last that does; end: behind the last stage; lost: what that is less than `own`,
+    where stages came between. More is worse in `lost`, whatever the metric.
+    """
+    told = []
+    for name, one in (found or {}).items():
+        scores = {int(stage): value for stage, value in (one.get("after") or {}).items()}
+        if not scores:
+            continue
+        own, end = scores[max(one["learnt"])], scores[max(scores)]
+        points = one.get("unit") == "fraction"
+        lost = (own - end if one.get("higher_is_better") else end - own) * (100 if points else 1)
+        later = max(scores) > max(one["learnt"])
+        told.append(
+            {
+                "task": one_line(name, 80),
+                "metric": metric_words(one["metric"]),
+                "rows": whole(one["test_rows"]),
+                "began": score(one.get("before")),
+                "own": score(own),
+                "end": score(end),
+                "lost": (_signed(lost, 1) + " points" if points else _signed(lost)) if later else NOTHING,
+                "dropped": int(one.get("dropped") or 0),
+            }
+        )
+    return told
+
+
+def task_lines(found: Any) -> list[str]:
+    """The same in sentences, one a task."""
+    lines = []
+    for one in tasks(found):
+        later = f", {one['end']} at the end: forgotten {one['lost']}" if one["lost"] != NOTHING else ""
+        lines.append(
+            f"task {one['task']}: {one['metric']} {one['own']} behind its stage, {one['began']} before it{later} ({one['rows']} rows held out)"
+        )
+        if one["dropped"]:
+            lines.append(f"task {one['task']}: {one['dropped']} rows left out, which stand among test rows")
+    return lines
+
+
+def task_facts(found: Any) -> dict[str, str]:
+    """The same for a model card: what to call it, and its score at the end."""
+    return {
+        f"task {one['task']}": f"{one['metric']} {one['end']} on {one['rows']} rows held out" for one in tasks(found)
+    }
+
+
 def _change(found: dict[str, Any], key: str) -> float | None:
     pair = (found.get("language") or {}).get(key) or {}
     before, after = number(pair.get("before")), number(pair.get("after"))

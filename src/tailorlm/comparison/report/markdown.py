@@ -105,7 +105,19 @@ def _ways(v: dict[str, Any]) -> list[str]:
     last = len(header) - len(v["more"])
     told = [f"- {escaped(title)}: {escaped(words)}" for title, words in v["told"]]
     shown = table([escaped(name) for name in header], rows, list(range(last - 6, last)))
-    return ["## All ways, side by side", shown, *(["\n".join(told)] if told else [])]
+    return ["## All ways, side by side", shown, *(["\n".join(told)] if told else []), *_tasks(v)]
+
+
+def _tasks(v: dict[str, Any]) -> list[str]:
+    """Other tasks that ways learnt besides, each on rows held out of its own."""
+    if not v["tasks"]:
+        return []
+    header = ["Way", "Task", "Metric", "Rows", "Before its stage", "Behind it", "At the end", "Forgotten"]
+    keys = ("rows", "began", "own", "end", "lost")
+    rows = [
+        [escaped(one["title"]), escaped(one["task"]), one["metric"], *(one[key] for key in keys)] for one in v["tasks"]
+    ]
+    return ["### Other tasks", table(header, rows, list(range(3, 8)))]
 
 
 def _shown(cell: str) -> str:

@@ -261,6 +261,11 @@ def groups(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
     return tables
 
 
+def tasks(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
+    """Other tasks that ways have learnt besides, one row a way and task."""
+    return [{"title": title} | one for way, title in in_order(result, order) for one in fmt.tasks(way.get("tasks"))]
+
+
 def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:
     """Every metric of every way with interval, n and the value of each seed, and both tests against the best."""
     rows, main = [], (result.get("metric") or {}).get("name")

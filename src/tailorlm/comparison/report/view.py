@@ -89,6 +89,7 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "all_wrong_total": int(fmt.number(result.get("all_wrong_total")) or 0),
         "all_wrong": sections.answered_rows(result, "all_wrong"),
         "all_wrong_title": "Rows that every way gets wrong" if len(scored) > 1 else "Rows answered wrongly",
+        "tasks": sections.tasks(result, [way["name"] for way in ways]),
         "scores": sections.every_score(result, [way["name"] for way in ways]),
         "search": sections.search(result, [way["name"] for way in ways]),
         "recipes": sections.recipes(result, [way["name"] for way in ways]),

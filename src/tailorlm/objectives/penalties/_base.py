@@ -21,7 +21,9 @@ class Scene(Protocol):
     head: frozenset[str]
 
     def old(self, file: str, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows of an earlier task, one by one: scores (places, labels) of a head fitted to them, with gradients, and codes (places,)."""
+        """Rows of an earlier task, one by one: scores (places, labels) of its head, with gradients, and codes (places,).
+
+        file: of its rows; "" for the tasks that earlier stages learnt. count: rows of each. UsageError where there are none."""
 
 
 class Penalty(Protocol):

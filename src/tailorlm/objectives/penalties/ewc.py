@@ -30,7 +30,10 @@ class EWC:
         strength: float = setting(
             1000.0, ge=0, le=1e12, help="pull towards the start, before it is multiplied with the Fisher information"
         )
-        rows: str = setting("", help="a file with rows of the old task, with the columns of this one")
+        rows: str = setting(
+            "",
+            help="a file with old rows, with this task's columns; without it those of tasks that earlier stages learnt",
+        )
         count: int = setting(200, ge=1, le=1_000_000, help="how many of them are looked at", unit="rows")
         labels: Literal["drawn", "given"] = setting(
             "drawn",
@@ -41,14 +44,9 @@ class EWC:
         self.settings = settings
 
     def begin(self, scene: Scene) -> Term:
-        """The penalty from these starting weights on. UsageError without old rows."""
+        """The penalty from these starting weights on. UsageError where there are no old rows."""
         import torch
 
-        if not self.settings.rows:
-            raise UsageError(
-                "ewc needs rows of the old task",
-                hint="penalties: [{part: ewc, rows: old.csv}], or l2_sp, which needs none",
-            )
         body = {name: p for name, p in scene.learning.items() if name not in scene.head}
         if not body:
             raise UsageError(

@@ -13,7 +13,8 @@ class Rehearsal:
 
     `learn: vectors` (encoders): the vector of each text stays where it was when the stage began, 1 - cosine a text; needs no labels, and
     without `rows` takes the general sentences of tailorlm. `learn: labels`: old rows with this task's columns are answered right, by a head
-    that was fitted to them when the stage began and stays as it is. A model that writes learns old rows, or text, as it learns its own.
+    that was fitted to them when the stage began and stays as it is; without `rows` those of the tasks that earlier stages learnt,
+    by the heads they were learnt with. A model that writes learns old rows, or text, as it learns its own.
     `learn: generated` (models that write): what it was trained on is gone, so it learns texts that it wrote itself when the stage began, drawn
     as likely as it says from nothing but the token that texts begin with. It costs `share` of the time. Choose `ewc` where old rows may be looked at
     once alone, `l2_sp` where there are none. Sources: Robins 1995 (rehearsal), Li and Hoiem 2016 (arXiv:1606.09282, learning without
@@ -23,7 +24,10 @@ class Rehearsal:
     class Settings(config.Settings):
         """Settings of `rehearsal`."""
 
-        rows: str = setting("", help="a file with old rows or texts; without it the general sentences of tailorlm")
+        rows: str = setting(
+            "",
+            help="a file of old rows or texts; without it general sentences, or (labels) what earlier stages learnt",
+        )
         share: float = setting(0.05, ge=0, lt=1, help="share of each step's rows that are old ones")
         learn: Literal["vectors", "labels", "generated"] = setting(
             "vectors",

@@ -1,0 +1,177 @@
+"""Several tasks over one body: together beside alone, and one after the other with and without something that holds the first.
+
+    python benchmarks/several_tasks.py ../shared/data runs/several-tasks
+
+Together: sentiment of sentences (uci_sentences) and of clothing reviews, each with 60 train rows, and intents of a bank (banking77, 10
+labels) and of a home assistant (hwu64, 10 labels), each with 40. Every set is once the own task and learnt alone, and once with its neighbour
+(`multi_task`, equal shares), by lora and by full tuning with the same passes of its rows. One after the other: intents of a bank with 120 rows,
+then of the assistant with 60, by full tuning; nothing, `l2_sp`, `ewc` or `rehearsal` in the second stage, each in two strengths, so that old
+scores can be read beside new ones. The starter encoder, 3 seeds (other rows too), 200 test rows of each set; nothing is chosen on them.
+Results are kept in the folder as they come, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from tailorlm.core.config import validate
+from tailorlm.data import read
+from tailorlm.recipes.fit import fit
+from tailorlm.recipes.schema import Recipe
+from tailorlm.tasks.base import Examples
+
+SEEDS, TEST, LENGTH = (0, 1, 2), 200, 32
+PAIRS = (("uci_sentences", "clothing_reviews"), ("banking77", "hwu64"))
+ROWS = {"uci_sentences": 60, "clothing_reviews": 60, "banking77": 40, "hwu64": 40}
+LABELS = 10  # of the intents, the most frequent ones
+SENTIMENT = {"0": "negative", "1": "positive", "negative": "negative", "positive": "positive"}
+RATES = {"lora": 5e-4, "full": 5e-5}
+PASSES = 4
+FIRST, SECOND = 120, 60
+HOLDS: dict[str, tuple[dict[str, Any], ...]] = {
+    "nothing": ({},),
+    "l2_sp": tuple({"part": "l2_sp", "strength": s, "head": 0.0} for s in (1.0, 30.0)),
+    "ewc": tuple({"part": "ewc", "strength": s} for s in (300.0, 10000.0)),
+    "rehearsal": tuple({"part": "rehearsal", "learn": "labels", "share": s} for s in (0.1, 0.4)),
+}
+
+
+def rows_of(data: Path, name: str, part: str) -> list[tuple[str, str]]:
+    """Texts and labels of one part of a set, each text once."""
+    file = next((data / name).glob(f"{part}.jsonl*"))
+    pairs = [(str(row.values["text"]).strip(), str(row.values["label"])) for row in read(str(file))]
+    if name in ("uci_sentences", "clothing_reviews"):
+        pairs = [(text, SENTIMENT[label]) for text, label in pairs if label in SENTIMENT]
+    return list(dict(pairs).items())
+
+
+def drawn(pairs: list[tuple[str, str]], count: int, seed: int, labels: list[str]) -> list[tuple[str, str]]:
+    """So many rows, as many of each label as can be."""
+    random_ = random.Random(seed)
+    found, each = [], -(-count // len(labels))
+    for label in labels:
+        some = [pair for pair in pairs if pair[1] == label]
+        found += random_.sample(some, min(each, len(some)))
+    random_.shuffle(found)
+    return found[:count]
+
+
+class Sets:
+    """Train and test rows of every set, as examples and as files."""
+
+    def __init__(self, data: Path, folder: Path):
+        self.folder = folder
+        self.train = {name: rows_of(data, name, "train") for name in ROWS}
+        self.test = {name: rows_of(data, name, "test") for name in ROWS}
+        self.labels = {}
+        for name, pairs in self.train.items():
+            names = [label for _, label in pairs]
+            self.labels[name] = sorted(sorted(set(names)), key=lambda label: -names.count(label))[:LABELS]
+
+    def examples(self, name: str, part: str, count: int, seed: int) -> Examples:
+        """Rows of a set as its own task has them."""
+        pairs = drawn(getattr(self, part)[name], count, seed, self.labels[name])
+        texts, gold = zip(*pairs, strict=True)
+        return Examples(tuple(f"{name}:{i}" for i in range(len(pairs))), texts, gold, tuple(sorted(self.labels[name])))
+
+    def file(self, name: str, part: str, count: int, seed: int) -> str:
+        """The same as a file, for another task."""
+        path = self.folder / f"{name}-{part}-{count}-{seed}.jsonl"
+        pairs = drawn(getattr(self, part)[name], count, seed, self.labels[name])
+        path.write_text("".join(json.dumps({"text": t, "label": g}) + "\n" for t, g in pairs), encoding="utf-8")
+        return str(path)
+
+    def other(self, name: str, count: int, seed: int) -> dict[str, Any]:
+        """A set as another task, scored on the test rows that it is scored on as the own one."""
+        return {"name": name, "rows": self.file(name, "train", count, seed), "test": self.file(name, "test", TEST, 0)}
+
+
+def scored(sets: Sets, name: str, count: int, stages: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Accuracy of the own task, and what the fit says of the others."""
+    task = {"part": "classify", "max_length": LENGTH}
+    recipe = validate({"name": "x", "task": task, "stages": stages}, Recipe)
+    start = time.perf_counter()
+    fitted = fit(recipe, sets.examples(name, "train", count, seed), seed=seed)
+    test = sets.examples(name, "test", TEST, 0)
+    right = [a.label == g for a, g in zip(fitted.adaptation.predict(test.texts), test.gold, strict=True)]
+    return {
+        "accuracy": float(np.mean(right)),
+        "tasks": dict(fitted.tasks),
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def jobs(sets: Sets) -> Iterator[tuple[str, str, int, list[dict[str, Any]], int]]:
+    """Key, own set, its rows, stages and seed of everything that is fitted."""
+    for seed in SEEDS:
+        for pair in PAIRS:
+            for own, other in (pair, pair[::-1]):
+                for part, lr in RATES.items():
+                    plain = {"weights": {"part": part, "lr": lr}, "train": {"epochs": PASSES, "rows_per_step": 8}}
+                    tasks = [sets.other(other, ROWS[other], seed)]
+                    both = plain | {"objective": {"part": "multi_task", "tasks": tasks, "sampling": "uniform"}}
+                    yield f"alone {own} {part} {seed}", own, ROWS[own], [plain], seed
+                    yield f"together {own} {part} {seed}", own, ROWS[own], [both], seed
+        for way, settings in HOLDS.items():
+            for number, penalty in enumerate(settings):
+                plain = {"weights": {"part": "full", "lr": 1e-4}, "train": {"epochs": 4, "rows_per_step": 8}}
+                first = plain | {"objective": {"part": "intermediate_task", **sets.other("banking77", FIRST, seed)}}
+                second = plain | {"penalties": [penalty] if penalty else []}
+                yield f"after {way} {number} {seed}", "hwu64", SECOND, [first, second], seed
+
+
+def main(data: Path, folder: Path) -> None:
+    """Fit what is missing, and print both tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept, sets = folder / "results.jsonl", Sets(data, folder)
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
+    done = {entry["key"]: entry for entry in map(json.loads, lines)}
+    for key, name, count, stages, seed in jobs(sets):
+        if key in done:
+            continue
+        done[key] = {"key": key} | scored(sets, name, count, stages, seed)
+        with kept.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(done[key]) + "\n")
+        print(key, f"{done[key]['accuracy']:.3f}", f"{done[key]['seconds']} s", file=sys.stderr, flush=True)
+    print("\n".join([*together(done), "", *after(done)]))
+
+
+def together(done: dict[str, Any]) -> Iterator[str]:
+    """Scores alone and together, and their difference, seed by seed."""
+    yield "| own task | beside it | weights | alone | together | difference by seed, points |"
+    yield "|---|---|---|---:|---:|---|"
+    for pair in PAIRS:
+        for own, other in (pair, pair[::-1]):
+            for part in RATES:
+                one, two = (
+                    [100 * done[f"{way} {own} {part} {seed}"]["accuracy"] for seed in SEEDS]
+                    for way in ("alone", "together")
+                )
+                apart = ", ".join(f"{b - a:+.1f}" for a, b in zip(one, two, strict=True))
+                yield f"| {own} | {other} | {part} | {mean(one):.1f} | {mean(two):.1f} | {apart} |"
+
+
+def after(done: dict[str, Any]) -> Iterator[str]:
+    """Old and new scores behind the second stage."""
+    yield "| second stage | setting | new task | old task behind its stage | old task at the end | forgotten, points |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for way, settings in HOLDS.items():
+        for number, penalty in enumerate(settings):
+            found = [done[f"after {way} {number} {seed}"] for seed in SEEDS]
+            old = [[100 * one["tasks"]["banking77"]["after"][stage] for one in found] for stage in ("1", "2")]
+            name = next((f"{k}: {v:g}" for k, v in penalty.items() if k in ("strength", "share")), "")
+            new = mean(100 * one["accuracy"] for one in found)
+            yield f"| {way} | {name} | {new:.1f} | {mean(old[0]):.1f} | {mean(old[1]):.1f} | {mean(old[0]) - mean(old[1]):.1f} |"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
