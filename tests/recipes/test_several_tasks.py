@@ -396,7 +396,7 @@ def test_what_cannot_be_learnt_is_said(base: Base, tmp_path: Path) -> None:
             fit(several(base(), tasks), ROWS)
     with pytest.raises(
         UsageError,
-        match=r"named.csv: the 'named' rows(.|\n)*columns: text, topic(.|\n)*task: \{part: classify, label: topic\}",
+        match=r"named.csv: the 'named' rows(.|\n)*columns: text, topic(.|\n)*task: \{part: classify, label: ",
     ):
         fit(several(base(), [{"rows": str(tmp_path / "named.csv")}]), ROWS)
     for name in ("a/b", "..", "a.b", "-x"):
