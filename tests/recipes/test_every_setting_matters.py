@@ -145,6 +145,15 @@ def what_is_found(recipe: Recipe) -> Any:
     return sorted(recipe.task.make().choose([np.array([[1.0, 0.0]])], None, ROWS.select([0])))
 
 
+def scores_of_pairs(recipe: Recipe) -> Any:
+    asked = recipe.changed({"task.second": "other"})
+    texts = zip(labelled(12, 2).texts, labelled(12, 2, start=5).texts, "xy" * 6, strict=True)
+    values = [{"text": one, "other": other, "label": label} for one, other, label in texts]
+    rows = Rows(tuple(Row(v, "f.csv", i) for i, v in enumerate(values, 2)), tuple(values[0]))
+    ready = asked.task.make().prepare(rows, what="train")
+    return fit(asked, ready).adaptation.scores(ready.inputs).round(7).tolist()
+
+
 def grid(recipe: Recipe) -> Any:
     return recipe.grid
 
@@ -154,6 +163,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-features", "c"): (0.1, scores),
     ("weights-features", "gamma"): (0.01, scores),
     ("weights-features", "k"): (1, scores),
+    ("weights-features", "pairs"): ("bi_encoder", scores_of_pairs),
     ("weights-head", "lr"): (0.001, scores),
     ("weights-head", "head_start"): ("probe", scores),
     ("weights-top_layers", "lr"): (0.001, scores),

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tagged import rows_of
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import split_rows
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.models.run import embed
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
@@ -107,7 +109,7 @@ def test_copies_are_copies_of_the_whole_pair() -> None:
 def recipe(base: Base, stages: list[Any], **more: Any) -> Recipe:
     task = {"part": "classify", **COLUMNS}
     folder = str(base("bert", "mean", hidden_dropout_prob=0.0))
-    return validate({"name": "x", "base": folder, "task": task, "stages": stages, **more}, Recipe)
+    return validate({"name": "x", "base": folder, "task": task, "stages": stages} | more, Recipe)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,11 @@ def recipe(base: Base, stages: list[Any], **more: Any) -> Recipe:
     [
         ([{"weights": {"part": "full", "lr": 0.01}, "train": {"epochs": 8}}], {}),
         ([{"weights": "features"}], {}),
+        ([{"weights": {"part": "features", "pairs": "bi_encoder"}}], {}),
         ([], {"context": "examples"}),
         ([], {"context": "instruction"}),
     ],
-    ids=["full", "features", "nearest", "zero-shot"],
+    ids=["full", "features", "features apart", "nearest", "zero-shot"],
 )
 def test_ways_answer_pairs_and_keep_their_answers(stages: list[Any], more: Any, base: Base, tmp_path: Path) -> None:
     asked = recipe(base, stages, **more)
@@ -137,6 +140,49 @@ def test_ways_answer_pairs_and_keep_their_answers(stages: list[Any], more: Any, 
     assert 'predict([{"premise": "some text", "the_hypothesis": "some text"}])[0].value' in card
     turned = [row | {"premise": row["the_hypothesis"], "the_hypothesis": row["premise"]} for row in rows]
     assert [one.confidence for one in fitted.adaptation.predict(turned)] != [one.confidence for one in answers]
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+@pytest.mark.parametrize("classifier", ["logistic", "linear_svm", "knn"])
+def test_a_classifier_sees_what_the_vectors_of_both_texts_make_together(
+    name: str, classifier: str, base: Base, tmp_path: Path
+) -> None:
+    """u, v, |u - v|, u * v, by hand from the vectors of single texts; and the same answers from the folder."""
+    part = {"part": "features", "classifier": classifier, "pairs": "bi_encoder"}
+    asked = recipe(base, [{"weights": part}], task={"part": name, **COLUMNS})
+    train, test = (asked.task.make().prepare(pairs(name, *some), what="train") for some in ((30,), (8, 200)))
+    adaptation = fit(asked, train, test).adaptation
+    model = adaptation.model
+    u, v = (embed(model, [pair[side] for pair in test.inputs]) for side in (0, 1))
+    together = torch.from_numpy(np.concatenate([u, v, np.abs(u - v), u * v], axis=1))
+    assert model.head is not None
+    with torch.inference_mode():
+        expected = model.head(together).numpy()
+    assert np.abs(adaptation.scores(test.inputs) - expected).max() < 1e-4
+    adaptation.save(tmp_path / "kept")
+    again = Adaptation.load(tmp_path / "kept")
+    assert np.array_equal(again.scores(test.inputs), adaptation.scores(test.inputs))
+    assert again.scores([]).shape == (0, expected.shape[1])
+
+
+def test_a_body_learns_from_pairs_read_together_before_a_classifier_reads_them_apart(
+    base: Base, tmp_path: Path
+) -> None:
+    full = {"weights": {"part": "full", "lr": 0.01}, "train": {"epochs": 1}}
+    apart = {"weights": {"part": "features", "pairs": "bi_encoder"}}
+    train = made("classify").prepare(pairs("classify", 20), what="train")
+    adaptation = fit(recipe(base, [full, apart]), train).adaptation
+    alone = fit(recipe(base, [apart]), train).adaptation
+    assert adaptation.answering.apart
+    assert np.abs(adaptation.scores(train.inputs) - alone.scores(train.inputs)).max() > 1e-3
+    adaptation.save(tmp_path / "kept")
+    assert np.array_equal(Adaptation.load(tmp_path / "kept").scores(train.inputs), adaptation.scores(train.inputs))
+
+
+def test_how_pairs_are_read_is_searched_where_rows_are_pairs(base: Base) -> None:
+    asked = recipe(base, [{"weights": "features"}])
+    assert asked.grid["stages.0.weights.pairs"] == ["cross_encoder", "bi_encoder"]
+    assert list(asked.changed({"task.second": None}).grid) == ["stages.0.weights.c"]
 
 
 def test_prompts_name_both_texts(writers: Callable[..., Any]) -> None:

@@ -39,12 +39,25 @@ def batches(lengths: Sequence[int], budget: int = BUDGET) -> Iterator[list[int]]
 
 def scores_of(model: TextModel, readings: Readings) -> list[np.ndarray]:
     """Scores of every reading, (places, outputs) float32 each, in their order."""
-    return _over(model, readings, model)
+    if readings.others is None:
+        return _over(model, readings, model)
+    assert model.head is not None
+    with torch.inference_mode():
+        vectors = torch.from_numpy(
+            np.concatenate([np.zeros((0, 4 * model.width), np.float32), *vectors_of(model, readings)])
+        )
+        return list(model.head(vectors.to(model.device)).float().cpu().numpy()[:, None])
 
 
 def vectors_of(model: TextModel, readings: Readings) -> list[np.ndarray]:
-    """The vectors that a head reads, (places, width) float32 for each reading, in their order."""
-    return _over(model, readings, model.vectors)
+    """The vectors that a head reads, (places, width) float32 for each reading, in their order.
+
+    Pairs that are read apart: u, v, |u - v|, u * v of their two vectors, (1, 4 x width) (Conneau et al. 2017, arXiv:1705.02364, section 3).
+    """
+    if readings.sides is None:
+        return _over(model, readings, model.vectors)
+    sides = (_over(model, side, model.vectors) for side in readings.sides)
+    return [np.concatenate([u, v, np.abs(u - v), u * v], axis=1) for u, v in zip(*sides, strict=True)]
 
 
 def label_scores(model: TextModel, texts: Sequence[str]) -> np.ndarray:

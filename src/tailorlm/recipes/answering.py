@@ -16,13 +16,17 @@ from tailorlm.models.resolve import BaseModel
 from tailorlm.models.run import scores_of
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, HeadTask, Task
+from tailorlm.tasks.readings import Readings
 
 
 class HeadAnswering:
-    """A task answered by a head on a model's states. labels: the label set that answers are made of."""
+    """A task answered by a head on a model's states. labels: the label set that answers are made of.
 
-    def __init__(self, task: HeadTask, model: TextModel, labels: Sequence[str]):
-        self.task, self.model, self.labels = task, model, tuple(labels)
+    apart: whether the two texts of a pair are read by themselves, and the head reads what their vectors make together.
+    """
+
+    def __init__(self, task: HeadTask, model: TextModel, labels: Sequence[str], *, apart: bool = False):
+        self.task, self.model, self.labels, self.apart = task, model, tuple(labels), apart
 
     @classmethod
     def open(cls, recipe: Recipe, base: BaseModel, record: Mapping[str, Any]) -> HeadAnswering:
@@ -31,16 +35,22 @@ class HeadAnswering:
         model = load_model(
             base, labels=task.outputs(labels), pooling=record["pooling"], max_length=record["max_length"]
         )
-        return cls(task, model, labels)
+        return cls(task, model, labels, apart=record.get("apart", False))
+
+    def read(self, inputs: Sequence[Any]) -> Readings:
+        """What the model reads of the inputs."""
+        read = getattr(self.task, "read_apart", self.task.read) if self.apart else self.task.read
+        readings: Readings = read(self.model.tokenizer, inputs, self.model.max_length)
+        return readings
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
         """Scores of every reading of the inputs, (places, outputs) float32: logits, margins, cosines or vote shares, by what answers."""
-        found = scores_of(self.model, self.task.read(self.model.tokenizer, inputs, self.model.max_length))
+        found = scores_of(self.model, self.read(inputs))
         return np.concatenate(found) if found else np.zeros((0, len(self.task.outputs(self.labels))), np.float32)
 
     def answer(self, inputs: Sequence[Any], ids: Sequence[str] | None = None) -> Answers:
         """One answer an input, in their order. ids: names of the rows, which a head has no use for."""
-        readings = self.task.read(self.model.tokenizer, inputs, self.model.max_length)
+        readings = self.read(inputs)
         return self.decode(scores_of(self.model, readings), readings, inputs)
 
     @property
@@ -57,7 +67,8 @@ class HeadAnswering:
     def facts(self) -> dict[str, Any]:
         """What `open` needs again."""
         model = self.model
-        return {"pooling": model.pooling, "max_length": model.max_length, "pad_token_id": model.config.pad_token_id}
+        facts = {"pooling": model.pooling, "max_length": model.max_length, "pad_token_id": model.config.pad_token_id}
+        return facts | ({"apart": True} if self.apart else {})
 
     def write(self, folder: Path) -> None:
         """Write the head."""

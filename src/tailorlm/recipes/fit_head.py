@@ -36,6 +36,7 @@ from tailorlm.training.lesson import IGNORED, Source
 from tailorlm.training.loop import train
 from tailorlm.training.mixture import of_rows
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
+from tailorlm.weights.features import PAIRS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -114,7 +115,15 @@ class _Fitting:
         self.held: TrunkSource | None = None  # the validation rows, while a stage learns above a frozen trunk
 
     def _read(self, examples: Examples) -> Readings:
-        return self.task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
+        return self.answering.read(examples.inputs)
+
+    def _read_pairs(self, part: Any) -> None:
+        """Read the texts of pairs by themselves from here on, where the part wants that."""
+        wanted = getattr(part.settings, PAIRS, None) == "bi_encoder"
+        if wanted and getattr(self.task.settings, "second", None) is not None:
+            self.answering.apart = True
+            self.readings = self._read(self.rows)
+            self.__dict__.pop("judged", None)
 
     @cached_property
     def judged(self) -> tuple[Readings, list[np.ndarray]]:
@@ -132,6 +141,7 @@ class _Fitting:
     def stage(self, stage: Stage, part: Any, number: int) -> None:
         """Fit one stage, the number-th (from 1). part: the stage's own, which the stage before may have begun to train."""
         if not part.trains:
+            self._read_pairs(part)
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
             self.model.head = self._chained(head).to(self.model.device)
             self.trainable = sum(p.numel() for p in self.model.head.parameters())

@@ -24,6 +24,7 @@ from tailorlm.recipes.steps import check_steps
 from tailorlm.tasks import tasks
 from tailorlm.training.settings import TrainSettings
 from tailorlm.weights import weights
+from tailorlm.weights.features import PAIRS
 
 if TYPE_CHECKING:
     WeightsPart = Part
@@ -233,7 +234,10 @@ class Recipe(Settings):
         shown = self.context if self.context is not None and not (self.context.name == SEARCH and self.stages) else None
         part = shown if shown is not None else self.stages[-1].weights
         at = "context" if shown is not None else f"stages.{len(self.stages) - 1}.weights"
-        return {f"{at}.{name}": values for name, values in part.settings.search_space().items()}
+        space = part.settings.search_space()
+        if getattr(self.task.settings, "second", None) is None:
+            space.pop(PAIRS, None)
+        return {f"{at}.{name}": values for name, values in space.items()}
 
     def plain(self) -> dict[str, Any]:
         """Every key with its value, defaults written out."""

@@ -98,9 +98,8 @@ class _Adapted:
         return np.log(np.maximum(found, LEAST_SHARE)) if votes else found
 
     def vectors(self, inputs: list[Any]) -> np.ndarray:
-        task: Any = self.adaptation.answering.task
-        model = self.adaptation.model
-        return np.concatenate(vectors_of(model, task.read(model.tokenizer, inputs, model.max_length)))
+        answering: Any = self.adaptation.answering
+        return np.concatenate(vectors_of(answering.model, answering.read(inputs)))
 
 
 class _Native:

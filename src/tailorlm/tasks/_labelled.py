@@ -99,6 +99,13 @@ class LabelledText:
             return read_pairs(tokenizer, inputs, max_length)
         return Readings(ragged_ids(tokenizer, inputs, max_length))
 
+    def read_apart(self, tokenizer: Any, inputs: Sequence[Any], max_length: int) -> Readings:
+        """Each text of a pair by itself, as far as `max_length`; what is no pair as `read` reads it."""
+        if self.settings.second is None:
+            return self.read(tokenizer, inputs, max_length)
+        first, second = (ragged_ids(tokenizer, [pair[side] for pair in inputs], max_length) for side in (0, 1))
+        return Readings(first, others=second)
+
 
 def _refuse_unnamed_pair(rows: Rows, text: str, what: str) -> None:
     """UsageError that says what to type, where rows without the column of the text are pairs by the names of their columns."""

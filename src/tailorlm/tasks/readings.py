@@ -52,7 +52,8 @@ class Readings:
     tokens: ids of each reading, special tokens included, no padding. rows: the row each is of; a long text may be cut into several
     readings (windows). types: segment ids beside the tokens, where a row is a pair of texts. places: the tokens whose states are read,
     by their place in the reading; without them the whole reading is read as one pooled vector. detail: what the task needs to read answers
-    back (offsets, words), one entry a reading. cut: rows of which something was left out because they are too long.
+    back (offsets, words), one entry a reading. cut: rows of which something was left out because they are too long. others: for pairs of
+    texts that are read apart, the ids of the second texts, pooled like the first.
     """
 
     tokens: Sequence[list[int]]
@@ -61,6 +62,7 @@ class Readings:
     places: list[list[int]] | None = None
     detail: list[Any] = field(default_factory=list)
     cut: int = 0
+    others: Sequence[list[int]] | None = None
 
     def __post_init__(self) -> None:
         self.rows = self.rows or list(range(len(self.tokens)))
@@ -70,8 +72,13 @@ class Readings:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each reading."""
+        """Tokens of each reading, without those of a second text that is read apart."""
         return [len(tokens) for tokens in self.tokens]
+
+    @property
+    def sides(self) -> tuple[Readings, Readings] | None:
+        """The first and the second texts of pairs that are read apart; None where each reading is one row of tokens."""
+        return None if self.others is None else (Readings(self.tokens), Readings(self.others))
 
     @property
     def sizes(self) -> list[int]:
@@ -94,7 +101,8 @@ class Readings:
     def _key(self, i: int) -> str:
         types = self.types[i] if self.types is not None else None
         places = self.places[i] if self.places is not None else None
-        return hashlib.sha256(repr((self.tokens[i], types, places)).encode()).hexdigest()
+        apart = () if self.others is None else (self.others[i],)
+        return hashlib.sha256(repr((self.tokens[i], types, places, *apart)).encode()).hexdigest()
 
     def select(self, index: Sequence[int]) -> Readings:
         """Some of the readings."""
@@ -104,6 +112,7 @@ class Readings:
             [self.types[i] for i in index] if self.types is not None else None,
             [self.places[i] for i in index] if self.places is not None else None,
             [self.detail[i] for i in index] if self.detail else [],
+            others=[self.others[i] for i in index] if self.others is not None else None,
         )
 
 

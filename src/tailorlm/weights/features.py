@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tailorlm.models.heads import Kernel, Linear
 
 
+# The setting that means something for rows of two texts alone.
+PAIRS = "pairs"
+
+
 class Features:
     """Fit a classical classifier (scikit-learn) on pooled vectors of the frozen model.
 
@@ -48,10 +52,16 @@ class Features:
         )
         k: int = setting(5, ge=1, le=1000, help="`knn`: how many neighbours vote", unit="rows", search=(1, 3, 5, 10))
 
+        pairs: Literal["cross_encoder", "bi_encoder"] = setting(
+            "cross_encoder",
+            help="rows of two texts: `cross_encoder` reads both together, `bi_encoder` each by itself, and the classifier sees u, v, |u - v|, u * v",
+            search=("cross_encoder", "bi_encoder"),
+        )
+
         def search_space(self) -> dict[str, list[Any]]:
-            """Neighbours for `knn`, the regularisation for the others."""
-            alive = "k" if self.classifier == "knn" else "c"
-            return {alive: super().search_space()[alive]}
+            """Neighbours for `knn`, the regularisation for the others; `pairs`, which matters to rows of two texts alone."""
+            alive = ("k" if self.classifier == "knn" else "c", PAIRS)
+            return {name: values for name, values in super().search_space().items() if name in alive}
 
     trains: ClassVar[bool] = False
 
