@@ -104,7 +104,7 @@ def test_a_number_is_right_at_the_places_gold_is_written_with() -> None:
     assert [kind.shown(shown) for shown in (4.0, 3.14159, 1234567)] == ["4", "3.142", "1234567"]
 
 
-@pytest.mark.parametrize("wrong", [[float("nan")], ["4"], [True], [None]])
+@pytest.mark.parametrize("wrong", [[float("nan")], ["4"], [True]])
 def test_what_is_no_number_is_refused(wrong: list[Any]) -> None:
     with pytest.raises(TailorError, match="not a finite number"):
         Predictions(("1",), (1.0,), tuple(wrong), (), None, "number")

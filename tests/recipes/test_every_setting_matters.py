@@ -163,7 +163,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Callable[[Recipe], Any]]] = {
     ("weights-features", "c"): (0.1, scores),
     ("weights-features", "gamma"): (0.01, scores),
     ("weights-features", "k"): (1, scores),
-    ("weights-features", "pairs"): ("bi_encoder", scores_of_pairs),
+    ("weights-features", "pairs"): ("cross_encoder", scores_of_pairs),
     ("weights-head", "lr"): (0.001, scores),
     ("weights-head", "head_start"): ("probe", scores),
     ("weights-top_layers", "lr"): (0.001, scores),

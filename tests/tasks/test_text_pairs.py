@@ -117,11 +117,11 @@ def recipe(base: Base, stages: list[Any], **more: Any) -> Recipe:
     [
         ([{"weights": {"part": "full", "lr": 0.01}, "train": {"epochs": 8}}], {}),
         ([{"weights": "features"}], {}),
-        ([{"weights": {"part": "features", "pairs": "bi_encoder"}}], {}),
+        ([{"weights": {"part": "features", "pairs": "cross_encoder"}}], {}),
         ([], {"context": "examples"}),
         ([], {"context": "instruction"}),
     ],
-    ids=["full", "features", "features apart", "nearest", "zero-shot"],
+    ids=["full", "features", "features together", "nearest", "zero-shot"],
 )
 def test_ways_answer_pairs_and_keep_their_answers(stages: list[Any], more: Any, base: Base, tmp_path: Path) -> None:
     asked = recipe(base, stages, **more)

@@ -126,6 +126,8 @@ class Predictions:
             if self.kind == "label" and known.issuperset(values):
                 continue
             for row, answer in enumerate(values):
+                if answer is None and which == "predicted" and getattr(kind, "may_be_missing", False):
+                    continue
                 fault = kind.fault(answer, self.labels)
                 if fault:
                     raise TailorError(

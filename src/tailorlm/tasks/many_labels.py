@@ -200,9 +200,9 @@ class ManyLabels(LabelledText):
 
     # ---- a model that writes
 
-    def ask(self, value: str) -> Asked:
-        """The text."""
-        return Asked(value)
+    def ask(self, value: Any) -> Asked:
+        """The text, or both under the names of their columns."""
+        return Asked(self.shown(value))
 
     def written(self, gold: Sequence[str], given: Any) -> str:
         """The labels as a JSON list."""
@@ -225,7 +225,7 @@ class ManyLabels(LabelledText):
     def told(self, labels: Sequence[str]) -> dict[str, Any]:
         """The labels."""
         words = {label: label for label in labels}
-        return {"kind": "many_labels", "inputs": (self.settings.text,), "answer": self.settings.label, "labels": words}
+        return {"kind": "many_labels", "inputs": self.text_columns, "answer": self.settings.label, "labels": words}
 
     def cells(self, value: list[str] | None, detail: Mapping[str, Any]) -> dict[str, Any]:
         """The labels; none where what was written was no list."""

@@ -14,7 +14,8 @@ from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._labelled import SECOND, LabelledText
-from tailorlm.tasks.base import Answers, Examples, Target
+from tailorlm.tasks._numerals import in_words, numeral
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
     count,
@@ -43,6 +44,9 @@ class Score(LabelledText):
     are scored by is how far off an answer is, not whether it is the very step; only the cuts are fitted after the number, so any way
     and any base gives it. With plain `nearest` answers crowd in the middle, because squared error pulls doubtful ones there. Where steps
     have no order, or neighbours are not alike, `classify` learns each for itself.
+
+    A model that writes is asked for a number. What is none, or lies outside the range, counts as no answer: it is never right, it is scored as
+    the number farthest from the right one, and it is counted apart.
     """
 
     class Settings(config.Settings):
@@ -180,11 +184,16 @@ class Score(LabelledText):
         votes: bool = False,
     ) -> Answers:
         """The numbers on the scale of the rows, within their range, rounded where that is asked. Nothing tells how sure they are."""
-        numbers, levels = self._numbers(scores), self.settings.levels
-        if self.settings.rounding == "none" or levels is None:
-            return Answers(numbers.tolist())
-        cuts = self.settings.cuts if self.settings.cuts is not None else half_way(levels)
-        return Answers(np.array(levels)[np.searchsorted(cuts, numbers, side="right")].tolist())
+        return Answers(self._rounded(self._numbers(scores)))
+
+    def _rounded(self, numbers: np.ndarray) -> list[float]:
+        """Numbers as answers: as they are, or the levels in whose stretches they lie."""
+        levels = self.settings.levels
+        if self.settings.rounding != "none" and levels is not None:
+            cuts = self.settings.cuts if self.settings.cuts is not None else half_way(levels)
+            numbers = np.array(levels)[np.searchsorted(cuts, numbers, side="right")]
+        found: list[float] = numbers.tolist()
+        return found
 
     def _numbers(self, scores: Sequence[np.ndarray]) -> np.ndarray:
         middle, spread = self._scale
@@ -193,9 +202,47 @@ class Score(LabelledText):
         numbers = middle + spread * given
         return np.asarray(np.clip(numbers, -np.inf if low is None else low, np.inf if high is None else high))
 
-    def cells(self, value: float, detail: Mapping[str, Any]) -> dict[str, Any]:
-        """The number, to six significant digits."""
-        return {"predicted": float(f"{value:.6g}")}
+    # ---- a model that writes
+
+    def ask(self, value: Any) -> Asked:
+        """The text, or both under the names of their columns."""
+        return Asked(self.shown(value))
+
+    def written(self, gold: float, given: Any) -> str:
+        """The number."""
+        return in_words(gold)
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """None: a number is written."""
+        return []
+
+    def hear(self, text: str | None, labels: Sequence[str], given: Any) -> float | None:
+        """The number that was written, rounded where that is asked; None where it is none, or outside the range."""
+        number = numeral(text)
+        return None if number is None or self._outside(number) else self._rounded(np.array([number]))[0]
+
+    def aside(self, text: str | None, labels: Sequence[str], given: Any) -> dict[str, Any]:
+        """`no_number`: whether none was written. `outside`: whether it lies outside the range."""
+        number = numeral(text)
+        return {"no_number": number is None, "outside": number is not None and self._outside(number)}
+
+    def _outside(self, number: float) -> bool:
+        low, high = self.settings.low, self.settings.high
+        return (low is not None and number < low) or (high is not None and number > high)
+
+    def told(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The columns, and the steps or the range of the numbers."""
+        s = self.settings
+        scale = ""
+        if s.rounding != "none" and s.levels is not None:
+            scale = f"one of: {', '.join(map(in_words, s.levels))}"
+        elif s.low is not None and s.high is not None:
+            scale = f"from {in_words(s.low)} to {in_words(s.high)}"
+        return {"kind": "score", "inputs": self.text_columns, "answer": s.label, "scale": scale}
+
+    def cells(self, value: float | None, detail: Mapping[str, Any]) -> dict[str, Any]:
+        """The number, to six significant digits; nothing where what was written is none, or outside the range."""
+        return {"predicted": None if value is None else float(f"{value:.6g}")}
 
 
 def half_way(levels: Sequence[float]) -> np.ndarray:

@@ -53,8 +53,8 @@ class Features:
         k: int = setting(5, ge=1, le=1000, help="`knn`: how many neighbours vote", unit="rows", search=(1, 3, 5, 10))
 
         pairs: Literal["cross_encoder", "bi_encoder"] = setting(
-            "cross_encoder",
-            help="rows of two texts: `cross_encoder` reads both together, `bi_encoder` each by itself, and the classifier sees u, v, |u - v|, u * v",
+            "bi_encoder",
+            help="rows of two texts: `bi_encoder` reads each by itself, and u, v, |u - v|, u * v are classified; `cross_encoder` reads both together",
             search=("cross_encoder", "bi_encoder"),
         )
 

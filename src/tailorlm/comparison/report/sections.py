@@ -160,6 +160,8 @@ def told(answered: dict[str, Any]) -> str:
         "unread": "wrote no list",
         "invented": "spans that stand nowhere in their text",
         "unknown": "items of no known type",
+        "no_number": "wrote no number",
+        "outside": "wrote a number outside the range",
     }
     parts += [f"{fmt.whole(answered[key])} {word}" for key, word in words.items() if answered.get(key)]
     return f"of {rows} rows {', '.join(parts)}" if parts else ""

@@ -15,7 +15,8 @@ class TaskWords:
 
     kind: `classify`, `extract`, `generate`, or another task's name. inputs: the columns that are asked with; answer: the one to be
     written. labels: label to words for it (the same where there are none), in the order in which they are listed. passages: whether
-    the prompt will hold passages. nothing: what to write where the text holds no answer (`extract`).
+    the prompt will hold passages. nothing: what to write where the text holds no answer (`extract`). scale: what numbers there are (`score`),
+    such as `from 1 to 5`.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class TaskWords:
     labels: Mapping[str, str] = field(default_factory=dict)
     passages: bool = False
     nothing: str = ""
+    scale: str = ""
 
 
 def propose(task: TaskWords) -> list[str]:
@@ -46,6 +48,13 @@ def propose(task: TaskWords) -> list[str]:
         ]
         return [line + told for line in found]
     given, wanted = _and([_words(name) for name in task.inputs]), _words(task.answer)
+    if task.kind == "score":
+        scale = f", {task.scale}" if task.scale else ""
+        return [
+            f"Read the {given} and give the {wanted} as a number{scale}. Answer with the number alone.",
+            f"Which {wanted} does the {given} have? Write one number{scale}; no range, no words.",
+            f"Judge the {given}. The {wanted} is a number{scale}. Write that number and nothing else.",
+        ]
     source = " from the passages" if task.passages else ""
     return [
         f"Given the {given}, write the {wanted}{source}.",

@@ -15,7 +15,8 @@ class AnswerKind(Protocol):
 
     `name` equals the registered name. Gold and predicted answers are plain JSON values; gold may be of a wider form than an
     answer (several texts of which any is right), as `right` understands. A kind may say in `scored_as` that the metrics of another
-    kind score it too. A kind whose answers stand in the row's text also has `marks(value)`: `[start, end, name]` of each stretch, which
+    kind score it too, and in `may_be_missing` that a predicted answer may be None. A
+    kind whose answers stand in the row's text also has `marks(value)`: `[start, end, name]` of each stretch, which
     the report shows in the text.
     """
 

@@ -11,8 +11,17 @@ from tailorlm.evaluation.predictions import Predictions
 
 
 def both_sides(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
-    """Gold and predicted numbers, (rows,) each."""
-    return np.array(predictions.gold, dtype=np.float64), np.array(predictions.predicted, dtype=np.float64)
+    """Gold and predicted numbers, (rows,) each. Where none was given it is the lowest or highest of gold, whichever lies farther off.
+
+    Where all of gold is one number, it is one more.
+    """
+    gold, predicted = (np.array(side, dtype=np.float64) for side in (predictions.gold, predictions.predicted))
+    missing = np.isnan(predicted)
+    if missing.any():
+        low, high = gold.min(), gold.max()
+        farthest = np.where(gold - low > high - gold, low, high) if high > low else gold + 1
+        predicted = np.where(missing, farthest, predicted)
+    return gold, predicted
 
 
 def mean_off(
