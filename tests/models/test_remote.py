@@ -245,3 +245,14 @@ def test_a_key_is_sent_encrypted_or_not_at_all(monkeypatch: pytest.MonkeyPatch) 
     ):
         with pytest.raises(ValueError, match="an address"):
             Endpoint(base_url=address, model="m")
+
+
+def test_a_list_is_asked_for_inside_an_object_and_taken_out_again(stub: Stub) -> None:
+    schema = {"type": "array", "items": {"enum": ["a", "b"]}}
+    replies = {1: '{"answer": ["a", "ü"]}', 2: '["b"]'}
+    stub.reply = lambda body, n: (200, {}, said(replies.get(n, "[")))
+    answers = stub.remote(parallel=1).answers(["a", "b", "c"], schema=schema)
+    assert [one.text for one in answers] == ['["a", "ü"]', '["b"]', ""]
+    assert answers[2].fault == "no JSON"
+    asked = stub.asked[0][2]["response_format"]["json_schema"]["schema"]
+    assert (asked["type"], asked["properties"]) == ("object", {"answer": schema})

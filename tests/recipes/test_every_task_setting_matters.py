@@ -133,6 +133,8 @@ PROMPT_VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "writing": ({"max_new_tokens": 2}, {}, "generate"),
     "choose": ("write", {}, "classify"),
     "calibrate": (True, {}, "classify"),
+    "form": ("held", {}, "tag"),
+    "answer_schema": ({"type": "integer"}, {}, "generate"),
 }
 
 
@@ -272,8 +274,11 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "index"
 
 
-# What `optimise` does is seen where validation rows are (test_writing.py).
-@pytest.mark.parametrize("key", [key for key in PROMPT_VALUES if key != "optimise"])
+# What `optimise` does is seen where validation rows are (test_writing.py), what holds answers to JSON in test_written_lists.py.
+ELSEWHERE = ("optimise", "form", "answer_schema")
+
+
+@pytest.mark.parametrize("key", [key for key in PROMPT_VALUES if key not in ELSEWHERE])
 def test_every_setting_of_prompt(key: str, handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     value, beside, task = PROMPT_VALUES[key]
     root = tmp_path_factory.getbasetemp()

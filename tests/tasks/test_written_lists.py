@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from tailorlm.comparison.evidence import counted
 from tailorlm.comparison.report.sections import told
 from tailorlm.context.prompt import TaskWords, propose
 from tailorlm.core.config import validate
+from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.data.rows import Row, Rows
+from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks._lists import heard_spans, listed
@@ -132,3 +137,58 @@ def test_a_model_that_writes_answers_with_spans(tmp_path: Path) -> None:
     facts = counted(fitted.adaptation.answering.answer(held.inputs))
     assert facts["unread"] == 3
     assert told(facts | {"invented": 2}).endswith("3 wrote no list, 2 spans that stand nowhere in their text")
+
+
+LABELLED = [Row({"text": f"a b {i}", "labels": ["x", "y"] if i % 2 else ["z"]}, "l.jsonl", i) for i in range(6)]
+ROWS = {"tag": tagged(6), "many_labels": Rows(tuple(LABELLED), ("text", "labels"))}
+
+
+def written_recipe(writer: Path, task: str, **context: Any) -> Recipe:
+    shown = {"part": "prompt", "encoder": None, "writing": {"max_new_tokens": 60}} | context
+    asked = {"part": task, "max_length": 512}
+    value = {"name": "x", "base": str(writer), "task": asked, "answers": "written", "context": shown}
+    return validate(value, Recipe)
+
+
+@pytest.mark.parametrize("task", ["tag", "many_labels"])
+def test_lists_can_be_held_to_their_json(task: str, tmp_path: Path) -> None:
+    pytest.importorskip("llguidance")
+    writer = tiny_writer(tmp_path / "writer", "qwen2")
+    free, held = (written_recipe(writer, task, form=form) for form in ("free", "held"))
+    rows = free.task.make().prepare(ROWS[task], what="train")
+    assert all(one["unread"] for one in fit(free, rows).adaptation.answering.answer(rows.inputs).detail)
+    adaptation = fit(held, rows).adaptation
+    found = adaptation.answering.answer(rows.inputs)
+    read = [one for one in found.detail if not one.get("fault")]
+    assert len(read) >= 2, "random weights may write on and on, and some end"
+    for one, value in zip(found.detail, found.values, strict=True):
+        if one.get("fault"):
+            assert (one["fault"], one["unread"]) == ("JSON that was not finished", True)
+        else:
+            assert not one["unread"]
+            assert one.get("unknown", 0) == 0
+            assert task == "tag" or set(value) <= set(rows.labels)
+    adaptation.save(tmp_path / "kept")
+    assert Adaptation.load(tmp_path / "kept").answering.answer(rows.inputs).values == found.values
+
+
+def test_free_text_can_be_held_to_a_schema_and_what_cannot_be_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llguidance")
+    writer = tiny_writer(tmp_path / "writer", "qwen2")
+    schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
+    asked = Rows((Row({"prompt": "a", "completion": "{}"}, "p.jsonl", 1),), ("prompt", "completion"))
+    held = written_recipe(writer, "generate", answer_schema=schema)
+    rows = held.task.make().prepare(asked, what="train")
+    (value,) = fit(held, rows).adaptation.answering.answer(rows.inputs).values
+    assert json.loads(value)["n"] in (1, 2)
+    with pytest.raises(UsageError, match="form: held is for answers that are lists"):
+        fit(written_recipe(writer, "generate", form="held"), rows)
+    tags = written_recipe(writer, "tag", answer_schema=schema)
+    spans = tags.task.make().prepare(ROWS["tag"], what="train")
+    with pytest.raises(UsageError, match=r"(?s)answer_schema is for free text that is JSON.*form: held"):
+        fit(tags, spans)
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    with pytest.raises(TailorError, match="need llguidance"):
+        fit(held, rows)

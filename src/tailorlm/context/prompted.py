@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tailorlm.context.choosers import choosers
 from tailorlm.context.prompt import PromptSettings
@@ -60,6 +60,15 @@ class Prompted:
         )
         calibrate: bool = setting(
             False, help="labels: take off what the model says to inputs that say nothing (contextual calibration)"
+        )
+
+        form: Literal["free", "held"] = setting(
+            "free",
+            help="answers that are lists (spans, several labels): written freely and read, or held to their JSON, so that nothing else can be "
+            "written (extra `grammar`)",
+        )
+        answer_schema: dict[str, Any] | None = setting(
+            None, help="a JSON schema that every answer has to follow (extra `grammar`), for text that is JSON"
         )
 
     needs_rows: ClassVar[bool] = True

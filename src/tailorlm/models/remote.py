@@ -100,7 +100,7 @@ class Remote:
         if choice.get("finish_reason") == "content_filter":
             fault = "filtered"
         elif schema is not None or choices is not None:
-            text, fault = _parsed(text, choices, finished)
+            text, fault = _parsed(text, choices, finished, wrapped=schema is not None and _bare(schema))
         return Answer(
             "" if fault else text,
             finished and fault is None,
@@ -137,11 +137,20 @@ def _form(schema: Mapping[str, Any] | None, choices: Sequence[str] | None) -> di
         schema = {"type": "object", "properties": {ONE_OF: one}, "required": [ONE_OF], "additionalProperties": False}
     if schema is None:
         return None
+    if _bare(schema):  # endpoints take objects alone
+        schema = {"type": "object", "properties": {ONE_OF: schema}, "required": [ONE_OF], "additionalProperties": False}
     return {"type": "json_schema", "json_schema": {"name": ONE_OF, "schema": dict(schema), "strict": True}}
 
 
-def _parsed(text: str, choices: Sequence[str] | None, finished: bool) -> tuple[str, str | None]:
-    """The text of an answer that was to be JSON, and what is wrong with it."""
+def _bare(schema: Mapping[str, Any]) -> bool:
+    """Whether what follows a schema is no object, so that it is asked for inside one."""
+    return bool(schema.get("type", "object") != "object")
+
+
+def _parsed(
+    text: str, choices: Sequence[str] | None, finished: bool, *, wrapped: bool = False
+) -> tuple[str, str | None]:
+    """The text of an answer that was to be JSON, and what is wrong with it. wrapped: it was asked for inside an object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -150,7 +159,8 @@ def _parsed(text: str, choices: Sequence[str] | None, finished: bool) -> tuple[s
             return text.strip(), None
         return "", "no JSON" if finished else "JSON that was not finished"
     if choices is None:
-        return text, None
+        inner = value[ONE_OF] if wrapped and isinstance(value, dict) and ONE_OF in value else None
+        return (text if inner is None else json.dumps(inner, ensure_ascii=False)), None
     value = value.get(ONE_OF) if isinstance(value, dict) else value
     return (value, None) if isinstance(value, str) and value in choices else ("", "none of the choices")
 

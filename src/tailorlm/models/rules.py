@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -79,12 +80,9 @@ class JsonRules:
     """
 
     def __init__(self, tokens: Tokens, stop: frozenset[int], size: int, schema: Mapping[str, Any]):
-        try:
-            from llguidance import LLMatcher
-        except ImportError:
-            raise TailorError(
-                "answers that follow a JSON schema need llguidance", hint="pip install 'tailorlm[grammar]'"
-            ) from None
+        check_grammar()
+        from llguidance import LLMatcher
+
         self._tokenizer = _grammar_tokens(tokens.backend.to_str(), size, tuple(sorted(stop)))
         try:
             self._grammar = LLMatcher.grammar_from_json_schema(
@@ -100,6 +98,12 @@ class JsonRules:
     def __call__(self, _: int) -> JsonRule:
         """The rule of a row, at its beginning."""
         return JsonRule(self._first.deep_copy())
+
+
+def check_grammar() -> None:
+    """TailorError where the extra `grammar` is not installed."""
+    if importlib.util.find_spec("llguidance") is None:
+        raise TailorError("answers that follow a JSON schema need llguidance", hint="pip install 'tailorlm[grammar]'")
 
 
 def _no_schema(fault: str) -> UsageError:

@@ -19,6 +19,7 @@ from tailorlm.models.decoder import Writer, load_writer
 from tailorlm.models.hosted import Hosted
 from tailorlm.models.local import Local
 from tailorlm.models.resolve import HOSTED, BaseModel
+from tailorlm.models.rules import check_grammar
 from tailorlm.models.score import CONTENT_FREE, calibrated
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, WriteTask
@@ -54,6 +55,8 @@ class WriteAnswering:
     def _asking(
         cls, task: WriteTask, model: Writer | Hosted, rows: Examples, shown: Prompted.Settings
     ) -> WriteAnswering:
+        if schema_of(task, shown, rows.labels) is not None and not isinstance(model, Hosted):
+            check_grammar()  # before anything is fitted for nothing
         told = task.told(rows.labels)
         words = TaskWords(**told, passages=shown.passages is not None) if told else None
         examples: list[Example] = []
@@ -119,7 +122,8 @@ class WriteAnswering:
             answers = self._with_passages(self.chosen(self.scores_of(prompts), inputs), asked)
             read = Local(self.model).asked(prompts, choices)
             return _told_beside(answers, [{"tokens_in": len(one.ids), "cut": one.cut} for one in read])
-        written = self._writes.answers(prompts, self.shown.writing, choices=choices or None)
+        schema = schema_of(self.task, self.shown, self.labels)
+        written = self._writes.answers(prompts, self.shown.writing, choices=choices or None, schema=schema)
         values: list[Any] = []
         detail: list[Mapping[str, Any]] = []
         aside = getattr(self.task, "aside", None)  # a task may have more to tell of what was written
@@ -196,6 +200,26 @@ class WriteAnswering:
 def load_answerer(base: BaseModel, max_length: int) -> Writer | Hosted:
     """The model that writes: one on this machine, or the one behind the endpoint that the base names."""
     return Hosted(base, max_length) if base.hosted else load_writer(base, max_length=max_length)
+
+
+def schema_of(task: WriteTask, shown: Prompted.Settings, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The JSON schema that answers are held to; None where they are free. Raises UsageError where the task's answers cannot be held to one."""
+    made = getattr(task, "schema", None)
+    if shown.answer_schema is not None:
+        if task.answers != "text":
+            raise UsageError(
+                "answer_schema is for free text that is JSON", got=f"answers: {task.answers}", hint="form: held"
+            )
+        return shown.answer_schema
+    if shown.form == "free":
+        return None
+    if made is None:
+        raise UsageError(
+            "form: held is for answers that are lists, and these are none",
+            got=f"answers: {task.answers}",
+            hint="leave form out, or give the JSON that answers have as answer_schema",
+        )
+    return dict(made(labels))
 
 
 def scores_choices(recipe: Recipe) -> bool:

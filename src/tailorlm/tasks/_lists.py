@@ -27,6 +27,13 @@ def written_spans(text: str, spans: Sequence[Sequence[Any]]) -> str:
     return json.dumps([{"text": text[start:end], "label": kind} for start, end, kind in spans], ensure_ascii=False)
 
 
+def spans_schema(labels: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of what `written_spans` writes."""
+    named = {"text": {"type": "string", "minLength": 1}, "label": {"enum": list(labels)}}
+    item = {"type": "object", "properties": named, "required": list(named), "additionalProperties": False}
+    return {"type": "array", "items": item}
+
+
 def heard_spans(
     said: str | None, text: str, words: Sequence[Sequence[int]], labels: Sequence[str]
 ) -> tuple[list[Span] | None, dict[str, Any]]:

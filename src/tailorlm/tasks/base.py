@@ -221,7 +221,8 @@ class WriteTask(Task, Protocol):
     def hear(self, text: str | None, labels: Sequence[str], given: Any) -> Any:
         """What was written as an answer to the input `given`; None where it is none."""
 
-    # A task whose answers are more than their value may also have
+    # A task whose answers are JSON, or more than their value, may also have
+    #   schema(labels) -> the JSON schema of its answers, which a model can be held to;
     #   aside(text, labels, given) -> what is told beside the answer that was heard (its words, what of it stands nowhere in the input).
 
     def told(self, labels: Sequence[str]) -> dict[str, Any]:

@@ -212,6 +212,10 @@ class ManyLabels(LabelledText):
         """None: there are as many answers as sets of labels."""
         return []
 
+    def schema(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The JSON that a written answer has: a list of labels, as many as there are at most."""
+        return {"type": "array", "items": {"enum": list(labels)}, "maxItems": len(labels)}
+
     def hear(self, text: str | None, labels: Sequence[str], given: Any) -> list[str] | None:
         """The known labels of the JSON list that was written, sorted; None where there is no list."""
         items = listed(text)

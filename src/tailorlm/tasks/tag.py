@@ -12,7 +12,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, TailorError, UsageError, near_misses
 from tailorlm.data.rows import Row, Rows, as_text
-from tailorlm.tasks._lists import heard_spans, written_spans
+from tailorlm.tasks._lists import heard_spans, spans_schema, written_spans
 from tailorlm.tasks._paths import chained, likeliest
 from tailorlm.tasks._spans import (
     Marked,
@@ -279,6 +279,10 @@ class Tag:
     def choices(self, labels: Sequence[str]) -> list[str]:
         """None: answers are words of the text."""
         return []
+
+    def schema(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The JSON that a written answer has: a list of words with their types."""
+        return spans_schema(labels)
 
     def hear(self, text: str | None, labels: Sequence[str], given: Any) -> Any:
         """The spans that were written, found in the text; what stands nowhere in it is left out. None where no list was written."""
