@@ -320,6 +320,33 @@ def test_eval_gives_the_scores_that_scikit_learn_gives(tailor: Tailor, put: Put,
     assert len([run for run in find_runs(Path("tailor-runs")) if run.record["kind"] == "eval"]) == 1
 
 
+def test_eval_tells_the_score_by_the_values_of_columns(tailor: Tailor, fitted: str) -> None:
+    """Groups are those of the column, their scores those of their rows; a column that is not there is named before anything is predicted."""
+    values = [(*pair, ["shop", "[bold]mail", ""][i % 3]) for i, pair in enumerate(pairs(20, start=50))]
+    rows = [{"text": text, "label": label, "source": source, "one": "x"} for text, label, source in values]
+    Path("test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    said = tailor("eval", fitted, "test.jsonl", "--slice", "source", "--slice", "one", "--json")
+    assert said.code == 0, said.err
+    result = json.loads(said.out)
+    by_source, by_one = result["groups"]
+    kept = Predictions.from_jsonl(Path(result["run"]) / "predictions.jsonl")
+    for group, name in zip(by_source["rows"], ("shop", "[bold]mail", ""), strict=True):
+        right = [g == p for g, p, row in zip(kept.gold, kept.predicted, rows, strict=True) if row["source"] == name]
+        assert (group["group"], group["n"]) == (name or "(empty)", len(right))
+        (score,) = group["scores"].values()
+        assert score == pytest.approx(sum(right) / len(right))
+        assert group["low"] <= score <= group["high"]
+    assert [(group["group"], group["n"]) for group in by_one["rows"]] == [("x", 20)]
+    shown = tailor("eval", fitted, "test.jsonl", "--slice", "source").out
+    assert "[bold]mail" in shown
+    assert "(empty)" in shown
+    assert f"[{by_source['rows'][0]['low']:.3f}, " in shown
+    said = tailor("eval", fitted, "test.jsonl", "--slice", "sorce")
+    assert said.code == 2
+    assert "sorce" in said.err
+    assert "source" in said.err
+
+
 def test_eval_refuses_labels_it_never_learnt(tailor: Tailor, put: Put, fitted: str) -> None:
     said = tailor("eval", fitted, put("test.csv", [("a", "food"), ("b", "sport")]))
     assert said.code == 3

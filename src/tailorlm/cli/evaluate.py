@@ -32,6 +32,12 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the run goes. [default: tailor-runs]", show_default=False)
     ] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice", help="A column by whose values the score is told, such as country or source.", show_default=False
+        ),
+    ] = None,
     as_json: o.Json = False,
 ) -> None:
     """Score an adaptation on labelled rows and keep the run."""
@@ -41,9 +47,12 @@ def evaluate(
     from tailorlm.recipes.adaptation import Adaptation
 
     model = Adaptation.load(adaptation, base=base)
-    done = evaluate_adaptation(model, read(list(rows), format=format), text=text, label=label, root=out or DEFAULT_ROOT)
+    given_rows = read(list(rows), format=format)
+    done = evaluate_adaptation(model, given_rows, text=text, label=label, root=out or DEFAULT_ROOT, slices=slices or ())
     if as_json:
-        told: dict[str, Any] = {name: done.tables[name] for name in ("coverage", "levels") if name in done.tables}
+        told: dict[str, Any] = {
+            name: done.tables[name] for name in ("coverage", "levels", "groups") if name in done.tables
+        }
         told |= {"steps": done.run.record["steps"]} if done.run.record.get("steps") else {}
         sys.stdout.write(
             json.dumps({"run": str(done.run.folder), "scores": done.scores} | told, ensure_ascii=False, indent=2) + "\n"
@@ -70,6 +79,8 @@ def evaluate(
         console.print(f"  level {level['level']}: {level['right']:.3f} of {level['n']:,} rows right", markup=False)
     if done.tables.get("per_label"):
         console.print(_per_label(done.tables["per_label"]))
+    for table in done.tables.get("groups", ()):
+        console.print(_slices(table, next(iter(done.scores)), model.recipe.name))
     for row in done.tables.get("quotes") or []:
         console.print(_quotes(row), markup=False)
     if became := sections.told(done.run.record.get("answered") or {}):
@@ -84,6 +95,20 @@ def _quotes(row: dict[str, Any]) -> str:
     given = f"{row['quoted']:,} quoted, {row['not_in_text']:,} not in the text, {row['no_answer']:,} without an answer"
     scores = f"token F1 {row['token_f1']:.3f}, exact match {row['exact_match']:.3f}"
     return f"  {row['n']:,} rows with {row['rows_with']}: {given}; {scores}"
+
+
+def _slices(table: dict[str, Any], metric: str, way: str) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(escape(table["by"]), "rows", metric, "interval", box=None, padding=(0, 1), header_style="bold")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for row in table["rows"]:
+        score, around = f"{row['scores'][way]:.3f}", f"\\[{row['low']:.3f}, {row['high']:.3f}]"
+        shown.add_row(Text(row["group"]), f"{row['n']:,}", score, around)
+    return shown
 
 
 def _per_label(rows: list[dict[str, Any]]) -> Any:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tailorlm.comparison.evidence import counted
+from tailorlm.comparison.groups import slice_tables
+from tailorlm.comparison.split import sliced
 from tailorlm.comparison.stepwise import scores_of_steps
 from tailorlm.core.errors import UsageError
 from tailorlm.core.machine import environment
@@ -25,7 +28,10 @@ from tailorlm.recipes.steps import check_columns
 
 @dataclass
 class Evaluated:
-    """Scores of an adaptation on rows: metric name to value, interval and version; tables by kind of answer; the run that keeps them."""
+    """Scores of an adaptation on rows: metric name to value, interval and version; tables by kind of answer; the run that keeps them.
+
+    `tables` has `groups` where columns to slice by were named: the score on the rows of each value.
+    """
 
     run: Run
     rows: int
@@ -33,10 +39,13 @@ class Evaluated:
     tables: dict[str, Any]
 
 
-def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, label: str | None, root: Path) -> Evaluated:
+def evaluate_adaptation(
+    model: Adaptation, rows: Rows, *, text: str | None, label: str | None, root: Path, slices: Sequence[str] = ()
+) -> Evaluated:
     """Predict labelled rows and score the predictions; the run folder keeps every prediction.
 
-    text, label: columns, where they are not those of the fit. Raises TailorError for unusable rows or labels it never learnt.
+    text, label: columns, where they are not those of the fit. slices: columns by whose values the first metric is told. Raises TailorError
+    for unusable rows or labels it never learnt.
     """
     settings = model.recipe.task.settings
     named = {key: value for key, value in (("text", text), ("label", label)) if value}
@@ -44,6 +53,9 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
     if unknown:
         raise UsageError(f"the task '{model.recipe.task.name}' has no column called '{unknown[0]}'")
     task = replace(model.recipe.task, settings=settings.with_(**named) if named else settings).make()
+    gather = getattr(task, "gather", None)  # a task may put rows together that ask the same
+    rows = rows if gather is None else gather(rows, what="given")
+    columns = sliced(rows, slices, "given")
     examples = task.prepare(rows, what="given", labels=model.labels)
     answering = model.over(examples.pool)
     if isinstance(answering, StepsAnswering):
@@ -81,4 +93,8 @@ def evaluate_adaptation(model: Adaptation, rows: Rows, *, text: str | None, labe
                     "environment": environment(),
                 }
             )
-    return Evaluated(run, len(examples), table, kind_of(task.answers).tables(predictions))
+    tables = kind_of(task.answers).tables(predictions)
+    if columns:
+        name, metric = model.recipe.name, task.metrics[0]
+        tables |= {"groups": slice_tables(columns, {name: predictions}, name, metric, table[metric]["level"])}
+    return Evaluated(run, len(examples), table, tables)

@@ -30,12 +30,25 @@ def group_tables(
     parted = {"length of text, characters": lengths(split.test.texts)}
     asked = "train queries of the passage" if split.test.pool else "train rows of the label"
     parted[asked] = frequencies(split.train.gold, split.test.gold)
-    parted |= {column: slices(values) for column, values in split.columns.items()}
+    metric, level = str(settings.metric), settings.level
+    tables = [
+        {"by": by, "rows": rows}
+        for by, (groups, order) in parted.items()
+        if len(rows := by_group(metric, ways, groups, order, chosen=chosen, level=level)) > 1
+    ]
+    return tables + slice_tables(split.columns, ways, chosen, metric, level)
+
+
+def slice_tables(
+    columns: Mapping[str, Sequence[str]], ways: Mapping[str, Predictions], chosen: str, metric: str, level: float
+) -> list[dict[str, Any]]:
+    """One table a column that the user names, even where all rows have one value in it. columns: its value in each row."""
     tables = []
-    for by, (groups, order) in parted.items():
-        rows = by_group(str(settings.metric), ways, groups, order, chosen=chosen, level=settings.level)
-        if len(rows) > 1 or (rows and by in split.columns):
-            tables.append({"by": by, "rows": rows})
+    for column, values in columns.items():
+        groups, order = slices(values)
+        rows = by_group(metric, ways, groups, order, chosen=chosen, level=level)
+        if rows:
+            tables.append({"by": column, "rows": rows})
     return tables
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,7 +57,7 @@ def split_rows(
     if gather is not None:
         rows = gather(rows, what="given" if test is None else "train")
         test = None if test is None else gather(test, what="test")
-    columns = _columns(rows if test is None else test, settings)
+    columns = sliced(rows if test is None else test, settings.slices, "test")
     if test is None:
         every = _with_rows(task.prepare(rows, what="given"), rows, keep_rows)
         groups = [normalised(text) for text in every.groups]
@@ -89,12 +90,11 @@ def _with_rows(examples: Examples, rows: Rows, keep: bool) -> Examples:
     return replace(examples, rows=rows.rows) if keep else examples
 
 
-def _columns(rows: Rows, settings: CompareSettings) -> dict[str, tuple[str, ...]]:
-    for name in settings.slices:
-        require_column(rows, name, "test", "--slice")
-    return {
-        name: tuple("" if value is None else as_text(value) for value in rows.column(name)) for name in settings.slices
-    }
+def sliced(rows: Rows, names: Sequence[str], what: str) -> dict[str, tuple[str, ...]]:
+    """The values of columns in each row, as text. what: the word for these rows in the UsageError for a column that is not there."""
+    for name in names:
+        require_column(rows, name, what, "--slice")
+    return {name: tuple("" if value is None else as_text(value) for value in rows.column(name)) for name in names}
 
 
 def fold(train: Examples, settings: CompareSettings, seed: int) -> Fold:
