@@ -324,7 +324,7 @@ def tasks(found: Any) -> list[dict[str, Any]]:
                 "began": score(one.get("before")),
                 "own": score(own),
                 "end": score(end),
-                "lost": (_signed(lost, 1) + " points" if points else _signed(lost)) if later else NOTHING,
+                "lost": _minus(f"{lost:.1f} points" if points else f"{lost:.2f}") if later else NOTHING,
                 "dropped": int(one.get("dropped") or 0),
             }
         )
