@@ -407,6 +407,7 @@ def test_steps_stand_beside_one_step_methods(compared: Any) -> None:
     assert short["scores"]["token_f1"]["n"] == short["rows"]
     assert about["learnt"]["passed_on"] == {"gold": 32}
     assert (short["learnt"]["rows"], long["learnt"]["rows"]) == (16, 16)
+    assert [one["learnt"]["learns"] for one in (about, short, long)] == [True, False, True]
     assert ways["route-then-write"]["cost"]["trainable_parameters"] > 0
     n = ways["route-then-write"]["scores"]["token_f1"]["n"]
     assert n == ways["plain"]["scores"]["token_f1"]["n"] == 12

@@ -111,7 +111,7 @@ class _Walk:
         right = [index[kept[j]] for j in learnt] if known else []
         asked = any(step.name in reads(other) for other in self.recipe.steps) or bool(aims(step))
         ends = any(way[-1] == step for way in journeys(self.recipe.steps))
-        told = {"name": step.name, "rows": len(index), "with_answer": len(right)}
+        told = {"name": step.name, "learns": needs_answers(recipe), "rows": len(index), "with_answer": len(right)}
         validation = examples.select(chosen) if chosen and known else None
         return Lesson(place, recipe, examples.select(learnt), validation, asked, ends, told), index, right
 

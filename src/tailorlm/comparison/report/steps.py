@@ -31,7 +31,7 @@ def step_row(step: dict[str, Any]) -> dict[str, str]:
         "name": fmt.one_line(step.get("name"), 80),
         "task": fmt.one_line(step.get("task"), 40),
         "base": fmt.one_line(base, 120) or fmt.NOTHING,
-        "learnt": fmt.whole(learnt["with_answer"]) if learnt.get("with_answer") else fmt.NOTHING,
+        "learnt": fmt.whole(learnt["with_answer"]) if learnt.get("learns") else fmt.NOTHING,
         "came": fmt.whole(step.get("rows")),
         "scores": scores(step),
     }
