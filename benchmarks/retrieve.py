@@ -1,6 +1,6 @@
 """What tuning an encoder for search brings, beside words, the frozen encoder and both: medical questions and the answers to them.
 
-    OMP_NUM_THREADS=1 nice -n 5 python benchmarks/retrieve.py [--data ../shared/data] [--rows 160] [--seeds 3] [--out retrieve-runs]
+    OMP_NUM_THREADS=1 nice -n 5 python benchmarks/retrieve.py [--data ../shared/data] [--rows 160] [--ways NAMES] [--seeds 3] [--out retrieve-runs]
 
 Needs the data folder, which is not part of the repository, and the starter encoder. Prints the lines of docs/studies/retrieval.md. Settings
 are fixed, one set for all tuned ways, so that it takes some ten minutes of one core; a comparison of one's own rows searches them (`tailor compare`).
@@ -54,10 +54,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=160)
     parser.add_argument("--others", type=int, default=180, help="answers to other questions, which are searched too")
     parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--ways", help="names with commas between; all without it")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--length", type=int, default=64, help="tokens read of a question or an answer")
     parser.add_argument("--out", type=Path, default=Path("retrieve-runs"))
     args = parser.parse_args()
+    asked = [way for way in ways(args.passes) if not args.ways or way["name"] in args.ways.split(",")]
     train, test = (list(lines(args.data / "medquad" / f"{part}.jsonl")) for part in ("train", "test"))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -70,7 +72,7 @@ def main() -> None:
                 "max_length": args.length,
                 "passages": written(root / "others.jsonl", [{"passage": row["answer"]} for row in others]),
             },
-            methods=ways(args.passes),
+            methods=asked,
             folder=args.out,
             seeds=args.seeds,
             leaks="drop",

@@ -110,6 +110,9 @@ class _Fitting:
         job = Job(lesson, [*names, *more], lesson.names, stage.train, lr, self.seed, order=order, base=base)
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
+        if more and (passes := getattr(objective.settings, "warm_up", 0)):  # what was made learns alone first
+            last = stage.train.epochs - 1
+            job.begins = {name: min(last, max(passes, job.begins.get(name, 0))) for name in names}
         scene = StageScene(self.model, self.task, names)
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
