@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sought import prepared
+from tailorlm.comparison.evidence import recipe_key
 from tailorlm.context.choosers.nearest import Nearest
 from tailorlm.context.index import IndexSettings, PassageIndex, ReadSettings
 from tailorlm.context.retrieval.encoder import Encoder
@@ -113,3 +114,16 @@ def test_other_folders_and_settings_are_refused(base: Base, tmp_path: Path) -> N
         with pytest.raises(UsageError, match=f"tuned with another {next(iter(changes))}"):
             Encoder(EncoderSettings(model=str(tuned), **changes)).texts(["a"])
     assert Encoder(EncoderSettings(model=str(tuned), query_prefix="q: ", max_length=24)).texts(["a"]).shape == (1, 32)
+
+
+def test_a_run_knows_the_encoder_of_its_prompts_by_what_it_holds(base: Base, tmp_path: Path) -> None:
+    folder = kept(base, tmp_path / "tuned", "bias")
+    context = {"part": "prompt", "examples": "nearest", "encoder": {"model": str(folder)}}
+    recipe = validate(
+        {"name": "x", "base": "writer", "task": "classify", "answers": "written", "context": context}, Recipe
+    )
+    before = recipe_key(recipe)
+    moved = recipe.changed({"context.encoder.model": str(shutil.copytree(folder, tmp_path / "moved"))})
+    assert recipe_key(moved) == before
+    kept(base, folder, "bias", seed=1)
+    assert recipe_key(recipe) != before

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.context.index import Gold, PassageIndex, bearing, gold_places, score_index
+from tailorlm.context.retrieval.encoder import Encoder
 from tailorlm.core.atomic import write_text
 from tailorlm.evaluation.intervals import interval_of_mean
 from tailorlm.models.hosted import Hosted
+from tailorlm.models.resolve import adaptation_folder
 from tailorlm.recipes.adaptation import Answering
 from tailorlm.recipes.contents import contents
 from tailorlm.recipes.schema import Recipe
@@ -27,9 +29,9 @@ LOOKED_FOR = 300
 
 
 def recipe_key(recipe: Recipe) -> str:
-    """The recipe's key, with what it names by where it lies (index, teacher, files of texts and rows) named by what it holds.
+    """The recipe's key, with what it names by where it lies (index, tuned encoder, teacher, files of texts and rows) named by what it holds.
 
-    Raises TailorError where there is no such index.
+    Raises TailorError where there is no such index, or an encoder that is none.
     """
     if recipe.steps:
         whole = recipe.changed(
@@ -40,6 +42,8 @@ def recipe_key(recipe: Recipe) -> str:
     shown = shown_by(recipe) if recipe.written else None
     if shown is not None and shown.passages:
         named["context.passages"] = PassageIndex(shown.passages).fingerprint
+    if shown is not None and shown.encoder is not None and adaptation_folder(shown.encoder.model) is not None:
+        named["context.encoder.model"] = Encoder(shown.encoder).fingerprint
     if not named:
         return recipe.key
     return hashlib.sha256(json.dumps([recipe.key_without(named), named], sort_keys=True).encode()).hexdigest()

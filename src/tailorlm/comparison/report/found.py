@@ -17,7 +17,9 @@ def found_at(result: dict[str, Any]) -> list[dict[str, str]]:
     for line in lines:
         low, high, n = line.get("from"), line.get("to"), int(fmt.number(line.get("n")) or 0)
         where = "not among those ranked" if low is None else f"{low}" if low == high else f"{low} to {high}"
-        rows.append({"where": where, "n": fmt.whole(n), "share": fmt.percent(round(n / total, 2)) if total else fmt.NOTHING})
+        rows.append(
+            {"where": where, "n": fmt.whole(n), "share": fmt.percent(round(n / total, 2)) if total else fmt.NOTHING}
+        )
     return rows
 
 
