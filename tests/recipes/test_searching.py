@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sought import prepared
+from tailorlm.comparison.evidence import recipe_key
 from tailorlm.context.retrieval.bm25 import Bm25
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError
@@ -306,3 +307,13 @@ def test_methods_that_can_search() -> None:
     both = {"part": "search", "retriever": "fused"}
     joined = validate({"name": "x", "task": "retrieve", "context": both, "stages": [stage]}, Recipe)
     assert list(joined.grid) == ["stages.0.weights.lr"]
+
+
+def test_more_passages_are_known_by_what_they_hold(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
+    for file in files:
+        file.write_text('{"passage": "a"}\n', encoding="utf-8")
+    one, two = (recipe_key(validate({"name": "x", "task": TASK | {"passages": str(file)}}, Recipe)) for file in files)
+    assert one == two
+    files[1].write_text('{"passage": "b"}\n', encoding="utf-8")
+    assert recipe_key(validate({"name": "x", "task": TASK | {"passages": str(files[1])}}, Recipe)) != one

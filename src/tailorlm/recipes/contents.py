@@ -17,8 +17,13 @@ FILES = ("text", "rows", "over", "test", "probe", "general")
 
 
 def contents(recipe: Recipe) -> dict[str, str]:
-    """Dotted key to sha256 (hex) for every teacher, file and folder that the stages name. A name that leads nowhere is left out: the fit says so."""
+    """Dotted key to sha256 (hex) for every teacher, file and folder that the stages name, and for the passages that a task searches.
+
+    A name that leads nowhere is left out: the fit says so.
+    """
     found: dict[str, str] = {}
+    searched = _held(getattr(recipe.task.settings, "passages", None))
+    found |= {"task.passages": searched} if searched else {}
     for place, stage in enumerate(recipe.stages):
         parts = {"objective": stage.objective, "weights": stage.weights}
         parts |= {f"penalties.{number}": penalty for number, penalty in enumerate(stage.penalties)}
