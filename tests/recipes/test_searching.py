@@ -310,8 +310,9 @@ def test_methods_that_can_search() -> None:
 
 
 def test_more_passages_are_known_by_what_they_hold(tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
+    files = [tmp_path / folder / "more.jsonl" for folder in ("one", "two")]
     for file in files:
+        file.parent.mkdir()
         file.write_text('{"passage": "a"}\n', encoding="utf-8")
     one, two = (recipe_key(validate({"name": "x", "task": TASK | {"passages": str(file)}}, Recipe)) for file in files)
     assert one == two
