@@ -252,7 +252,7 @@ def test_faults_are_named_with_their_rows() -> None:
     assert len(faults) == 8
     with pytest.raises(CheckError) as error:
         task().prepare(rows, what="train")
-    assert "3 rows have an answer that does not stand in its context" in str(error.value)
+    assert "8 rows cannot be used\n  an answer that does not stand in its context" in str(error.value)
     assert "t.jsonl:2, t.jsonl:3, t.jsonl:4" in str(error.value)
     assert "fee tax" not in str(error.value)
     with pytest.raises(CheckError, match="no train row has an answer"):

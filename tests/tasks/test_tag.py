@@ -208,15 +208,25 @@ def test_repaired_tags_are_counted_and_told_with_their_rows() -> None:
     made = task()
     rows = rows_of(
         {"tokens": ["a", "b", "c"], "tags": ["B-x", "O", "I-x"]},
-        {"tokens": ["a", "b"], "tags": ["I-x", "I-x"]},  # a scheme without beginnings: nothing to repair
+        {"tokens": ["a", "b"], "tags": ["I-x", "I-x"]},  # the other rows begin each span with B
         {"tokens": ["a", "b", "c", "d"], "tags": ["I-x", "B-x", "I-y", "I-x"]},
     )
     found = made.findings(made.prepare(rows, what="train").select([1]))
     assert found[0]["code"] == "illegal-tags"
-    assert str(found[0]["message"]).startswith("2 train rows with 4 tags that cannot stand")
-    assert found[0]["rows"] == ["t.jsonl:1", "t.jsonl:3"]
+    assert str(found[0]["message"]).startswith("3 train rows with 5 tags that cannot stand")
+    assert found[0]["rows"] == ["t.jsonl:1", "t.jsonl:2", "t.jsonl:3"]
     with pytest.raises(CheckError, match="a tag that cannot stand there"):
         task(illegal="refuse").prepare(rows, what="train")
+
+
+def test_schemes_in_which_spans_begin_with_i_have_nothing_to_repair() -> None:
+    """IOB1, where B stands between neighbours of one type alone, and IO."""
+    rows = rows_of(
+        {"tokens": list("abcd"), "tags": ["I-x", "B-x", "I-y", "O"]}, {"tokens": ["a", "b"], "tags": ["I-x", "I-x"]}
+    )
+    ready = task(illegal="refuse").prepare(rows, what="train")
+    assert ready.gold == ([[0, 1, "x"], [2, 3, "x"], [4, 5, "y"]], [[0, 3, "x"]])
+    assert not ready.remarks
 
 
 def test_inputs_are_texts_tokens_or_rows() -> None:

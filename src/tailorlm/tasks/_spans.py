@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,14 @@ def words_of(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _WORD.finditer(text)]
 
 
-def from_tags(tokens: Sequence[str], tags: Sequence[str], illegal: str) -> Marked | str:
+def from_tags(tokens: Sequence[str], tags: Sequence[str], illegal: str, *, begun: bool | None = None) -> Marked | str:
     """Tokens with tags as a text, the tokens joined by blanks, with spans; or what is wrong with them.
 
     Tags: `O`, and a type behind `B-`, `I-` and, in BILOU and BIOES, `L-`/`E-` (last) and `U-`/`S-` (single); a bare type counts as `I-`. A tag that
-    cannot follow the one before begins a span of its own (conlleval's reading), or is refused where `illegal` says so.
+    cannot follow the one before begins a span of its own (conlleval's reading), or is refused where `illegal` says so. begun: whether every span
+    begins with a `B-` or `U-`/`S-` in the rows that these tags are of (`marks_beginnings`); without it, in these tags alone.
     """
+    begun = marks_beginnings([tags]) if begun is None else begun
     starts = np.cumsum([0, *(len(token) + 1 for token in tokens[:-1])]).tolist()
     words = tuple((start, start + len(token)) for start, token in zip(starts, tokens, strict=True))
     spans: list[tuple[int, int, str]] = []
@@ -56,7 +58,7 @@ def from_tags(tokens: Sequence[str], tags: Sequence[str], illegal: str) -> Marke
             spans.append((open_at, i, kind))
             open_at = -1
         if mark != "O" and not goes_on:
-            stray = mark in {"I", *_LAST} and _marks_beginnings(tags)
+            stray = begun and mark in {"I", *_LAST}
             if stray and illegal == "refuse":
                 return f"a tag that cannot stand there ({tag} at token {i + 1})"
             repaired += stray
@@ -70,9 +72,17 @@ def from_tags(tokens: Sequence[str], tags: Sequence[str], illegal: str) -> Marke
     return Marked(" ".join(tokens), words, found, repaired)
 
 
-def _marks_beginnings(tags: Sequence[str]) -> bool:
-    """Whether these tags begin spans with `B-` or `U-`/`S-`; the oldest schemes do so only between neighbours."""
-    return any(tag.partition("-")[0] in {"B", *_SINGLE} and "-" in tag for tag in tags)
+def marks_beginnings(rows: Iterable[Sequence[str]]) -> bool:
+    """Whether the tags of these rows begin every span with `B-` or `U-`/`S-`: one stands where no span of its type goes before.
+
+    The oldest scheme (IOB1) has `B-` between neighbours of one type alone, and the plainest (IO) has none; there `I-` may begin.
+    """
+    for tags in rows:
+        for before, tag in zip(["O", *tags], tags, strict=False):
+            mark, dash, kind = tag.partition("-")
+            if dash and mark in {"B", *_SINGLE} and (before.partition("-")[2] or before) != kind:
+                return True
+    return False
 
 
 def from_spans(text: str, given: Any, nested: str) -> Marked | str:

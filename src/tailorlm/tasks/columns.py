@@ -47,17 +47,25 @@ def refuse(rows: Sequence[Row], bad: Sequence[int], what: str, *, hint: str) -> 
     """CheckError over the rows `bad`, if there are any. what: what is wrong, as it goes on behind "3 rows"."""
     if not bad:
         return
-    shown = ", ".join(rows[i].where for i in bad[:SHOWN])
+    raise CheckError(f"{count(len(bad), 'row')} {what}", got=_places(rows, bad), hint=hint)
+
+
+def _places(rows: Sequence[Row], bad: Sequence[int]) -> str:
+    """Where these rows stand, `file:line` each, the first few by name."""
     more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    raise CheckError(f"{count(len(bad), 'row')} {what}", got=shown + more, hint=hint)
+    return ", ".join(rows[i].where for i in bad[:SHOWN]) + more
 
 
 def refuse_faults(rows: Rows, faults: Mapping[int, str]) -> None:
-    """CheckError over rows that a task cannot use, reason by reason."""
+    """CheckError over rows that a task cannot use, all reasons in one message."""
     by_reason: dict[str, list[int]] = {}
     for index, reason in faults.items():
         by_reason.setdefault(reason, []).append(index)
     hint = "mend these rows, or set up to N aside with --max-bad N"
+    if len(by_reason) > 1:
+        told = [f"  {reason}: {_places(rows, bad)}" for reason, bad in list(by_reason.items())[:SHOWN]]
+        told += [f"  and {len(by_reason) - SHOWN} reasons more"] if len(by_reason) > SHOWN else []
+        raise CheckError("\n".join([f"{len(faults)} rows cannot be used", *told]), hint=hint)
     for reason, bad in by_reason.items():
         refuse(rows, bad, f"{'has' if len(bad) == 1 else 'have'} {reason}", hint=hint)
 

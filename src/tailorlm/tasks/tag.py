@@ -19,6 +19,7 @@ from tailorlm.tasks._spans import (
     codes_of,
     from_spans,
     from_tags,
+    marks_beginnings,
     outputs_of,
     spans_of,
     words_of,
@@ -112,15 +113,18 @@ class Tag:
 
     def faults(self, rows: Rows) -> dict[int, str]:
         """Rows that cannot be used, by index, with the reason."""
-        tagged, found = self._form(rows, "given"), {}
-        for i, row in enumerate(rows):
-            marked = self._marked(row, tagged)
-            if isinstance(marked, str):
-                found[i] = marked
-        return found
+        every = self._all_marked(rows, "given")
+        return {i: marked for i, marked in enumerate(every) if isinstance(marked, str)}
 
-    def _marked(self, row: Row, tagged: bool) -> Marked | str:
-        """The row's text, words and spans; or what is wrong with it."""
+    def _all_marked(self, rows: Rows, what: str) -> list[Marked | str]:
+        """The text, words and spans of each row; or what is wrong with it."""
+        tagged, tags = self._form(rows, what), self.settings.tags
+        begun = tagged and marks_beginnings(
+            [as_text(tag) for tag in given] for row in rows if isinstance(given := row.values.get(tags), list)
+        )
+        return [self._marked(row, tagged, begun) for row in rows]
+
+    def _marked(self, row: Row, tagged: bool, begun: bool) -> Marked | str:
         s = self.settings
         if tagged:
             tokens, tags = row.values.get(s.tokens), row.values.get(s.tags)
@@ -129,7 +133,9 @@ class Tag:
             if not isinstance(tags, list) or len(tags) != len(tokens):
                 length = len(tags) if isinstance(tags, list) else "no"
                 return f"{len(tokens)} tokens and {length} tags"
-            return from_tags([as_text(token) for token in tokens], [as_text(tag) for tag in tags], s.illegal)
+            return from_tags(
+                [as_text(token) for token in tokens], [as_text(tag) for tag in tags], s.illegal, begun=begun
+            )
         text = row.values.get(s.text)
         if not isinstance(text, str) or not text.strip():
             return f"no text in the column '{s.text}'"
@@ -143,8 +149,7 @@ class Tag:
         """
         self.columns(rows, what=what)
         refuse_faults(rows, self.faults(rows))
-        tagged = self._form(rows, what)
-        marked = [found for row in rows if isinstance(found := self._marked(row, tagged), Marked)]
+        marked = [found for found in self._all_marked(rows, what) if isinstance(found, Marked)]
         gold: tuple[list[list[Any]], ...] = tuple([list(span) for span in row.spans] for row in marked)
         types: list[str] = sorted({span[2] for row in marked for span in row.spans})
         known = tuple(types) if labels is None else tuple(labels)
