@@ -119,7 +119,7 @@ def by_hand(name: str, args: argparse.Namespace) -> None:
     """Full fine-tuning through transformers' Trainer and through this program, on equal rows and settings; span F1 of each seed."""
     from tailorlm.core.config import validate
     from tailorlm.evaluation.metrics import metric_of
-    from tailorlm.recipes.answering import predictions_of
+    from tailorlm.recipes.answering.head import predictions_of
     from tailorlm.recipes.fit import fit
     from tailorlm.recipes.schema import Recipe
 
@@ -160,7 +160,7 @@ def _trainer(task: Any, examples: Any, held: Any, metric: Any, seed: int, args: 
     )
 
     from tailorlm.models.resolve import resolve
-    from tailorlm.recipes.answering import predictions_of
+    from tailorlm.recipes.answering.head import predictions_of
 
     set_seed(seed)
     folder, outputs = str(resolve("starter").folder), task.outputs(examples.labels)

@@ -372,7 +372,7 @@ def test_a_failed_save_leaves_the_old_one(adaptation: Adaptation, saved: Path, m
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tailorlm.recipes.answering.save_head", full)
+    monkeypatch.setattr("tailorlm.recipes.answering.head.save_head", full)
     with pytest.raises(TailorError, match="the disk is full"):
         adaptation.save(saved)
     assert os.listdir(saved.parent) == ["out"]

@@ -20,9 +20,9 @@ from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView
 from tailorlm.objectives.distill import Distill
-from tailorlm.recipes import teaching
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
+from tailorlm.recipes.fitting import teaching
 from tailorlm.recipes.schema import Recipe
 from tiny import ARCHITECTURES, labelled
 from writers import tiny_writer

@@ -20,7 +20,7 @@ from tailorlm.models.resolve import resolve
 from tailorlm.objectives import objectives
 from tailorlm.objectives.penalties import penalties
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.tasks import tasks
 from tailorlm.training import plain_text, processes

@@ -16,8 +16,8 @@ from tailorlm.core.errors import TailorError
 from tailorlm.data.rows import Row, Rows
 from tailorlm.models.decoder import load_writer
 from tailorlm.models.resolve import resolve
+from tailorlm.recipes.answering.writing import WriteAnswering
 from tailorlm.recipes.schema import Recipe
-from tailorlm.recipes.writing import WriteAnswering
 from tailorlm.tasks import tasks
 from tiny import labelled, tokenizer
 from writers import tiny_writer

@@ -17,7 +17,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingCache, EmbeddingView, embed
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.head_start import probe
+from tailorlm.recipes.fitting.head_start import probe
 from tailorlm.recipes.presets import PRESETS
 from tailorlm.recipes.schema import Recipe
 from tiny import WIDTH, labelled

@@ -19,8 +19,8 @@ from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.fit import fit
+from tailorlm.recipes.fitting.old import GENERAL
 from tailorlm.recipes.forgotten import Known, Memory
-from tailorlm.recipes.old import GENERAL
 from tailorlm.recipes.schema import Recipe
 from tiny import labelled
 

@@ -21,10 +21,10 @@ from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.fit_search import JUDGED, judged_pool
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.search import JUDGED, judged_pool
 from tailorlm.recipes.forgotten import Known, Memory
 from tailorlm.recipes.presets import METHODS, standard
 from tailorlm.recipes.reload import answers, check_reload

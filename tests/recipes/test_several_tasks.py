@@ -28,8 +28,8 @@ from tailorlm.models.run import vectors_of
 from tailorlm.objectives.multi_task import MultiTask
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.head_start import probe
-from tailorlm.recipes.others import Others, completed
+from tailorlm.recipes.fitting.head_start import probe
+from tailorlm.recipes.fitting.others import Others, completed
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.classify import Classify
 from tailorlm.tasks.readings import Readings
@@ -234,7 +234,7 @@ def test_penalties_take_the_rows_of_earlier_tasks(base: Base, tmp_path: Path) ->
 
 
 def test_old_rows_speak_through_the_head_they_were_learnt_with(base: Base, tmp_path: Path) -> None:
-    from tailorlm.recipes.old import StageScene
+    from tailorlm.recipes.fitting.old import StageScene
 
     model = load_model(resolve(str(base())), labels=ROWS.labels)
     other = Others(completed(several(base(), [{"rows": topics(tmp_path)}])), None).of(1)[0]

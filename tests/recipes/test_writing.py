@@ -20,9 +20,9 @@ from tailorlm.models.decoder import load_writer
 from tailorlm.models.local import Local
 from tailorlm.models.resolve import resolve
 from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.answering.writing import WriteAnswering
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
-from tailorlm.recipes.writing import WriteAnswering
 from tiny import labelled
 from writers import tiny_writer
 

@@ -14,7 +14,7 @@ from tailorlm.core.errors import CheckError
 from tailorlm.core.marks import NONE_OF_THESE
 from tailorlm.evaluation.metrics import metric_of
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.presets import preset
 from tailorlm.tasks._calibration import bar_for, chances, logistic_of, single_chances, temperature_of

@@ -18,7 +18,7 @@ from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.metrics import metric_of
 from tailorlm.models.resolve import resolve
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.presets import PRESETS
 from tailorlm.recipes.schema import Recipe

@@ -17,9 +17,9 @@ from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.models.run import embed
 from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.answering.writing import WriteAnswering
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.schema import Recipe
-from tailorlm.recipes.writing import WriteAnswering
 from tailorlm.tasks import tasks
 from tiny import TOPICS, tokenizer
 

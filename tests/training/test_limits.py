@@ -19,9 +19,9 @@ from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.old import WritingScene, written_freely
 from tailorlm.recipes.forgotten import Known, Memory
-from tailorlm.recipes.old import WritingScene, written_freely
 from tailorlm.recipes.schema import Recipe
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.loop import train

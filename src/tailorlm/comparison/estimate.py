@@ -17,11 +17,11 @@ from tailorlm.models.generate import write
 from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import embed
-from tailorlm.recipes.fit_search import judged_pool
-from tailorlm.recipes.fit_writing import WRITTEN
+from tailorlm.recipes.answering.searching import SearchAnswering, search_of
+from tailorlm.recipes.answering.writing import shown_by
+from tailorlm.recipes.fitting.search import judged_pool
+from tailorlm.recipes.fitting.writing import WRITTEN
 from tailorlm.recipes.schema import Recipe, Stage
-from tailorlm.recipes.searching import SearchAnswering, search_of
-from tailorlm.recipes.writing import shown_by
 from tailorlm.tasks.base import Examples
 
 # Backward costs about twice forward; weights that need no gradient of their own save a third of it.

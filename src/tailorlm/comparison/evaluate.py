@@ -20,9 +20,9 @@ from tailorlm.data import Rows
 from tailorlm.evaluation.kinds import kind_of
 from tailorlm.evaluation.scores import score_table
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.answering.head import predictions_of
+from tailorlm.recipes.answering.stepping import StepsAnswering
 from tailorlm.recipes.course import given
-from tailorlm.recipes.stepping import StepsAnswering
 from tailorlm.recipes.steps import check_columns
 
 

@@ -17,10 +17,10 @@ from tailorlm.evaluation.intervals import interval_of_mean
 from tailorlm.models.hosted import Hosted
 from tailorlm.models.resolve import adaptation_folder
 from tailorlm.recipes.adaptation import Answering
+from tailorlm.recipes.answering.stepping import StepsAnswering
+from tailorlm.recipes.answering.writing import WriteAnswering, shown_by
 from tailorlm.recipes.contents import contents
 from tailorlm.recipes.schema import Recipe
-from tailorlm.recipes.stepping import StepsAnswering
-from tailorlm.recipes.writing import WriteAnswering, shown_by
 from tailorlm.tasks.base import Answers, Examples
 
 DETAILS = "details.jsonl"

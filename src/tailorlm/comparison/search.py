@@ -21,12 +21,12 @@ from tailorlm.comparison.split import Fold
 from tailorlm.core import atomic
 from tailorlm.core.errors import TailorError
 from tailorlm.models.run import EmbeddingView
+from tailorlm.recipes.answering.writing import scores_choices
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.fit_head import FEW_ROWS
-from tailorlm.recipes.fit_steps import Fits, Lesson, metric_for, walk
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.head import FEW_ROWS
+from tailorlm.recipes.fitting.steps import Fits, Lesson, metric_for, walk
 from tailorlm.recipes.schema import Recipe, Stage
-from tailorlm.recipes.writing import scores_choices
 from tailorlm.tasks.base import Examples
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score

@@ -8,10 +8,10 @@ from typing import Any
 
 from tailorlm.evaluation.metrics import metric_of
 from tailorlm.evaluation.scores import score_table
-from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.answering.head import predictions_of
+from tailorlm.recipes.answering.stepping import Reached, StepsAnswering
 from tailorlm.recipes.course import examples_of
-from tailorlm.recipes.fitted import Fitted
-from tailorlm.recipes.stepping import Reached, StepsAnswering
+from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.steps import task_of
 from tailorlm.tasks.base import Answers, Examples
 

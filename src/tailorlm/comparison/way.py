@@ -33,10 +33,10 @@ from tailorlm.evaluation import Cost
 from tailorlm.evaluation.scores import score_table
 from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView
-from tailorlm.recipes.answering import predictions_of
+from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.course import given, rows_key
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.forgotten import Known, Memory
 from tailorlm.recipes.reload import check_reload
 from tailorlm.recipes.schema import Recipe

@@ -27,14 +27,14 @@ from tailorlm.models.encoder import TextModel
 from tailorlm.models.heads import load_head
 from tailorlm.models.resolve import BaseModel, adaptation_folder, resolve
 from tailorlm.objectives._other import OtherTask
-from tailorlm.recipes.answering import HeadAnswering
+from tailorlm.recipes.answering.head import HeadAnswering
+from tailorlm.recipes.answering.reading import ReadAnswering
+from tailorlm.recipes.answering.searching import SearchAnswering
+from tailorlm.recipes.answering.stepping import STEPS, StepsAnswering
+from tailorlm.recipes.answering.writing import WriteAnswering
 from tailorlm.recipes.card import model_card
-from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, learns_text, searches
-from tailorlm.recipes.searching import SearchAnswering
 from tailorlm.recipes.stack import Layout, Stack, numbered
-from tailorlm.recipes.stepping import STEPS, StepsAnswering
-from tailorlm.recipes.writing import WriteAnswering
 
 FORMAT = 1
 # The folder inside an adaptation in which what other tasks need lies, one folder each.

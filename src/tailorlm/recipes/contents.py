@@ -9,8 +9,8 @@ from typing import Any
 
 from tailorlm.core.atomic import sha256_of
 from tailorlm.core.parts import settings_in
+from tailorlm.recipes.fitting.teaching import teacher_fingerprint
 from tailorlm.recipes.schema import Recipe
-from tailorlm.recipes.teaching import teacher_fingerprint
 
 # Settings of stages, and of other tasks in them, that name a file, or folders.
 FILES = ("text", "rows", "over", "test", "probe", "general")

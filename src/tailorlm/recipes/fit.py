@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tailorlm.models.run import EmbeddingView
-from tailorlm.recipes.fit_head import fit_head
-from tailorlm.recipes.fit_search import fit_search
-from tailorlm.recipes.fit_steps import Fits, Lesson, fit_steps, metric_for
-from tailorlm.recipes.fit_writing import fit_writing
-from tailorlm.recipes.fitted import Fitted
-from tailorlm.recipes.others import completed
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.head import fit_head
+from tailorlm.recipes.fitting.others import completed
+from tailorlm.recipes.fitting.search import fit_search
+from tailorlm.recipes.fitting.steps import Fits, Lesson, fit_steps, metric_for
+from tailorlm.recipes.fitting.writing import fit_writing
 from tailorlm.recipes.schema import Recipe, searches
 from tailorlm.tasks.base import Examples
 from tailorlm.training.checkpoint import Checkpoints

@@ -28,7 +28,7 @@ from tailorlm.models.resolve import BaseModel
 from tailorlm.models.run import batches
 from tailorlm.objectives import objectives
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.old import GENERAL
+from tailorlm.recipes.fitting.old import GENERAL
 from tailorlm.training.plain_text import text_lesson
 
 # Inverse strength of L2 regularisation of a probe's classifier, and how often its rows are cut into halves.

@@ -16,7 +16,7 @@ from typing import Any
 
 from tailorlm.core.errors import CheckError
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.searching import SearchAnswering
+from tailorlm.recipes.answering.searching import SearchAnswering
 
 # Rows asked, and how far scores may lie apart, as a share: products of other sizes and routes differ in rounding.
 ROWS, TOLERANCE = 8, 1e-3

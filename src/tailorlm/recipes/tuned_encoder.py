@@ -13,8 +13,8 @@ from tailorlm.context.retrieval.settings import EncoderSettings
 from tailorlm.core.config import load
 from tailorlm.core.errors import UsageError
 from tailorlm.recipes.adaptation import Adaptation, fingerprint_of
+from tailorlm.recipes.answering.searching import SearchAnswering, search_of
 from tailorlm.recipes.schema import Recipe, searches
-from tailorlm.recipes.searching import SearchAnswering, search_of
 
 
 class TunedEncoder:

@@ -20,16 +20,16 @@ from tailorlm.models.resolve import resolve
 from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.run import batches
 from tailorlm.recipes.adaptation import Adaptation, Another
-from tailorlm.recipes.answering import predictions_of
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.answering.head import predictions_of
+from tailorlm.recipes.answering.reading import ReadAnswering
+from tailorlm.recipes.answering.writing import WriteAnswering, load_answerer, scores_choices
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.old import WritingScene, mixed, needed, old_texts, written_freely
+from tailorlm.recipes.fitting.optimised import optimised
+from tailorlm.recipes.fitting.others import Other, Others
 from tailorlm.recipes.forgotten import limits_of
-from tailorlm.recipes.old import WritingScene, mixed, needed, old_texts, written_freely
-from tailorlm.recipes.optimised import optimised
-from tailorlm.recipes.others import Other, Others
-from tailorlm.recipes.reading import ReadAnswering
 from tailorlm.recipes.schema import Recipe, Stage, learns_text
 from tailorlm.recipes.stack import Stack
-from tailorlm.recipes.writing import WriteAnswering, load_answerer, scores_choices
 from tailorlm.tasks.base import Answers, Examples
 from tailorlm.tasks.readings import log_shares
 from tailorlm.training.checkpoint import Checkpoints

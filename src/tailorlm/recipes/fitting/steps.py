@@ -13,10 +13,10 @@ from tailorlm.data.audit.crossfit import folds_of
 from tailorlm.data.rows import Row
 from tailorlm.evaluation.metrics import fits, metric_of
 from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.answering.stepping import StepsAnswering, answered
 from tailorlm.recipes.course import Course, as_column, examples_of, examples_without_answers, given, naming
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.schema import Recipe, Step
-from tailorlm.recipes.stepping import StepsAnswering, answered
 from tailorlm.recipes.steps import aims, check_steps, journeys, needs_answers, reads, task_of
 from tailorlm.tasks.base import Examples
 from tailorlm.training.job import Listener

@@ -15,13 +15,13 @@ from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingView
 from tailorlm.objectives._search import hard_negatives
 from tailorlm.recipes.adaptation import Adaptation
-from tailorlm.recipes.answering import predictions_of
-from tailorlm.recipes.fit_head import FEW_ROWS, rates_of
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.answering.head import predictions_of
+from tailorlm.recipes.answering.searching import SearchAnswering
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.head import FEW_ROWS, rates_of
+from tailorlm.recipes.fitting.old import StageScene
 from tailorlm.recipes.forgotten import limits_of
-from tailorlm.recipes.old import StageScene
 from tailorlm.recipes.schema import Recipe, Stage
-from tailorlm.recipes.searching import SearchAnswering
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, SearchTask
 from tailorlm.tasks.readings import ragged_ids

@@ -15,8 +15,8 @@ from tailorlm.core.errors import TailorError
 from tailorlm.data.read import read
 from tailorlm.models.encoder import TextModel
 from tailorlm.models.run import EmbeddingView
-from tailorlm.recipes.others import Other
-from tailorlm.recipes.teaching import Teacher
+from tailorlm.recipes.fitting.others import Other
+from tailorlm.recipes.fitting.teaching import Teacher
 from tailorlm.tasks.base import Examples, HeadTask
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.beside import Beside

@@ -19,7 +19,7 @@ from tailorlm.data.quality import find_copies, normalised
 from tailorlm.data.split import stratified
 from tailorlm.evaluation.metrics import Metric, metric_of
 from tailorlm.objectives._other import OtherTask
-from tailorlm.recipes.answering import HeadAnswering, predictions_of
+from tailorlm.recipes.answering.head import HeadAnswering, predictions_of
 from tailorlm.recipes.schema import Recipe, learns_text
 from tailorlm.tasks import tasks
 from tailorlm.tasks.base import Examples

@@ -19,13 +19,13 @@ from tailorlm.models.run import EmbeddingView, scores_of, vectors_of
 from tailorlm.models.trunk import frozen_trunk
 from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation, Another
-from tailorlm.recipes.answering import HeadAnswering, predictions_of
-from tailorlm.recipes.fitted import Fitted
+from tailorlm.recipes.answering.head import HeadAnswering, predictions_of
+from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.head_start import chained, labelled, start_of_head
+from tailorlm.recipes.fitting.lessons import Ground, lesson_for
+from tailorlm.recipes.fitting.old import StageScene
+from tailorlm.recipes.fitting.others import Others
 from tailorlm.recipes.forgotten import limits_of
-from tailorlm.recipes.head_start import chained, labelled, start_of_head
-from tailorlm.recipes.lessons import Ground, lesson_for
-from tailorlm.recipes.old import StageScene
-from tailorlm.recipes.others import Others
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, HeadTask, Target

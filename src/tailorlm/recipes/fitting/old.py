@@ -13,8 +13,8 @@ from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data import Rows, as_text, read
 from tailorlm.models.run import embed, vectors_of
 from tailorlm.objectives.labels import Labels
-from tailorlm.recipes.head_start import labelled
-from tailorlm.recipes.others import Other
+from tailorlm.recipes.fitting.head_start import labelled
+from tailorlm.recipes.fitting.others import Other
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import IGNORED, LabelLesson, Lesson
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tailorlm.tasks.base import HeadTask, SearchTask
 
 # Texts of no domain, written for this: what is measured on, and rehearsed, where no file is named.
-GENERAL = Path(__file__).parent / "general_text.txt"
+GENERAL = Path(__file__).parents[1] / "general_text.txt"
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
 STRENGTH = 10.0

@@ -10,8 +10,8 @@ from typing import Any
 
 from tailorlm.context.prompt import Candidate, Prompt, Prompter, TaskWords, optimise, propose
 from tailorlm.evaluation.metrics import Metric
-from tailorlm.recipes.answering import predictions_of
-from tailorlm.recipes.writing import WriteAnswering
+from tailorlm.recipes.answering.head import predictions_of
+from tailorlm.recipes.answering.writing import WriteAnswering
 from tailorlm.tasks.base import Answers, Examples
 from tailorlm.training.job import Listener
 
