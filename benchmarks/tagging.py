@@ -22,12 +22,11 @@ from tailorlm.data import read
 
 # Rates: the middle or upper value of each part's own grid, as validation chose them on other tasks with this encoder.
 RATES = {"bias": 2e-3, "adapter": 1e-3, "lora": 2e-3, "top_layers": 5e-4, "full": 1.5e-4}
-STEP = 8  # rows of a step
 SETS = ("wnut17", "ncbi_disease", "crossner", "crossner-across")
 SOURCE, TARGET = "politics", "science"
 
 
-def recipes(passes: int, wanted: Iterable[str]) -> list[dict[str, Any]]:
+def recipes(passes: int, rows_per_step: int, wanted: Iterable[str]) -> list[dict[str, Any]]:
     """The ways, with all their settings."""
     every = {part: {"part": part, "lr": rate} for part, rate in RATES.items()}
     made = [
@@ -37,7 +36,7 @@ def recipes(passes: int, wanted: Iterable[str]) -> list[dict[str, Any]]:
         *(
             {
                 "name": part,
-                "stages": [{"weights": weights, "train": {"epochs": passes, "patience": None, "rows_per_step": STEP}}],
+                "stages": [{"weights": weights, "train": {"epochs": passes, "patience": None, "rows_per_step": rows_per_step}}],
             }
             for part, weights in every.items()
         ),
@@ -93,7 +92,7 @@ def compare(name: str, args: argparse.Namespace) -> None:
         made[0],
         test=made[1],
         task="tag",
-        methods=recipes(args.passes, args.ways),
+        methods=recipes(args.passes, args.rows_per_step, args.ways),
         folder=args.out,
         seeds=args.seeds,
         leaks="drop",
@@ -129,7 +128,7 @@ def by_hand(name: str, args: argparse.Namespace) -> None:
     plan = {
         "name": "hand",
         "task": "tag",
-        "stages": [{"weights": weights, "train": {"epochs": args.passes, "rows_per_step": STEP}}],
+        "stages": [{"weights": weights, "train": {"epochs": args.passes, "rows_per_step": args.rows_per_step}}],
     }
     recipe = validate(plan, Recipe)
     task = recipe.task.make()
@@ -181,8 +180,8 @@ def _trainer(task: Any, examples: Any, held: Any, metric: Any, seed: int, args: 
         output_dir=str(args.out / "trainer"),
         learning_rate=RATES["full"],
         num_train_epochs=args.passes,
-        per_device_train_batch_size=STEP,
-        warmup_steps=int(np.ceil(0.1 * args.passes * np.ceil(len(examples) / STEP))),
+        per_device_train_batch_size=args.rows_per_step,
+        warmup_steps=int(np.ceil(0.1 * args.passes * np.ceil(len(examples) / args.rows_per_step))),
         weight_decay=0.01,
         seed=seed,
         save_strategy="no",
@@ -208,6 +207,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300, help="train rows of a set at most")
     parser.add_argument("--test-rows", type=int, default=300, help="test rows of a set at most")
     parser.add_argument("--passes", type=int, default=5, help="passes of the ways that train the body")
+    parser.add_argument("--rows-per-step", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--by-hand", action="store_true", help="the Trainer beside full fine-tuning")
     args = parser.parse_args()
