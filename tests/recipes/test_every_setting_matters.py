@@ -371,6 +371,8 @@ def all_keys() -> set[tuple[str, str]]:
     elsewhere |= {"penalty-forgetting_limit"}
     # test_several_tasks.py: what needs another task's rows
     elsewhere |= {"objective-multi_task", "objective-intermediate_task"}
+    # test_searching.py: what searches for passages
+    elsewhere |= {"context-search", "objective-ranking", "objective-triplet"}
     written = {("penalty-rehearsal", "texts"), ("penalty-rehearsal", "tokens")}
     # adamw_8bit works on a GPU only
     return {(where, key) for where, key in found if where not in {"optimiser-adamw_8bit", *elsewhere}} - written
