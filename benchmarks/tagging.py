@@ -36,7 +36,9 @@ def recipes(passes: int, rows_per_step: int, wanted: Iterable[str]) -> list[dict
         *(
             {
                 "name": part,
-                "stages": [{"weights": weights, "train": {"epochs": passes, "patience": None, "rows_per_step": rows_per_step}}],
+                "stages": [
+                    {"weights": weights, "train": {"epochs": passes, "patience": None, "rows_per_step": rows_per_step}}
+                ],
             }
             for part, weights in every.items()
         ),
