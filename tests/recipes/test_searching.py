@@ -318,3 +318,35 @@ def test_more_passages_are_known_by_what_they_hold(tmp_path: Path) -> None:
     assert one == two
     files[1].write_text('{"passage": "b"}\n', encoding="utf-8")
     assert recipe_key(validate({"name": "x", "task": TASK | {"passages": str(files[1])}}, Recipe)) != one
+
+
+ROW = {"query": "pay", "positive": "the fee", "negative": "the tax", "q": "who", "p": "a bank", "n": "a bus", "no": "7"}
+SETTINGS: dict[str, Any] = {
+    "query": "q",
+    "positive": "p",
+    "negative": "n",
+    "id": "no",
+    "passages": "<more>",
+    "query_prefix": "fee : ",
+    "passage_prefix": "tax : ",
+    "max_length": 8,
+    "k": 1,
+}
+
+
+def sought(base: Base, settings: dict[str, Any]) -> Any:
+    """What the task makes of two rows, and what the frozen encoder finds for them."""
+    made = recipe(base, None, context="search").changed({f"task.{key}": value for key, value in settings.items()})
+    longer = {name: f"{text} the and or of to in is it" for name, text in ROW.items()} | {"no": "8"}
+    rows = Rows(tuple(Row(values, "f", i) for i, values in enumerate((ROW, longer))), tuple(ROW))
+    few = made.task.make().prepare(rows, what="train")
+    found = fit(made, few).adaptation.answering.answer(few.inputs)
+    return few.ids, few.inputs, few.gold, sorted(few.pool.values()), found.detail
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_of_the_task(base: Base, tmp_path: Path, key: str) -> None:
+    assert set(SETTINGS) == set(tasks.get("retrieve").Settings.model_fields)
+    (tmp_path / "more.jsonl").write_text('{"passage": "a loan"}\n', encoding="utf-8")
+    value = str(tmp_path / "more.jsonl") if key == "passages" else SETTINGS[key]
+    assert sought(base, {key: value}) != sought(base, {})

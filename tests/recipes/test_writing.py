@@ -171,11 +171,6 @@ def test_what_needs_a_head_is_refused(writer: Path) -> None:
     made = validate({"name": "x", "base": str(writer), "task": "classify", "context": "prompt"}, Recipe)
     with pytest.raises(TailorError, match="a prompt is for models that write"):
         fit(made, rows)
-    numbers = validate(
-        {"name": "x", "base": str(writer), "task": "score", "answers": "written", "context": "prompt"}, Recipe
-    )
-    with pytest.raises(TailorError, match="cannot be answered by writing yet"):
-        fit(numbers, replace(rows, gold=(1.0,) * len(rows), labels=()))
 
 
 def test_the_best_prompt_is_found_on_validation_rows_within_its_budget(
@@ -215,7 +210,6 @@ def test_the_best_prompt_is_found_on_validation_rows_within_its_budget(
     assert [answer.value for answer in again.adaptation.predict(list(validation.texts))] == list(validation.gold)
     with pytest.raises(UsageError, match="too few to ask each"):
         fit(made.changed({"context.optimise": 3}), rows, validation)
-    from dataclasses import replace
 
     held = replace(rows, held_out=HeldOut.of(validation.texts[:2]))
     with pytest.raises(CheckError, match="2 validation rows are among the test rows"):
