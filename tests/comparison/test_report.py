@@ -13,6 +13,7 @@ from tailorlm.comparison.report import COLUMNS, format, render_html, render_mark
 from tailorlm.comparison.report.render import plain
 from tailorlm.comparison.report.view import view, way_rows
 from tailorlm.core.yaml import parse_yaml
+from tailorlm.evaluation.wording import metric_title, metric_words
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 
@@ -393,5 +394,5 @@ def test_numbers_in_human_units(make_text, expected):
 
 
 def test_metric_names():
-    assert [format.metric_title(n) for n in ("accuracy", "macro_f1", "rouge_l")] == ["Accuracy", "Macro F1", "ROUGE l"]
-    assert [format.metric_words(n) for n in ("accuracy", "macro_f1", "mcc")] == ["accuracy", "macro F1", "MCC"]
+    assert [metric_title(n) for n in ("accuracy", "macro_f1", "rouge_l")] == ["Accuracy", "Macro F1", "ROUGE l"]
+    assert [metric_words(n) for n in ("accuracy", "macro_f1", "mcc")] == ["accuracy", "macro F1", "MCC"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.evaluation.statistics import Comparison
+from tailorlm.evaluation.wording import metric_words
 
 _SAME_COST = 1.10
 """Seconds within a tenth are the same cost: timings of the same work differ as much from run to run. So are bytes."""
@@ -75,7 +76,7 @@ def recommend(comparison: Comparison, cost: Mapping[str, Cost], *, volume: int =
 
 def _reason(comparison: Comparison, cost: Mapping[str, Cost], chosen: str, volume: int) -> str:
     candidates, best = comparison.not_worse, comparison.best
-    head = f"{chosen}: {comparison.scores[chosen].value:.3f} {comparison.metric.replace('_', ' ')}"
+    head = f"{chosen}: {comparison.scores[chosen].value:.3f} {metric_words(comparison.metric)}"
     if len(comparison.scores) == 1:
         return f"{head}, the only way compared."
     if len(candidates) == 1:

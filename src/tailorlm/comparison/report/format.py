@@ -8,22 +8,12 @@ import unicodedata
 from datetime import datetime
 from typing import Any
 
+from tailorlm.evaluation.wording import metric_words
+
 NOTHING = "–"
 MINUS = "\u2212"
 VERDICTS = ("best", "cannot be told apart", "worse")
 
-# Words of metrics' names that are written otherwise than in small letters.
-_METRIC_WORDS = {
-    "f1": "F1",
-    "mcc": "MCC",
-    "map": "mAP",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "bleu": "BLEU",
-    "rouge": "ROUGE",
-    "ece": "ECE",
-    "qwk": "QWK",
-}
 # Control characters can drive a terminal and lone surrogates cannot be written as UTF-8; both become U+FFFD.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Marks that turn the reading direction around: harmless in a file of rows, misleading in a table of labels.
@@ -42,15 +32,6 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-# Of metrics that end in a place up to which they look.
-_METRIC_TITLES = {
-    "ndcg_10": "nDCG@10",
-    "mrr_10": "MRR@10",
-    "map_100": "MAP@100",
-    **{f"recall_{k}": f"Recall@{k}" for k in (1, 5, 10)},
-}
-
-
 def clean(text: Any) -> str:
     """Text that can be shown anywhere: without control characters, lone surrogates and direction marks."""
     return _DIRECTION.sub("", _UNPRINTABLE.sub("\ufffd", "" if text is None else str(text)))
@@ -60,20 +41,6 @@ def one_line(text: Any, limit: int | None = None) -> str:
     """Clean text on one line; with `limit`, cut to that many characters with an ellipsis."""
     line = " ".join(clean(text).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def metric_title(name: str) -> str:
-    """`macro_f1` -> 'Macro F1'."""
-    if name in _METRIC_TITLES:
-        return _METRIC_TITLES[name]
-    title = " ".join(_METRIC_WORDS.get(word, word) for word in one_line(name).replace("_", " ").split())
-    return title[:1].upper() + title[1:]
-
-
-def metric_words(name: str) -> str:
-    """A metric inside a sentence: 'accuracy', 'macro F1', 'MCC'."""
-    title = metric_title(name)
-    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def score(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tailorlm.comparison.report import format as fmt
 from tailorlm.comparison.report.marked import TONES, marked_row
+from tailorlm.evaluation.wording import metric_title
 
 LONGEST_TEXT, LONGEST_ANSWER = 600, 300
 SHORT_FINGERPRINT = 16  # the whole of it stands in comparison.json
@@ -278,7 +279,7 @@ def every_score(result: dict[str, Any], order: list[Any]) -> dict[str, Any]:
             rows.append(
                 {
                     "title": title,
-                    "metric": fmt.metric_title(name),
+                    "metric": metric_title(name),
                     "score": fmt.score_interval(entry),
                     "n": fmt.whole(entry.get("n")),
                     "seeds": " · ".join(fmt.score(value) for value in entry.get("per_seed") or []) or fmt.NOTHING,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tailorlm.comparison.report import format as fmt
+from tailorlm.evaluation.wording import metric_title
 
 # How many of a step's scores are shown.
 SHOWN = 2
@@ -40,7 +41,7 @@ def step_row(step: dict[str, Any]) -> dict[str, str]:
 def scores(step: dict[str, Any]) -> str:
     """'Accuracy 0.844 [0.682, 0.931], macro F1 0.813 [0.672, 1.000]'; on how many rows, where not all have a right answer."""
     found = list((step.get("scores") or {}).items())[:SHOWN]
-    shown = [f"{fmt.metric_title(name)} {fmt.score_interval(score)}" for name, score in found]
+    shown = [f"{metric_title(name)} {fmt.score_interval(score)}" for name, score in found]
     if not shown:
         return "no right answers to score by" if step.get("rows") else fmt.NOTHING
     few = step["scored"] < step["rows"]

@@ -10,6 +10,7 @@ from tailorlm.comparison.report import found, sections, sure
 from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
 from tailorlm.comparison.report.steps import step_tables
+from tailorlm.evaluation.wording import metric_title, metric_words
 
 COLUMNS = ("Way", "Score", "Difference to best", "Verdict", "Fit", "Per row", "Memory", "Stored")
 # Columns of comparisons in which passages are shown, answers paid for, or forgetting was measured: key in a way's row, and title.
@@ -70,7 +71,7 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "bars": _bars(scored),
         "pictures": pictures(ways, metric["title"]) if len(scored) > 1 else [],  # one point compares nothing
         "picture_words": _picture_words(scored, metric),
-        "reading": sections.reading(result, fmt.metric_words(metric["name"])),
+        "reading": sections.reading(result, metric_words(metric["name"])),
         "data": sections.data(result),
         "per_label": sections.per_label(result),
         "heatmap": heatmap(result.get("confusion")),
@@ -163,11 +164,11 @@ def _metric(result: dict[str, Any]) -> dict[str, Any]:
     second = next((other for other in names if other != name), None)
     return {
         "name": name,
-        "title": fmt.metric_title(name),
+        "title": metric_title(name),
         "version": fmt.setting(facts.get("version")),
         "higher": facts.get("higher_is_better", True) is not False,
         "second": second,
-        "second_title": fmt.metric_title(second) if second else None,
+        "second_title": metric_title(second) if second else None,
     }
 
 
