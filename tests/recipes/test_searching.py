@@ -257,8 +257,10 @@ def test_what_does_not_go_together_is_refused(base: Base, changes: dict[str, Any
 
 
 def test_a_classifier_finds_no_passages(base: Base) -> None:
-    with pytest.raises(TailorError, match="weights: features is a classifier"):
-        fit(recipe(base, "features"), prepared(8))
+    with pytest.raises(UsageError, match="features learns from labels alone, not from objective: ranking"):
+        recipe(base, "features")
+    with pytest.raises(UsageError, match="'retrieve' has no labels that labels could learn from"):
+        recipe(base, "features", "labels")
     with pytest.raises(TailorError, match="text moves the body"):
         fit(
             recipe(

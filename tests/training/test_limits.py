@@ -202,7 +202,7 @@ def test_old_rows_of_a_model_that_writes_cost_what_the_loss_says(tmp_path: Path)
 
     writer = load_writer(resolve(str(tiny_writer(tmp_path / "writer", "llama"))))
     rows = TokenRows.of([([1, 5, 9, 7], [False, False, True, True]), ([1, 6, 8], [False, True, True])], ["a", "b"])
-    scene = WritingScene(writer, [], lambda file, count: rows)
+    scene = WritingScene(writer, [], lambda file, count: [rows])
     with torch.no_grad():
         found = [torch.nn.functional.cross_entropy(s, c, reduction="sum") for s, c in scene.old("", 2)]
         for loss, row, learned in zip(found, ([1, 5, 9, 7], [1, 6, 8]), ([2, 3], [1, 2]), strict=True):

@@ -235,8 +235,11 @@ def test_neighbours_answer_as_scikit_learns() -> None:
 
 
 def test_a_classifier_is_searched_by_what_it_reads() -> None:
-    assert Features.Settings(classifier="knn").search_space() == {"k": [1, 3, 5, 10]}
-    assert set(Features.Settings(classifier="rbf_svm").search_space()) == {"c"}
+    assert Features.Settings(classifier="knn").search_space() == {
+        "k": [1, 3, 5, 10],
+        "pairs": ["cross_encoder", "bi_encoder"],
+    }
+    assert set(Features.Settings(classifier="rbf_svm").search_space()) == {"c", "pairs"}
 
 
 def test_biases_of_queries_and_of_the_mlps_inside(base: Base) -> None:

@@ -64,8 +64,7 @@ class Prompted:
 
         form: Literal["free", "held"] = setting(
             "free",
-            help="answers that are lists (spans, several labels): written freely and read, or held to their JSON, so that nothing else can be "
-            "written (extra `grammar`)",
+            help="answers that are lists (spans, several labels): written freely, or held to their JSON alone (extra `grammar`)",
         )
         answer_schema: dict[str, Any] | None = setting(
             None, help="a JSON schema that every answer has to follow (extra `grammar`), for text that is JSON"

@@ -24,6 +24,8 @@ class Predictions:
     (`evaluation/kinds`; a `label` is a string). `labels`: the label set, sorted, where the kind has one; gold and predicted stand in it,
     and it may hold labels that neither has (and gold labels that training never saw).
     `scores`: (n, len(labels)) finite probabilities or margins, columns in the order of `labels`, or None.
+    `scale`: of numbers, the lowest and highest that are right, against which a missing one is held; those of gold unless given, so that some of
+    the rows (a resample, a slice) are judged as they were among all.
 
     Sequences of other types are turned into tuples and float64; the scores array is then read-only. Errors: a
     TailorError that names the row at fault when lengths, labels, ids or scores do not fit.
@@ -35,6 +37,7 @@ class Predictions:
     labels: tuple[str, ...] = ()
     scores: FloatArray | None = None
     kind: str = "label"
+    scale: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         strings = {"ids", "labels", "gold", "predicted"} if self.kind == "label" else {"ids", "labels"}
@@ -63,6 +66,8 @@ class Predictions:
                 hint="labels=tuple(sorted(set(labels)))",
             )
         self._well_formed()
+        if self.scale is None and self.kind == "number":
+            object.__setattr__(self, "scale", (float(min(self.gold)), float(max(self.gold))))
         if self.scores is not None:
             object.__setattr__(self, "scores", _checked_scores(self.scores, (len(self), len(self.labels))))
 

@@ -57,7 +57,9 @@ def restore(run: Run, snapshot: Snapshot) -> None:
     run.micro, result.resumed = state["micro_tokens"], snapshot.step
     result.losses = tensors["losses"].tolist()
     result.validation = [Score(*values) for values in state["validation"]]
-    result.limited = [list(values) for values in state.get("limited", ())]  # not in checkpoints of before there were limits
+    result.limited = [
+        list(values) for values in state.get("limited", ())
+    ]  # not in checkpoints of before there were limits
     result.best_epoch, result.rows_seen = state["best_epoch"], state["rows_seen"]
     result.tokens_seen, result.busy = state["tokens_seen"], state["busy"]
     result.notes, result.seconds = list(state["notes"]), state["seconds"]

@@ -22,7 +22,7 @@ class Number:
     """A finite number. It is right where it rounds to the gold one at the places gold is written with: 3.7 for 4, 0.51 for 0.5.
 
     Predicted may be None: a model that writes has written no number. That is never right, and metrics take it for the number that lies
-    farthest from the right one, among those that are right somewhere.
+    farthest from the right one on the scale of those that are right somewhere (`Predictions.scale`).
     """
 
     name = "number"

@@ -11,14 +11,15 @@ from tailorlm.evaluation.predictions import Predictions
 
 
 def both_sides(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
-    """Gold and predicted numbers, (rows,) each. Where none was given it is the lowest or highest of gold, whichever lies farther off.
+    """Gold and predicted numbers, (rows,) each. Where none was given it is an end of the scale, whichever lies farther off.
 
-    Where all of gold is one number, it is one more.
+    Where the scale is one number, it is one more.
     """
     gold, predicted = (np.array(side, dtype=np.float64) for side in (predictions.gold, predictions.predicted))
     missing = np.isnan(predicted)
     if missing.any():
-        low, high = gold.min(), gold.max()
+        assert predictions.scale is not None
+        low, high = predictions.scale
         farthest = np.where(gold - low > high - gold, low, high) if high > low else gold + 1
         predicted = np.where(missing, farthest, predicted)
     return gold, predicted

@@ -30,12 +30,13 @@ class Spearman:
 
     def evidence(self, predictions: Predictions) -> Evidence:
         """Both numbers of each row."""
-        return _Ranked(*both_sides(predictions))
+        missing = np.array([value is None for value in predictions.predicted])
+        return _Ranked(*both_sides(predictions), missing)
 
 
 class _Ranked:
-    def __init__(self, gold: FloatArray, predicted: FloatArray):
-        self.sides = gold, predicted
+    def __init__(self, gold: FloatArray, predicted: FloatArray, missing: FloatArray):
+        self.sides, self.missing = (gold, predicted), missing
         if not len(gold):
             raise TailorError("there are no rows to score", got="0 rows", allowed="at least one row")
 
@@ -51,7 +52,8 @@ class _Ranked:
             rows = index[start : start + step]
             gold, predicted = (_centred_ranks(side[rows]) for side in self.sides)
             spread = np.sqrt((gold**2).sum(axis=1) * (predicted**2).sum(axis=1))
-            same = (gold == predicted).all(axis=1)
+            # Nothing to rank on either side counts as ranked right, unless an answer is missing.
+            same = (gold == predicted).all(axis=1) & ((spread > 0) | ~self.missing[rows].any(axis=1))
             together = (gold * predicted).sum(axis=1) / np.where(spread > 0, spread, 1.0)
             values[start : start + step] = np.where(same, 1.0, np.clip(together, -1.0, 1.0))
         return values
