@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 
 import tailorlm
+from tailorlm.comparison.report.format import forgotten, forgotten_lines
 from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.rows import Row, Rows
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.course import Course, as_column, given, rows_key
 from tailorlm.recipes.fit import fit
+from tailorlm.recipes.forgotten import Known, Memory
 from tailorlm.recipes.reload import check_reload
 from tailorlm.recipes.schema import Recipe, Step
 from tailorlm.recipes.steps import check_columns, fields, filled, journeys, reads, row_columns
@@ -440,3 +443,18 @@ def test_no_test_row_and_no_gold_of_a_test_row_reaches_a_fit(compared: Any) -> N
     for path in (compared.folder / "runs").rglob("adaptation/**/*"):
         if path.is_file():
             assert b"testword" not in path.read_bytes(), path
+
+
+def test_what_each_step_forgot_is_told(base: Base) -> None:
+    folder = str(base("bert", "mean"))
+    learns = {"weights": {"part": "bias", "lr": 0.02}, "train": {"epochs": 2, "warmup": 0.0}}
+    made = two(folder).changed({"steps.1.recipe.stages": [learns]})
+    memory = Memory(Known(("the bank", "a plane and a ticket", "we sleep well", "the price of bread")))
+    found = memory.forgotten(fit(made, examples_of(made, rows_of())).adaptation)
+    assert found["moved"]
+    assert found["steps"]["kind"] == {"moved": False}
+    assert found["steps"]["said"]["drift"] > 0
+    assert re.fullmatch(r"said \d\.\d{3} drift", forgotten(found))
+    assert forgotten_lines(found)[0] == "step kind: forgotten: nothing, the body did not learn"
+    still = memory.forgotten(fit(two(folder), examples_of(two(folder), rows_of())).adaptation)
+    assert forgotten(still) == "nothing"

@@ -28,6 +28,7 @@ from tailorlm.models.resolve import BaseModel
 from tailorlm.models.run import batches
 from tailorlm.objectives import objectives
 from tailorlm.recipes.adaptation import Adaptation
+from tailorlm.recipes.answering.stepping import StepsAnswering
 from tailorlm.recipes.fitting.old import GENERAL
 from tailorlm.training.plain_text import text_lesson
 
@@ -134,11 +135,13 @@ class Memory:
 
         moved: whether the body learnt at all. drift, states: 1 - linear CKA with the base, of pooled vectors and of the tokens' last states.
         language: nats a token (`before`, `after`), hidden ones where the head is a masked one, and bits a byte. probes: accuracy by name,
-        `before` and `after`. seconds: that measuring took.
+        `before` and `after`. seconds: that measuring took. steps: of a recipe in steps all this for each, by name; each has a base of its own.
         """
         start = time.perf_counter()
-        if adaptation.recipe.steps:  # each has a base of its own
-            return {"moved": False}
+        if isinstance(adaptation.answering, StepsAnswering):
+            named = zip(adaptation.recipe.steps, adaptation.answering.parts, strict=True)
+            each = {step.name: self.forgotten(part) for step, part in named if isinstance(part, Adaptation)}
+            return {"moved": any(one["moved"] for one in each.values()), "steps": each}
         if not any(stage.weights.body_learns for stage in adaptation.recipe.stages):
             return {"moved": False}
         now = _Asked(adaptation.model, self.known)

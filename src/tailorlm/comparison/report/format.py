@@ -229,12 +229,16 @@ def _minus(text: str) -> str:
 def forgotten(found: Any) -> str:
     """What a way has forgotten, in one cell: how far its vectors of general text have drifted, or what such text costs it more.
 
-    `nothing` where the body did not learn, `0.042 drift` for an encoder (1 - linear CKA), `+0.31 nats` a token for a model that writes.
+    `nothing` where the body did not learn, `0.042 drift` for an encoder (1 - linear CKA), `+0.31 nats` a token for a model that writes; of
+    a recipe in steps each step that learnt.
     """
     if not isinstance(found, dict):
         return NOTHING
     if found.get("moved") is False:
         return "nothing"
+    if found.get("steps"):
+        moved = {name: one for name, one in found["steps"].items() if one.get("moved")}
+        return ", ".join(f"{one_line(name, 40)} {forgotten(one)}" for name, one in moved.items())
     drift, language = number(found.get("drift")), _change(found, "nats_per_token")
     if drift is not None:
         return f"{max(0.0, drift):.3f} drift"
@@ -247,6 +251,9 @@ def forgotten_lines(found: Any) -> list[str]:
         return []
     if found.get("moved") is False:
         return ["forgotten: nothing, the body did not learn"]
+    if found.get("steps"):
+        each = ((name, line) for name, one in found["steps"].items() for line in forgotten_lines(one))
+        return [f"step {one_line(name, 40)}: {line}" for name, line in each]
     told = []
     drift, states = number(found.get("drift")), number(found.get("states"))
     if drift is not None:

@@ -43,6 +43,7 @@ def reading(result: dict[str, Any], metric: str) -> list[str]:
 def _about_forgetting(ways: list[dict[str, Any]]) -> list[str]:
     """What the last column says, where something was measured."""
     found = [way["forgotten"] for way in ways if isinstance(way.get("forgotten"), dict)]
+    found += [step for one in found for step in one.get("steps", {}).values()]
     told = []
     if any("drift" in one for one in found):
         told.append(
