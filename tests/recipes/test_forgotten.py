@@ -19,8 +19,7 @@ from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.fit import fit
-from tailorlm.recipes.fitting.old import GENERAL
-from tailorlm.recipes.forgotten import Known, Memory
+from tailorlm.recipes.forgotten import GENERAL, Known, Memory
 from tailorlm.recipes.schema import Recipe
 from tiny import labelled
 

@@ -29,9 +29,10 @@ from tailorlm.models.run import batches
 from tailorlm.objectives import objectives
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering.stepping import StepsAnswering
-from tailorlm.recipes.fitting.old import GENERAL
 from tailorlm.training.plain_text import text_lesson
 
+# Texts of no domain, written for this: what is measured on, and rehearsed, where no file is named.
+GENERAL = Path(__file__).parent / "general_text.txt"
 # Inverse strength of L2 regularisation of a probe's classifier, and how often its rows are cut into halves.
 STRENGTH, HALVES = 10.0, 2
 

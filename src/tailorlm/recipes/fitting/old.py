@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from tailorlm.models.run import embed, vectors_of
 from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.fitting.head_start import labelled
 from tailorlm.recipes.fitting.others import Other
+from tailorlm.recipes.forgotten import GENERAL
 from tailorlm.tasks.readings import Readings
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import IGNORED, LabelLesson, Lesson
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from tailorlm.models.decoder import Writer
     from tailorlm.models.encoder import TextModel
     from tailorlm.tasks.base import HeadTask, SearchTask
-
-# Texts of no domain, written for this: what is measured on, and rehearsed, where no file is named.
-GENERAL = Path(__file__).parents[1] / "general_text.txt"
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
 STRENGTH = 10.0
@@ -61,8 +58,7 @@ class StageScene:
     @property
     def learning(self) -> Mapping[str, nn.Parameter]:
         """Parameters that learn, by name."""
-        parameters = dict(self.model.named_parameters())
-        return {name: parameters[name] for name in self.names}
+        return _named(self.model, self.names)
 
     @property
     def head(self) -> frozenset[str]:
@@ -160,8 +156,7 @@ class WritingScene:
     @property
     def learning(self) -> Mapping[str, nn.Parameter]:
         """Parameters that learn, by name."""
-        parameters = dict(self.model.named_parameters())
-        return {name: parameters[name] for name in self.names}
+        return _named(self.model, self.names)
 
     def old(self, file: str, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Old rows one by one: scores (places, vocabulary) at each token of the answer, and the tokens (places,)."""
@@ -179,6 +174,11 @@ class WritingScene:
                     yield self.model.body(input_ids=ids[None]).logits[0, places - 1].float(), ids[places]
         finally:
             self.model.train(was_training)
+
+
+def _named(model: nn.Module, names: Sequence[str]) -> Mapping[str, nn.Parameter]:
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name] for name in names}
 
 
 def written_freely(writer: Writer, texts: int, tokens: int, seed: int) -> TokenRows:
