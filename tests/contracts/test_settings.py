@@ -283,3 +283,10 @@ def test_what_is_no_part_is_refused_with_the_list(kind: str, bad: Any) -> None:
         UsageError, match=rf"names an? {REGISTRIES[kind].kind}: one of {re.escape(', '.join(REGISTRIES[kind]))}"
     ):
         validate(recipe_with(kind, bad), Recipe)
+
+
+def test_files_that_are_learnt_from_are_marked_as_files() -> None:
+    named = {(where, name) for where, name in FIELDS if where.split("-")[0] in ("objective", "weights", "penalty")}
+    said = {one for one in named if re.search(r"^(a )?(labelled )?(file|folder)", field(*one).description or "")}
+    assert said == {one for one in named if field_extra(field(*one)).get("file")}
+    assert len(said) >= 10

@@ -44,13 +44,15 @@ def setting(
     help: str,
     unit: str | None = None,
     search: tuple[Any, ...] | None = None,
+    file: bool = False,
     **bounds: Any,
 ) -> Any:
     """Declare one field: `help` says what it buys, `search` is the grid tried when the way is tuned.
 
-    bounds: pydantic's own (`ge`, `gt`, `le`, `lt`, `min_length`, ...). A field without a default is required.
+    file: it names a file or folder (or several) that is learnt from or searched, which runs know by what it holds. bounds: pydantic's
+    own (`ge`, `gt`, `le`, `lt`, `min_length`, ...). A field without a default is required.
     """
-    extra = {"unit": unit, "search": list(search) if search else None}
+    extra = {"unit": unit, "search": list(search) if search else None, "file": file or None}
     return Field(
         default, description=help, json_schema_extra={k: v for k, v in extra.items() if v is not None}, **bounds
     )
@@ -62,7 +64,7 @@ def search_grid(settings: type[Settings]) -> dict[str, list[Any]]:
 
 
 def field_extra(field: FieldInfo) -> dict[str, Any]:
-    """Unit and grid of one field as declared with `setting`."""
+    """Unit, grid and whether it names a file, of one field as declared with `setting`."""
     extra = field.json_schema_extra
     return dict(extra) if isinstance(extra, dict) else {}
 

@@ -26,9 +26,11 @@ class OtherTask(config.Settings):
     name: str = setting(
         "", help="its name in tables and for `tailor predict --task`; that of the file without one", pattern=NAME
     )
-    rows: str = setting("", help="a file with its rows")
+    rows: str = setting("", file=True, help="a file with its rows")
     task: TaskPart | None = setting(None, help="what is asked, with its columns; as the recipe's own task without it")
-    test: str = setting("", help="a file with rows it is scored on; a fifth of its rows is held out without one")
+    test: str = setting(
+        "", file=True, help="a file with rows it is scored on; a fifth of its rows is held out without one"
+    )
     smoothing: float = setting(0.0, ge=0, lt=1, help="label smoothing of its loss")
 
     @property

@@ -13,7 +13,10 @@ class PlainSettings(config.Settings):
     """Settings of objectives on plain text."""
 
     text: str | None = setting(
-        None, help="file or folder of plain text to learn from; the train rows' own texts without it", min_length=1
+        None,
+        file=True,
+        help="file or folder of plain text to learn from; the train rows' own texts without it",
+        min_length=1,
     )
     column: str = setting("text", help="the column that holds the text", min_length=1)
     max_length: int = setting(

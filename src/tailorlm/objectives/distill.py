@@ -38,6 +38,7 @@ class Distill:
         )
         rows: str | None = setting(
             None,
+            file=True,
             help="a file with more rows for the teacher to answer; their labels, if any, are not read",
             min_length=1,
         )

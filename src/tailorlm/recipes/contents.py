@@ -8,35 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from tailorlm.core.atomic import sha256_of
+from tailorlm.core.config import field_extra
 from tailorlm.core.parts import settings_in
 from tailorlm.recipes.fitting.teaching import teacher_fingerprint
 from tailorlm.recipes.schema import Recipe
 
-# Settings of stages, and of other tasks in them, that name a file, or folders.
-FILES = ("text", "rows", "over", "test", "probe", "general")
-
 
 def contents(recipe: Recipe) -> dict[str, str]:
-    """Dotted key to sha256 (hex) for every teacher, file and folder that the stages name, and for the passages that a task searches.
+    """Dotted key to sha256 (hex) for every teacher, file and folder that the task and the stages name.
 
     A name that leads nowhere is left out: the fit says so.
     """
     found: dict[str, str] = {}
-    searched = _held(getattr(recipe.task.settings, "passages", None))
-    found |= {"task.passages": searched} if searched else {}
+    parts: dict[str, Any] = {"task": recipe.task}
     for place, stage in enumerate(recipe.stages):
-        parts = {"objective": stage.objective, "weights": stage.weights}
-        parts |= {f"penalties.{number}": penalty for number, penalty in enumerate(stage.penalties)}
-        for where, part in parts.items():
-            for at, settings in settings_in(part, f"stages.{place}.{where}"):
-                if at.endswith(".task"):  # its columns are no files
-                    continue
-                teacher = getattr(settings, "teacher", "")
-                if teacher:
-                    found[f"{at}.teacher"] = teacher_fingerprint(teacher)
-                for name in FILES:
-                    held = _held(getattr(settings, name, None))
-                    found |= {f"{at}.{name}": held} if held else {}
+        parts |= {f"stages.{place}.objective": stage.objective, f"stages.{place}.weights": stage.weights}
+        parts |= {f"stages.{place}.penalties.{number}": penalty for number, penalty in enumerate(stage.penalties)}
+    for where, part in parts.items():
+        for at, settings in settings_in(part, where):
+            teacher = getattr(settings, "teacher", "")
+            if teacher:
+                found[f"{at}.teacher"] = teacher_fingerprint(teacher)
+            for name, field in type(settings).model_fields.items():
+                held = _held(getattr(settings, name)) if field_extra(field).get("file") else None
+                found |= {f"{at}.{name}": held} if held else {}
     return found
 
 

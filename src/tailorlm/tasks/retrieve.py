@@ -53,7 +53,7 @@ class Retrieve:
         )
         id: str | None = setting(None, help="a column that names each row; file:line where there is none")
         passages: str | None = setting(
-            None, help="a file or folder of more passages that are searched, a row each", min_length=1
+            None, file=True, help="a file or folder of more passages that are searched, a row each", min_length=1
         )
         query_prefix: str = setting("", help="put before each query, where the encoder was trained so ('query: ')")
         passage_prefix: str = setting("", help="put before each passage ('passage: ')")

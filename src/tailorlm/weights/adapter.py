@@ -46,7 +46,7 @@ class Adapter(TrainedPart):
         dropout: float = setting(0.0, ge=0, lt=1, help="share of the change dropped in training, against overfitting")
         scale: float = setting(1.0, gt=0, le=1000, help="factor on the change; 4 is usual for `parallel`")
         over: tuple[str, ...] = setting(
-            (), help="folders of adapters fitted before, which stay frozen below the new one, or are fused"
+            (), file=True, help="folders of adapters fitted before, which stay frozen below the new one, or are fused"
         )
         join: Literal["stack", "fuse"] = setting(
             "stack", help="with `over`: a new adapter on top of them, or a fusion of them that learns in its place"

@@ -32,6 +32,7 @@ class EWC:
         )
         rows: str = setting(
             "",
+            file=True,
             help="a file with old rows, with this task's columns; without it those of tasks that earlier stages learnt",
         )
         count: int = setting(200, ge=1, le=1_000_000, help="how many of them are looked at", unit="rows")

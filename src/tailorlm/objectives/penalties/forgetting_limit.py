@@ -27,8 +27,12 @@ class ForgettingLimit:
             le=100,
             help="most that may be forgotten: accuracy, 1 - CKA, or nats a token, by what is measured",
         )
-        probe: str = setting("", help="a labelled file with `text` and `label`; without it general sentences are read")
-        general: str = setting("", help="a file of texts (column `text`) in place of tailorlm's general sentences")
+        probe: str = setting(
+            "", file=True, help="a labelled file with `text` and `label`; without it general sentences are read"
+        )
+        general: str = setting(
+            "", file=True, help="a file of texts (column `text`) in place of tailorlm's general sentences"
+        )
 
     acts_on: ClassVar[Literal["passes"]] = "passes"
 

@@ -26,6 +26,7 @@ class Rehearsal:
 
         rows: str = setting(
             "",
+            file=True,
             help="a file of old rows or texts; without it general sentences, or (labels) what earlier stages learnt",
         )
         share: float = setting(0.05, ge=0, lt=1, help="share of each step's rows that are old ones")
