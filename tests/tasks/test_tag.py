@@ -67,21 +67,27 @@ def conlleval(tags: list[str]) -> list[tuple[int, int, str]]:
 
 
 def test_any_sequence_of_tags_is_read_and_scored_as_conlleval_does() -> None:
-    """200 random cases of a few rows each, most of them ill-formed, and all-`O` ones: the same spans, the same F1."""
+    """200 random cases of a few rows each (empty ones, CJK, emoji and combining signs among them), most ill-formed: the same spans, the same F1."""
     rng, spans_seen = np.random.default_rng(0), 0
+    words = ["a", "東京", "cafe\u0301", "👩\u200d🚀", "e\u0323\u0302", "ﬁn", "العربية"]
     for case in range(200):
         pool = [
             ["O", "B-A", "I-A", "B-B", "I-B", "B-C-D", "I-C-D"],
             ["O", "O", "O", "I-A", "B-A"],
             ["O", "B-A", "I-A", "E-A", "S-A", "E-B"],
         ]
-        lengths = rng.integers(1, 10, size=3)
+        lengths = rng.integers(0, 10, size=3)
+        rows = [[str(word) for word in rng.choice(words, size)] for size in lengths]
+        starts = [[len("".join(f"{word} " for word in row[:i])) for i in range(len(row))] for row in rows]
         sides = [[[str(tag) for tag in rng.choice(pool[case % 3], size)] for size in lengths] for _ in range(2)]
         read, counted = [], []
         for side in sides:
-            marked = [from_tags(["a"] * len(tags), tags, "repair") for tags in side]
+            marked = [from_tags(row, tags, "repair") for row, tags in zip(rows, side, strict=True)]
             read.append(tuple([list(span) for span in one.spans] for one in marked if isinstance(one, Marked)))
-            counted.append([{(2 * a, 2 * b - 1, kind) for a, b, kind in conlleval(tags)} for tags in side])
+            found = zip(rows, starts, map(conlleval, side), strict=True)
+            counted.append(
+                [{(at[a], at[b - 1] + len(row[b - 1]), kind) for a, b, kind in some} for row, at, some in found]
+            )
             assert [set(map(tuple, spans)) for spans in read[-1]] == counted[-1]
         hits = sum(len(gold & said) for gold, said in zip(*counted, strict=True))
         both = sum(len(one) for side in counted for one in side)

@@ -43,8 +43,8 @@ def from_tags(tokens: Sequence[str], tags: Sequence[str], illegal: str, *, begun
     begins with a `B-` or `U-`/`S-` in the rows that these tags are of (`marks_beginnings`); without it, in these tags alone.
     """
     begun = marks_beginnings([tags]) if begun is None else begun
-    starts = np.cumsum([0, *(len(token) + 1 for token in tokens[:-1])]).tolist()
-    words = tuple((start, start + len(token)) for start, token in zip(starts, tokens, strict=True))
+    ends = np.cumsum([len(token) + 1 for token in tokens], dtype=int) - 1
+    words = tuple((end - len(token), end) for end, token in zip(ends.tolist(), tokens, strict=True))
     spans: list[tuple[int, int, str]] = []
     repaired, open_at, kind = 0, -1, ""
     for i, tag in enumerate(tags):
