@@ -18,9 +18,11 @@ import torch
 
 import tailorlm
 from tagged import tagged
+from tailorlm.comparison.evaluate import evaluate_adaptation
 from tailorlm.comparison.evidence import recipe_key
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError, UsageError
+from tailorlm.data import read
 from tailorlm.data.held_out import HeldOut
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
@@ -203,6 +205,12 @@ def test_scores_are_those_of_the_rows_held_out(base: Base, tmp_path: Path) -> No
     found = fitted.adaptation.other("topics").predict(test.texts)
     right = np.mean([answer.label == gold for answer, gold in zip(found, test.gold, strict=True)])
     assert told["after"]["2"] == pytest.approx(right)
+    again = {"text": None, "label": None, "root": tmp_path / "runs"}
+    scored = evaluate_adaptation(fitted.adaptation, read([asked["test"]]), other="topics", **again)
+    assert scored.scores["accuracy"]["value"] == pytest.approx(right)
+    assert scored.run.record["task"] == "topics"
+    with pytest.raises(UsageError, match="task of this adaptation"):
+        evaluate_adaptation(fitted.adaptation, read([asked["test"]]), other="tropics", **again)
     assert set(told["after"]) == {"1", "2"}
     assert (told["metric"], told["test_rows"], told["learnt"]) == ("accuracy", 20, [1])
     alone = fit(in_sequence(base(), asked).changed({"stages.1.weights.lr": 1e-12}), ROWS).tasks["topics"]

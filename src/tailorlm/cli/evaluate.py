@@ -25,6 +25,7 @@ def evaluate(
         str | None,
         typer.Option("--label", help="The column that holds the label. [default: as fitted]", show_default=False),
     ] = None,
+    task: o.OtherTask = None,
     base: Annotated[
         str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)
     ] = None,
@@ -48,7 +49,8 @@ def evaluate(
 
     model = Adaptation.load(adaptation, base=base)
     given_rows = read(list(rows), format=format)
-    done = evaluate_adaptation(model, given_rows, text=text, label=label, root=out or DEFAULT_ROOT, slices=slices or ())
+    root, by = out or DEFAULT_ROOT, slices or ()
+    done = evaluate_adaptation(model, given_rows, text=text, label=label, root=root, slices=by, other=task)
     if as_json:
         told: dict[str, Any] = {
             name: done.tables[name] for name in ("coverage", "levels", "groups") if name in done.tables
@@ -64,7 +66,8 @@ def evaluate(
     from tailorlm.comparison.report import sections
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    console.print(f"{model.recipe.name} on {done.rows:,} rows", markup=False)
+    in_task = f", task {task}," if task else ""
+    console.print(f"{model.recipe.name}{in_task} on {done.rows:,} rows", markup=False)
     for name, score in done.scores.items():
         console.print(f"  {name:<18} {score['value']:.3f}  [{score['low']:.3f}, {score['high']:.3f}]", markup=False)
     given = done.tables.get("coverage")

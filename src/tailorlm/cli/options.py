@@ -117,6 +117,14 @@ Domain = Annotated[
         show_default=False,
     ),
 ]
+OtherTask = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="Another task that was learnt beside or before the recipe's own, by its name.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 General = Annotated[
     str | None,

@@ -34,14 +34,7 @@ def predict(
         Path | None,
         typer.Option("--out", help="Write there (.csv or .jsonl) in place of standard output.", show_default=False),
     ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            help="Another task that was learnt beside or before the recipe's own, by its name.",
-            show_default=False,
-        ),
-    ] = None,
+    task: o.OtherTask = None,
     scores: Annotated[bool, typer.Option("--scores", help="Give the score of every label.")] = False,
     base: Annotated[
         str | None, typer.Option("--base", help="Where the base model lies, if it moved.", show_default=False)
