@@ -11,7 +11,9 @@ from tailorlm.comparison import estimate as module
 from tailorlm.comparison.estimate import estimate
 from tailorlm.comparison.settings import CompareSettings
 from tailorlm.comparison.split import fold
+from tailorlm.core.config import validate
 from tailorlm.recipes.presets import PRESETS
+from tailorlm.recipes.schema import Recipe
 from tiny import labelled
 
 Base = Callable[..., Path]
@@ -46,6 +48,24 @@ def test_more_rows_take_longer() -> None:
 def test_smaller_trials_take_less() -> None:
     whole, part = seconds(120), seconds(120, search_rows=10)
     assert part["lora"] < whole["lora"]
+
+
+@pytest.mark.parametrize("kind", ["multi_task", "intermediate_task", "masked_lm"])
+def test_what_a_stage_brings_counts(kind: str, tmp_path: Path) -> None:
+    settings, data, file = CompareSettings(), labelled(60), tmp_path / "other.csv"
+    objective = {
+        "multi_task": {"tasks": [{"rows": str(file)}], "sampling": "size"},
+        "intermediate_task": {"rows": str(file)},
+        "masked_lm": {"text": str(file)},
+    }[kind]
+    stage = {"weights": "lora", "objective": {"part": kind} | objective}
+    stages = [stage, *([] if kind == "multi_task" else [{"weights": "head"}])]
+    made = validate({"name": "x", "task": "classify", "stages": stages}, Recipe)
+    found = []
+    for times in (1, 10):
+        file.write_text("text,label\n" + "".join(f"{text},a\n" for text in data.texts * times))
+        found.append(estimate([made], fold(data, settings, 0), data, settings).seconds["x"])
+    assert 3 < found[1] / found[0] < 11
 
 
 def test_seeds_multiply() -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tailorlm.comparison.search import candidates
 from tailorlm.comparison.settings import CompareSettings
@@ -32,6 +33,8 @@ EXPECTED_PASSES = 0.75
 FIT_OVERHEAD = 0.5
 # An answer of an endpoint, several being asked at once.
 HOSTED_SECONDS = 0.5
+# What a byte of a packed file is worth.
+PACKED = 3
 # Labels of a step, whose own are not looked up for this.
 UNKNOWN = ("one", "other")
 
@@ -121,13 +124,37 @@ def _rows(recipe: Recipe, fold: Fold, test: Examples, settings: CompareSettings,
     trials = len(list(candidates(recipe.grid)))
     last = len(fold.everything) if settings.refit else len(fold.trial)
     fewer = math.sqrt(len(fold.trial) / max(1, len(fold.everything) - len(fold.validation)))
-    total = float(len(test))
+    total, texts = float(len(test)), fold.everything.texts
+    size = sum(len(text.encode()) for text in texts) / max(1, len(texts))
     for stage in recipe.stages:
         if stage.weights.body_learns:
             passes = stage.train.epochs * EXPECTED_PASSES
-            learned = trials * len(fold.trial) + last * min(1.0, fewer)
+            tried, all_of_them = (_lesson(stage, rows, size) for rows in (len(fold.trial), last))
+            learned = trials * tried + all_of_them * min(1.0, fewer)
             total += passes * (learned * _dearness(stage, layers) + trials * len(fold.validation))
     return total
+
+
+def _lesson(stage: Stage, own: int, size: float) -> float:
+    """Rows that a pass learns from: the own ones, or what a file of texts or of other tasks is worth, counted in rows of `size` bytes."""
+    objective, settings = stage.objective.make(), stage.objective.settings
+    kind = stage.objective.learns_from
+    if kind == "text" and settings.text:
+        return _worth(settings.text, size) + own * bool(getattr(settings, "with_rows", False))
+    if kind == "task":
+        return sum(_worth(other.rows, size) for other in objective.others)
+    if kind == "tasks":
+        drawn: list[int] = objective.draws([own, *(max(1, round(_worth(one.rows, size))) for one in objective.others)])
+        return float(sum(drawn))
+    return 2.0 * own if kind == "domains" else own
+
+
+def _worth(file: str, size: float) -> float:
+    """How many rows of so many bytes a file or folder is worth; 0 for one that is not there, which the fit refuses."""
+    path = Path(file)
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    total = sum(one.stat().st_size * (PACKED if one.suffix == ".gz" else 1) for one in files)
+    return total / max(1.0, size)
 
 
 def _dearness(stage: Stage, layers: int) -> float:
