@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tailorlm.models.run import EmbeddingView
 from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.head import fit_head
 from tailorlm.recipes.fitting.others import completed
 from tailorlm.recipes.fitting.search import fit_search
@@ -35,8 +37,9 @@ def fit(
     embeddings: vectors of the frozen base shared with other fits. checkpoints: where a trained stage is kept while it goes, so that
     an interrupted fit goes on. Raises TailorError for what the base cannot do.
     """
+    given = Given(rows, validation, seed, metric, embeddings or EmbeddingView(), listen, checkpoints)
     if recipe.steps:
-        return _fit_steps(recipe, rows, validation, seed, metric, embeddings, listen, checkpoints)
+        return _fit_steps(recipe, given)
     import torch
 
     torch.manual_seed(seed)  # native heads draw their first weights while loading
@@ -45,46 +48,23 @@ def fit(
     if settle is not None:
         recipe = recipe.with_task(settle(rows))
     if recipe.written:
-        return fit_writing(recipe, rows, validation, seed=seed, metric=metric, listen=listen, checkpoints=checkpoints)
+        return fit_writing(recipe, given)
     by = fit_search if searches(recipe.task.registry.get(recipe.task.name)) else fit_head
-    return by(
-        recipe,
-        rows,
-        validation,
-        seed=seed,
-        metric=metric,
-        embeddings=embeddings,
-        listen=listen,
-        checkpoints=checkpoints,
-    )
+    return by(recipe, given)
 
 
-def _fit_steps(
-    recipe: Recipe,
-    rows: Examples,
-    validation: Examples | None,
-    seed: int,
-    metric: str | None,
-    embeddings: EmbeddingView | None,
-    listen: Listener,
-    checkpoints: Checkpoints | None,
-) -> Fitted:
+def _fit_steps(recipe: Recipe, given: Given) -> Fitted:
     """Fit every step as a recipe of its own, each kept in a folder of its own while it goes."""
+    shared: Any = {"seed": given.seed, "embeddings": given.embeddings, "listen": given.listen}
 
     def fit_step(lesson: Lesson) -> Fitted:
-        kept = checkpoints and replace(checkpoints, folder=checkpoints.folder / f"step-{lesson.place + 1}")
-        return fit(
-            lesson.recipe,
-            lesson.rows,
-            lesson.validation,
-            seed=seed,
-            metric=metric_for(lesson, metric),
-            embeddings=embeddings,
-            listen=listen,
-            checkpoints=kept,
-        )
+        kept = given.checkpoints
+        kept = kept and replace(kept, folder=kept.folder / f"step-{lesson.place + 1}")
+        metric = metric_for(lesson, given.metric)
+        return fit(lesson.recipe, lesson.rows, lesson.validation, metric=metric, checkpoints=kept, **shared)
 
     def again(one: Recipe, some: Examples) -> Fitted:
-        return fit(one, some, seed=seed, embeddings=embeddings, listen=listen)
+        return fit(one, some, **shared)
 
-    return fit_steps(recipe, rows, validation, seed=seed, fit=Fits(fit_step, again), listen=listen)
+    fits = Fits(fit_step, again)
+    return fit_steps(recipe, given.rows, given.validation, seed=given.seed, fit=fits, listen=given.listen)

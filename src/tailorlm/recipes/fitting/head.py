@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError
-from tailorlm.evaluation.metrics import Metric, metric_of
+from tailorlm.evaluation.metrics import Metric
 from tailorlm.models.encoder import load_model
 from tailorlm.models.heads import Head
 from tailorlm.models.layers import below_top
 from tailorlm.models.resolve import resolve
-from tailorlm.models.run import EmbeddingView, scores_of, vectors_of
+from tailorlm.models.run import scores_of, vectors_of
 from tailorlm.models.trunk import frozen_trunk
 from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.adaptation import Adaptation, Another
 from tailorlm.recipes.answering.head import HeadAnswering, predictions_of
 from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.head_start import chained, labelled, start_of_head
 from tailorlm.recipes.fitting.lessons import Ground, lesson_for
 from tailorlm.recipes.fitting.old import StageScene
@@ -30,10 +31,8 @@ from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, HeadTask, Target
 from tailorlm.tasks.readings import Readings
-from tailorlm.training.checkpoint import Checkpoints
-from tailorlm.training.job import Job, Listener, Score, Trained
+from tailorlm.training.job import Job, Score, Trained
 from tailorlm.training.lesson import IGNORED, Source
-from tailorlm.training.loop import train
 from tailorlm.training.mixture import of_rows
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
 from tailorlm.weights.features import PAIRS
@@ -48,17 +47,7 @@ FEW_ROWS = 100
 LINKS_RATE = 1e-2
 
 
-def fit_head(
-    recipe: Recipe,
-    rows: Examples,
-    validation: Examples | None,
-    *,
-    seed: int,
-    metric: str | None,
-    embeddings: EmbeddingView | None,
-    listen: Listener,
-    checkpoints: Checkpoints | None,
-) -> Fitted:
+def fit_head(recipe: Recipe, given: Given) -> Fitted:
     """Fit a recipe that a head answers. Raises TailorError for what the base or the head cannot do."""
     task = recipe.task.make()
     if recipe.context is not None and recipe.context.name == "prompt":
@@ -66,11 +55,9 @@ def fit_head(
     pooling = "tokens" if task.tokens else recipe.pooling
     limit = task.settings.max_length
     base = resolve(recipe.base, recipe.quantise, recipe.layers)
-    model = load_model(base, labels=task.outputs(rows.labels), pooling=pooling, max_length=limit)
-    answering = HeadAnswering(task, model, rows.labels)
-    view = embeddings or EmbeddingView()
-    judge = metric_of(metric or task.metrics[0])
-    fitting = _Fitting(recipe, answering, rows, validation, judge, seed, view, listen, checkpoints)
+    model = load_model(base, labels=task.outputs(given.rows.labels), pooling=pooling, max_length=limit)
+    answering = HeadAnswering(task, model, given.rows.labels)
+    fitting = _Fitting(recipe, answering, given, given.judge(recipe))
     parts = recipe.parts()
     for number, (stage, part) in enumerate(zip(recipe.stages, parts, strict=True), 1):
         fitting.stage(stage, part, number)
@@ -79,7 +66,7 @@ def fit_head(
     if recipe.context is not None:
         fitting.context(recipe.context.make())
     score = None
-    if validation is not None:
+    if given.validation is not None:
         # The loop's score is that of the trained head: a classifier or a context put behind it answers instead. What validation rows
         # decide is decided on the weights that are kept.
         trained_last = recipe.context is None and recipe.stages[-1].weights.trains and not hasattr(task, "choose")
@@ -93,15 +80,11 @@ def fit_head(
 class _Fitting:
     recipe: Recipe
     answering: HeadAnswering
-    rows: Examples
-    validation: Examples | None
+    given: Given
     metric: Metric
-    seed: int
-    embeddings: EmbeddingView
-    listen: Listener
-    checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
+        self.rows = self.given.rows
         self.task, self.model = self.answering.task, self.answering.model
         self.readings = self._read(self.rows)
         self.targets = self.task.targets(self.readings, self.rows)
@@ -128,21 +111,20 @@ class _Fitting:
     @cached_property
     def judged(self) -> tuple[Readings, list[np.ndarray]]:
         """Readings and targets of the validation rows."""
-        assert self.validation is not None
-        readings = self._read(self.validation)
-        return readings, self.task.targets(readings, self.validation)
+        readings = self._read(self.given.held)
+        return readings, self.task.targets(readings, self.given.held)
 
     def vectors(self, readings: Readings) -> list[np.ndarray]:
         """What a head reads: shared vectors while the body is the base's own, fresh ones after it learnt."""
         if self.frozen:
-            return self.embeddings.vectors(self.model, readings)
+            return self.given.embeddings.vectors(self.model, readings)
         return vectors_of(self.model, readings)
 
     def stage(self, stage: Stage, part: Any, number: int) -> None:
         """Fit one stage, the number-th (from 1). part: the stage's own, which the stage before may have begun to train."""
         if not part.trains:
             self._read_pairs(part)
-            head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.seed)
+            head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.given.seed)
             self.model.head = self._chained(head).to(self.model.device)
             self.trainable = sum(p.numel() for p in self.model.head.parameters())
             return
@@ -162,9 +144,8 @@ class _Fitting:
                 job = scene.rehearsed(job, penalty.settings)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
         job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
-        validate = self.score if self.validation is not None and stage.objective.answers else None
-        kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
+        validate = self.score if self.given.validation is not None and stage.objective.answers else None
+        self.trained.append(self.given.train(job, len(self.trained) + 1, validate))
         if not named:  # rows drawn anew in every pass: none of them has a name
             self.trained[-1].ids, self.trained[-1].row_losses = (), np.zeros(0)
         self.headed = stage.objective.answers
@@ -191,7 +172,7 @@ class _Fitting:
         self, task: HeadTask, outputs: int, readings: Readings, targets: Sequence[np.ndarray], start: str
     ) -> Head:
         """A head of a task where it begins to learn."""
-        vectors, seed = partial(self.vectors, readings), self.seed
+        vectors, seed = partial(self.vectors, readings), self.given.seed
         head = start_of_head(self.model, task, outputs, targets, vectors, start=start, seed=seed)
         return head.to(self.model.device)
 
@@ -214,10 +195,10 @@ class _Fitting:
             self.readings,
             self.targets,
             names,
-            self.seed,
+            self.given.seed,
             stage.train,
             self._source,
-            self.embeddings,
+            self.given.embeddings,
             self.others.of(number),
         )
         made = lesson_for(stage.objective.learns_from)(ground, stage.objective.make())
@@ -226,7 +207,15 @@ class _Fitting:
         last = stage.train.epochs - 1  # in which all learn, however long a warm-up was asked for
         begins = {name: min(epoch, last) for name, epoch in made.begins.items()}
         return Job(
-            made.lesson, made.names, made.ids, stage.train, lr, self.seed, order=made.order, begins=begins, base=base
+            made.lesson,
+            made.names,
+            made.ids,
+            stage.train,
+            lr,
+            self.given.seed,
+            order=made.order,
+            begins=begins,
+            base=base,
         )
 
     def _source(self, names: Sequence[str]) -> Source:
@@ -238,10 +227,10 @@ class _Fitting:
         self.frozen = False
         if trunk is None:
             return TokenSource(self.model, self.readings)
-        source = TrunkSource(self.embeddings.states(trunk, self.readings))
+        source = TrunkSource(self.given.embeddings.states(trunk, self.readings))
         # Once for all passes, and behind the train rows: states differ in the last bit with the texts of a batch.
-        if self.validation is not None:
-            self.held = TrunkSource(self.embeddings.states(trunk, self.judged[0]))
+        if self.given.validation is not None:
+            self.held = TrunkSource(self.given.embeddings.states(trunk, self.judged[0]))
         return source
 
     def _labelled_vectors(self) -> tuple[np.ndarray, np.ndarray]:
@@ -273,22 +262,21 @@ class _Fitting:
 
     def score(self) -> Score:
         """Metric and mean loss on the validation rows, as the model stands."""
-        assert self.validation is not None
         readings, targets = self.judged
         scores = self._validation_scores(readings)
         self._choose(scores, readings)
-        answers = self.answering.decode(scores, readings, self.validation.inputs)
-        predictions = predictions_of(self.task, self.validation, answers, self.rows.labels)
+        answers = self.answering.decode(scores, readings, self.given.held.inputs)
+        predictions = predictions_of(self.task, self.given.held, answers, self.rows.labels)
         value = self.metric.evidence(predictions).score()
         loss = _mean_loss(scores, targets, readings.sizes, self.task.target, getattr(self.model.head, "links", None))
-        few = len(self.validation) < FEW_ROWS
+        few = len(self.given.held) < FEW_ROWS
         return Score(value if self.metric.higher_is_better else -value, loss, by_loss=few)
 
     def _choose(self, scores: Sequence[np.ndarray], readings: Readings) -> None:
         """Answer with what these scores of the validation rows say is best, where the task leaves something to choose."""
         choose = getattr(self.task, "choose", None)
         if choose is not None:
-            self.found = choose(scores, readings, self.validation, votes=self.answering.votes)
+            self.found = choose(scores, readings, self.given.held, votes=self.answering.votes)
             made: Any = type(self.task)
             self.answering.task = made(self.task.settings.with_(**self.found))
 

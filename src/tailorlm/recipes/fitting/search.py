@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError
-from tailorlm.evaluation.metrics import Metric, metric_of
+from tailorlm.evaluation.metrics import Metric
 from tailorlm.models.heads import Linear
 from tailorlm.models.resolve import resolve
-from tailorlm.models.run import EmbeddingView
 from tailorlm.objectives._search import hard_negatives
 from tailorlm.recipes.adaptation import Adaptation
 from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.answering.searching import SearchAnswering
 from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.head import FEW_ROWS, rates_of
 from tailorlm.recipes.fitting.old import StageScene
 from tailorlm.recipes.forgotten import limits_of
@@ -25,9 +25,7 @@ from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, SearchTask
 from tailorlm.tasks.readings import ragged_ids
-from tailorlm.training.checkpoint import Checkpoints
-from tailorlm.training.job import Job, Listener, Score, Trained
-from tailorlm.training.loop import train
+from tailorlm.training.job import Job, Score, Trained
 from tailorlm.training.plain_text import text_lesson
 from tailorlm.training.search import KnownTexts, ReadTexts, SearchLesson, Texts
 
@@ -38,28 +36,17 @@ JUDGED = 500
 TEMPERATURE = 0.05
 
 
-def fit_search(
-    recipe: Recipe,
-    rows: Examples,
-    validation: Examples | None,
-    *,
-    seed: int,
-    metric: str | None,
-    embeddings: EmbeddingView | None,
-    listen: Listener,
-    checkpoints: Checkpoints | None,
-) -> Fitted:
+def fit_search(recipe: Recipe, given: Given) -> Fitted:
     """Fit a recipe that searches. Raises TailorError for parts that have nothing to learn here."""
-    answering = SearchAnswering.of(recipe, resolve(recipe.base, recipe.quantise, recipe.layers), rows.pool)
-    answering.view = embeddings or EmbeddingView()
-    judge = metric_of(metric or recipe.task.make().metrics[0])
-    fitting = _Fitting(answering, rows, validation, judge, seed, listen, checkpoints)
+    answering = SearchAnswering.of(recipe, resolve(recipe.base, recipe.quantise, recipe.layers), given.rows.pool)
+    answering.view = given.embeddings
+    fitting = _Fitting(answering, given, given.judge(recipe))
     for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
         fitting.stage(stage, part)
     fitting.stack.settle()
     fitting.stack.release()
     score = None
-    if validation is not None:
+    if given.validation is not None:
         last = fitting.trained[-1].best if fitting.trained and recipe.context is None else None
         score = last or fitting.score()
     # What is kept computes its own vectors: those shared are of the rows that were fitted on.
@@ -70,14 +57,11 @@ def fit_search(
 @dataclass
 class _Fitting:
     answering: SearchAnswering
-    rows: Examples
-    validation: Examples | None
+    given: Given
     metric: Metric
-    seed: int
-    listen: Listener
-    checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
+        self.rows = self.given.rows
         self.task: SearchTask = self.answering.task
         self.model = self.answering.model
         self.trained: list[Trained] = []
@@ -107,7 +91,7 @@ class _Fitting:
             self.answering.view = None  # the body learns: what was shared is no longer its own
         order, base = getattr(lesson, "order", None), self.model.base.fingerprint
         lr = stage.weights.settings.lr
-        job = Job(lesson, [*names, *more], lesson.names, stage.train, lr, self.seed, order=order, base=base)
+        job = Job(lesson, [*names, *more], lesson.names, stage.train, lr, self.given.seed, order=order, base=base)
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
         if more and (passes := getattr(objective.settings, "warm_up", 0)):  # what was made learns alone first
@@ -119,9 +103,8 @@ class _Fitting:
                 job = scene.rehearsed(job, penalty.settings)
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
         job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
-        validate = self.score if self.validation is not None and stage.objective.answers else None
-        kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
+        validate = self.score if self.given.validation is not None and stage.objective.answers else None
+        self.trained.append(self.given.train(job, len(self.trained) + 1, validate))
         if order is not None:  # bundles drawn anew in every pass: none of them has a name
             self.trained[-1].ids, self.trained[-1].row_losses = (), np.zeros(0)
         self.model.requires_grad_(False)
@@ -145,7 +128,7 @@ class _Fitting:
         queries, passages = map(self.answering.vectors, self._texts())
         found, passed = hard_negatives(queries, passages, self._sides()[0], settings.mined, settings.mined_below)
         mined = sum(map(len, found))
-        self.listen({"event": "mined", "found": mined, "queries": len(found), "passed_over": passed})
+        self.given.listen({"event": "mined", "found": mined, "queries": len(found), "passed_over": passed})
         return found
 
     def _lesson(
@@ -160,7 +143,7 @@ class _Fitting:
                 )
             named, texts = objective.texts(self.names, passages)
             self.rows.refuse_test_texts(named, texts)
-            return text_lesson(objective, self.model, named, texts, self.seed, stage.train.rows_per_step)
+            return text_lesson(objective, self.model, named, texts, self.given.seed, stage.train.rows_per_step)
         right, wrong = self._sides()
         both = [list(dict.fromkeys([*own, *more])) for own, more in zip(wrong, mined or [[]] * len(wrong), strict=True)]
         sides: list[Texts] = [self._side(texts, known=known) for texts in (queries, passages)]
@@ -171,7 +154,7 @@ class _Fitting:
             objective,
             negatives=objective.settings.negatives,
             size=stage.train.rows_per_step,
-            seed=self.seed,
+            seed=self.given.seed,
         )
         return lesson, ()
 
@@ -187,25 +170,23 @@ class _Fitting:
 
     def score(self) -> Score:
         """Metric on the validation rows, and mean loss of finding a right passage among those searched, as the model stands."""
-        assert self.validation is not None
-        judged = judged_pool(self.validation)
+        judged = judged_pool(self.given.held)
         answering = self.answering.over(judged)
-        found = answering.answer(self.validation.inputs)
-        predictions = predictions_of(self.task, self.validation, found, ())
+        found = answering.answer(self.given.held.inputs)
+        predictions = predictions_of(self.task, self.given.held, found, ())
         value = self.metric.evidence(predictions).score()
-        few = len(self.validation) < FEW_ROWS and answering.meant
+        few = len(self.given.held) < FEW_ROWS and answering.meant
         loss = self._loss(answering) if answering.meant else 0.0
         return Score(value if self.metric.higher_is_better else -value, loss, by_loss=few)
 
     def _loss(self, answering: SearchAnswering) -> float:
         """Nats: minus the logarithm of the share that a query's right passages have of all."""
-        assert self.validation is not None
         place = {name: i for i, name in enumerate(answering.names)}
         vectors = answering.index.vectors
         assert vectors is not None
-        likeness = answering.vectors(self.task.queries(self.validation.inputs)) @ np.asarray(vectors).T / TEMPERATURE
+        likeness = answering.vectors(self.task.queries(self.given.held.inputs)) @ np.asarray(vectors).T / TEMPERATURE
         powers = np.exp(likeness.astype(np.float64) - likeness.max(axis=1, keepdims=True))
-        right = [powers[i, [place[name] for name in names]].sum() for i, names in enumerate(self.validation.gold)]
+        right = [powers[i, [place[name] for name in names]].sum() for i, names in enumerate(self.given.held.gold)]
         return float(-np.log(np.maximum(np.array(right) / powers.sum(axis=1), 1e-300)).mean())
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data import Rows, read
-from tailorlm.evaluation.metrics import Metric, metric_of
+from tailorlm.evaluation.metrics import Metric
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
 from tailorlm.models.encoder import positions
@@ -24,6 +24,7 @@ from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.answering.reading import ReadAnswering
 from tailorlm.recipes.answering.writing import WriteAnswering, load_answerer, scores_choices
 from tailorlm.recipes.fitting.fitted import Fitted
+from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.old import WritingScene, mixed, needed, old_texts, written_freely
 from tailorlm.recipes.fitting.optimised import optimised
 from tailorlm.recipes.fitting.others import Other, Others
@@ -32,10 +33,8 @@ from tailorlm.recipes.schema import Recipe, Stage, learns_text
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Answers, Examples
 from tailorlm.tasks.readings import log_shares
-from tailorlm.training.checkpoint import Checkpoints
-from tailorlm.training.job import Job, Listener, Score, Trained
+from tailorlm.training.job import Job, Score, Trained
 from tailorlm.training.language import NextTokens
-from tailorlm.training.loop import train
 from tailorlm.training.mixture import Draws, Mixture
 from tailorlm.training.plain_text import framed
 from tailorlm.training.preferences import PreferenceLesson, losses_of
@@ -50,16 +49,7 @@ WRITTEN = 64
 VIRTUAL = {"prefix", "prompt"}
 
 
-def fit_writing(
-    recipe: Recipe,
-    rows: Examples,
-    validation: Examples | None,
-    *,
-    seed: int,
-    metric: str | None,
-    listen: Listener,
-    checkpoints: Checkpoints | None,
-) -> Fitted:
+def fit_writing(recipe: Recipe, given: Given) -> Fitted:
     """Fit a recipe whose model writes. Raises TailorError for parts that need a head, CheckError for rows with nothing to learn."""
     task = recipe.task.make()
     reads = learns_text(type(task))
@@ -71,17 +61,17 @@ def fit_writing(
         assert isinstance(model, Writer)
         answering = ReadAnswering(task, model)
     else:
-        answering = WriteAnswering.of(recipe, model, rows)
-    judge = metric_of(metric or task.metrics[0])
-    fitting = _Fitting(recipe, answering, rows, validation, judge, seed, listen, checkpoints)
-    if validation is not None and isinstance(answering, WriteAnswering) and answering.shown.optimise:
-        fitting.decided = optimised(answering, rows, validation, judge, seed, listen)
+        answering = WriteAnswering.of(recipe, model, given.rows)
+    judge = given.judge(recipe)
+    fitting = _Fitting(recipe, answering, given, judge)
+    if given.validation is not None and isinstance(answering, WriteAnswering) and answering.shown.optimise:
+        fitting.decided = optimised(answering, given.rows, given.validation, judge, given.seed, given.listen)
     for number, (stage, part) in enumerate(zip(recipe.stages, recipe.parts(), strict=True), 1):
         fitting.stage(stage, part, number)
     fitting.stack.settle()
     fitting.stack.release()
     score = None
-    if validation is not None:
+    if given.validation is not None:
         # What validation rows decide is decided on the weights that are kept.
         kept = fitting.trained[-1].best if fitting.trained and not fitting.chooses else None
         score = kept or fitting.score()
@@ -95,14 +85,11 @@ def fit_writing(
 class _Fitting:
     recipe: Recipe
     answering: WriteAnswering | ReadAnswering
-    rows: Examples
-    validation: Examples | None
+    given: Given
     metric: Metric
-    seed: int
-    listen: Listener
-    checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
+        self.rows = self.given.rows
         self.task = self.answering.task
         self.trained: list[Trained] = []
         self.trainable = 0
@@ -148,10 +135,10 @@ class _Fitting:
         answers = stage.objective.answers
         reads = isinstance(self.answering, ReadAnswering)
         lesson = self._lesson(stage, self.rows, start, number)
-        judged = self.validation if answers or reads else None
+        judged = self.given.validation if answers or reads else None
         self.held = self._lesson(stage, judged, start) if judged is not None and answers else None
         lr, base = part.settings.lr, self.model.base.fingerprint
-        job = Job(lesson, names, self._names(lesson, number), stage.train, lr, self.seed, base=base)
+        job = Job(lesson, names, self._names(lesson, number), stage.train, lr, self.given.seed, base=base)
         job.order = self._draws(stage, lesson)
         job.rates, job.begins = part.rates(names), part.begins(self.model, names)
         scene = WritingScene(self.model, names, partial(self._old_tokens, number))
@@ -161,8 +148,7 @@ class _Fitting:
         job.penalties = [penalty.make().begin(scene) for penalty in stage.penalties if penalty.acts_on == "loss"]
         job.held, job.limits = [penalty.plain() for penalty in stage.penalties], limits
         validate = self.score if judged is not None else None
-        kept = self.checkpoints.of_stage(len(self.trained) + 1) if self.checkpoints is not None else None
-        self.trained.append(train(job, validate=validate, listen=self.listen, checkpoints=kept))
+        self.trained.append(self.given.train(job, len(self.trained) + 1, validate))
         self.model.requires_grad_(False)
         self.model.eval()
         for other in self.others.learnt:
@@ -193,7 +179,7 @@ class _Fitting:
         """Texts that the model writes as it stands, where these are to be rehearsed."""
         if settings.learn != "generated":
             return None
-        return written_freely(self.model, settings.texts, settings.tokens, self.seed)
+        return written_freely(self.model, settings.texts, settings.tokens, self.given.seed)
 
     def _old_tokens(self, number: int, file: str, count: int) -> Sequence[TokenRows]:
         """Rows of a file as the model is trained on them, or those of each task that stages before this one (number) have learnt."""
@@ -236,7 +222,7 @@ class _Fitting:
             return None
         sizes, steps = [len(one.lengths) for one in lesson.lessons], stage.train
         draws = stage.objective.make().draws(sizes)
-        return Draws(lesson.lengths, sizes, draws, steps.rows_per_step, self.seed, steps.tokens_per_step)
+        return Draws(lesson.lengths, sizes, draws, steps.rows_per_step, self.given.seed, steps.tokens_per_step)
 
     def _lesson(
         self, stage: Stage, examples: Examples, start: dict[int, torch.Tensor], number: int | None = None
@@ -264,7 +250,7 @@ class _Fitting:
         if stage.objective.learns_from != "preferences":
             return {}
         losses = RowLosses(self.model.body, pad=self.model.pad_id, packed=False)
-        some = [examples for examples in (self.rows, self.validation) if examples is not None]
+        some = [examples for examples in (self.rows, self.given.validation) if examples is not None]
         before, taken = self.model.max_length, getattr(stage.weights.settings, "tokens", 0)
         self.model.max_length = min(before, positions(self.model.body) - taken)  # rows are cut as they will be
         try:
@@ -304,19 +290,18 @@ class _Fitting:
         found = render_all(self.model.chat, records, max_length=limit, learn="last").check().rows
         cut = sum(row.cut > 0 or row.turns_cut > 0 for row in found)
         if cut:
-            self.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": limit})
+            self.given.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": limit})
         return found
 
     def score(self) -> Score:
         """Metric and mean loss a token on the validation rows, as the model stands."""
-        assert self.validation is not None
         if isinstance(self.answering, ReadAnswering):
-            found = self.answering.answer(self.validation.inputs)
-            value = self.metric.evidence(predictions_of(self.task, self.validation, found, ())).score()
+            found = self.answering.answer(self.given.held.inputs)
+            value = self.metric.evidence(predictions_of(self.task, self.given.held, found, ())).score()
             nats, tokens = (sum(one[i] for one in found.values) for i in (0, 1))
             return Score(value if self.metric.higher_is_better else -value, nats / max(1, tokens), by_loss=True)
         free = not self.answering.task.choices(self.rows.labels)
-        some = self.validation.select(range(min(WRITTEN, len(self.validation)))) if free else self.validation
+        some = self.given.held.select(range(min(WRITTEN, len(self.given.held)))) if free else self.given.held
         scores = None
         if self.chooses:
             scores = self.answering.scores_of(self.answering.prompts(some.inputs, some.ids))
@@ -329,22 +314,20 @@ class _Fitting:
 
     def _chosen(self, scores: np.ndarray) -> Answers:
         """Answers of the validation rows from their scores, with what these say is best where the task leaves something to choose."""
-        assert self.validation is not None
         assert isinstance(self.answering, WriteAnswering)
         made: Any = type(self.task)
-        self.found = made(self.task.settings).choose(list(scores[:, None]), None, self.validation)
+        self.found = made(self.task.settings).choose(list(scores[:, None]), None, self.given.held)
         self.answering.task = made(self.task.settings.with_(**self.found))
-        return self.answering.chosen(scores, self.validation.inputs)
+        return self.answering.chosen(scores, self.given.held.inputs)
 
     def _loss(self, scores: np.ndarray | None) -> float:
         import torch
 
-        assert self.validation is not None
         if self.held is None:  # nothing is trained: of labels the log loss among them, of free text none is known
             if scores is None:
                 return 0.0
             place = {label: i for i, label in enumerate(self.rows.labels)}
-            codes = np.array([place[gold] for gold in self.validation.gold])
+            codes = np.array([place[gold] for gold in self.given.held.gold])
             return float(-log_shares(scores)[np.arange(len(codes)), codes].mean())
         with torch.no_grad():
             total = sum(float(self.held.losses(part).sum()) for part in batches(self.held.lengths))
