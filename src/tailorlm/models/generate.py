@@ -15,6 +15,7 @@ from tailorlm.models.answers import Writing
 from tailorlm.models.cache import Prefix, Slots
 from tailorlm.models.chat import Chat
 from tailorlm.models.decoder import Writer
+from tailorlm.models.mode import evaluating
 from tailorlm.models.pick import Dice, pick
 from tailorlm.models.run import batches
 
@@ -121,12 +122,8 @@ def write(
     """
     check_room(writer, prompts)
     writer.check()
-    was_training = writer.training
-    writer.eval()
-    try:
+    with evaluating(writer):
         return _Run(writer, prompts, writing, rules, listen).run()
-    finally:
-        writer.train(was_training)
 
 
 @dataclass

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
+from tailorlm.models.mode import evaluating
 from tailorlm.models.packed import first_position, pack, use_packed_attention, windows_of, windows_seen
 from tailorlm.models.vocabulary import Scores, label_losses
 
@@ -107,7 +108,7 @@ class RowLosses:
         if restore is None:
             return False
         try:
-            with _evaluating(self.model), windows_seen() as windows:
+            with evaluating(self.model), windows_seen() as windows:
                 self.packed = True
                 together = self._run(rows, places, fused=False)
                 self.packed = False
@@ -125,7 +126,7 @@ class RowLosses:
         if not isinstance(self.head, nn.Linear) or type(self.head) is not nn.Linear:
             return False
         rows, places, targets = self._probe()
-        with _evaluating(self.model):
+        with evaluating(self.model):
             self.fused = False
             theirs = self(rows, places, targets)
             self.fused = True
@@ -179,16 +180,6 @@ def _caught(head: Any, active: bool) -> Iterator[list[Tensor]]:
     finally:
         if active:
             del head.forward
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _close(one: Tensor, other: Tensor) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from tailorlm.models.arithmetic import fastest_exact
 from tailorlm.models.disk import OnDisk
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.mode import evaluating
 from tailorlm.models.unpadded import unpadded
 from tailorlm.tasks.readings import Readings
 
@@ -188,14 +189,11 @@ class KeptStates:
 
 @torch.inference_mode()
 def _over(model: TextModel, readings: Readings, function: Callable[..., Tensor]) -> list[np.ndarray]:
-    was_training = model.training
-    model.eval()
     found: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(readings)
-    with fastest_exact(model.device), unpadded(model, readings.lengths):
+    with evaluating(model), fastest_exact(model.device), unpadded(model, readings.lengths):
         for index in batches(readings.lengths):
             some = readings.select(index)
             out = function(**model.batch(some)).float().cpu().numpy()
             for i, part in zip(index, np.split(out, np.cumsum(some.sizes)[:-1]), strict=True):
                 found[i] = part
-    model.train(was_training)
     return found

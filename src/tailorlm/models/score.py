@@ -18,6 +18,7 @@ from tailorlm.core.errors import TailorError
 from tailorlm.models.cache import Behind, Prefix
 from tailorlm.models.decoder import Writer
 from tailorlm.models.generate import shared_prefix
+from tailorlm.models.mode import evaluating
 from tailorlm.models.run import batches
 
 # Logits held at once: positions times vocabulary. 128 MB in float32.
@@ -90,7 +91,7 @@ def candidate_scores(
     writer.check()
     tree = Tree.of(candidates)
     prefix, rests = _split(writer, prompts)
-    with _asleep(writer):
+    with evaluating(writer):
         for index in _batches(writer, [len(rest) + len(tree.inner) for rest in rests], 1 + len(tree.inner)):
             edges = _edges(writer, [rests[i] for i in index], prefix, tree)
             for column, path in enumerate(tree.paths):
@@ -156,7 +157,7 @@ def continuation_logprobs(
     prefix, rests = _split(writer, [prompts[i] for i in live])
     lengths = [len(rest) + len(continuations[i]) - 1 for i, rest in zip(live, rests, strict=True)]
     longest = max(len(continuations[i]) for i in live)
-    with _asleep(writer):
+    with evaluating(writer):
         for index in _batches(writer, lengths, longest):
             ends = [list(continuations[live[j]]) for j in index]
             for j, values in zip(index, _behind(writer, [rests[j] for j in index], ends, prefix), strict=True):
@@ -217,16 +218,3 @@ def _fits(writer: Writer, rows: Sequence[Sequence[int]], more: int) -> None:
             allowed=f"up to {writer.max_length}",
             hint="cut the prompts (Chat.prompt with max_length does), or choose a model with a longer context",
         )
-
-
-class _asleep:  # noqa: N801  # reads as a verb: with _asleep(writer)
-    """Inside the block a model is not in training (no dropout)."""
-
-    def __init__(self, writer: Writer):
-        self.writer, self.was = writer, writer.training
-
-    def __enter__(self) -> None:
-        self.writer.eval()
-
-    def __exit__(self, *_: object) -> None:
-        self.writer.train(self.was)

@@ -15,6 +15,7 @@ from tailorlm.models.chat import Chat, Nothing, Rendered
 from tailorlm.models.decoder import BUDGET, Dtype
 from tailorlm.models.encoder import positions
 from tailorlm.models.generate import Chooser, Written, rows_for
+from tailorlm.models.mode import evaluating
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 from tailorlm.models.rules import ChoiceRule, JsonRules
@@ -114,11 +115,9 @@ class Transducer(nn.Module):
     @torch.inference_mode()
     def _write(self, rows: Sequence[Written], writing: Writing) -> None:
         chooser = Chooser(self.chat, writing, 1 << 62)
-        was_training = self.training
-        self.eval()
-        for index in batches([len(row.prompt) for row in rows], self._budget):
-            self._batch([rows[i] for i in index], chooser)
-        self.train(was_training)
+        with evaluating(self):
+            for index in batches([len(row.prompt) for row in rows], self._budget):
+                self._batch([rows[i] for i in index], chooser)
 
     def _batch(self, rows: list[Written], chooser: Chooser) -> None:
         from transformers import DynamicCache, EncoderDecoderCache

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tailorlm.models.encoder import TextModel
 from tailorlm.models.layers import below_top, blocks
+from tailorlm.models.mode import evaluating
 from tailorlm.models.run import batches
 from tailorlm.tasks.readings import Readings
 
@@ -42,8 +43,6 @@ class Trunk:
 
     def portions(self, readings: Readings) -> Iterator[tuple[list[int], list[np.ndarray]]]:
         """The same, a batch at a time: which readings, and their states."""
-        was_training = self.model.training
-        self.model.eval()
         caught: list[Tensor] = []
 
         def stop(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -52,15 +51,15 @@ class Trunk:
 
         hook = self._blocks[self.boundary - 1].register_forward_hook(stop)
         try:
-            for index in batches(readings.lengths):
-                some = readings.select(index)
-                with torch.inference_mode(), suppress(_Reached):
-                    self.model.vectors(**self.model.batch(some))
-                hidden = caught.pop().float().cpu().numpy()
-                yield index, [hidden[place, :length].copy() for place, length in enumerate(some.lengths)]
+            with evaluating(self.model):
+                for index in batches(readings.lengths):
+                    some = readings.select(index)
+                    with torch.inference_mode(), suppress(_Reached):
+                        self.model.vectors(**self.model.batch(some))
+                    hidden = caught.pop().float().cpu().numpy()
+                    yield index, [hidden[place, :length].copy() for place, length in enumerate(some.lengths)]
         finally:
             hook.remove()
-            self.model.train(was_training)
 
     def padded(self, states: Sequence[np.ndarray]) -> Tensor:
         """Right-padded states, (batch, longest, width), on the model's device."""
@@ -84,18 +83,15 @@ class Trunk:
     @torch.inference_mode()
     def holds(self, readings: Readings) -> bool:
         """Whether the model gives the same vectors from these states as without them."""
-        was_training = self.model.training
-        self.model.eval()
         try:
-            batch = self.model.batch(readings)
-            whole = self.model.vectors(**batch)
-            with self.given(self.padded(self.states(readings))):
-                short = self.model.vectors(**batch)
-            return whole.shape == short.shape and float((whole - short).abs().max()) < TOLERANCE
+            with evaluating(self.model):
+                batch = self.model.batch(readings)
+                whole = self.model.vectors(**batch)
+                with self.given(self.padded(self.states(readings))):
+                    short = self.model.vectors(**batch)
+                return whole.shape == short.shape and float((whole - short).abs().max()) < TOLERANCE
         except (RuntimeError, TypeError, IndexError, KeyError, AttributeError, ValueError):
             return False
-        finally:
-            self.model.train(was_training)
 
 
 class _Reached(Exception):

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from tailorlm.models.mode import evaluating
 from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.run import batches
 from tailorlm.training.language import NextTokens
@@ -54,10 +55,8 @@ class PreferenceLesson:
 def losses_of(losses: RowLosses, rows: TokenRows) -> Tensor:
     """The loss of each row as the model stands, without dropout, (rows,), summed over its learned tokens."""
     lesson = NextTokens(losses, rows)
-    training = losses.model.training
-    losses.model.eval()
     found = torch.zeros(len(rows))
-    for index in batches(lesson.lengths):
-        found[index] = lesson.losses(index).float().cpu()
-    losses.model.train(training)
+    with evaluating(losses.model):
+        for index in batches(lesson.lengths):
+            found[index] = lesson.losses(index).float().cpu()
     return found

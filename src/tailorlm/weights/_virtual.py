@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import positions
+from tailorlm.models.mode import evaluating
 from tailorlm.weights import _peft
 
 if TYPE_CHECKING:
@@ -78,13 +79,8 @@ def probe(model: TextModel, texts: Sequence[str] = PROBE) -> Tensor:
     """What the model makes of some texts as it stands: pooled vectors, (texts, width), or of one that writes logits of the next token."""
     import torch
 
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            return _next_logits(model, texts) if model.pooling == "written" else model.pool(*_padded(model, texts))
-    finally:
-        model.train(was_training)
+    with torch.no_grad(), evaluating(model):
+        return _next_logits(model, texts) if model.pooling == "written" else model.pool(*_padded(model, texts))
 
 
 def _padded(model: TextModel, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

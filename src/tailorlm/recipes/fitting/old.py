@@ -10,6 +10,7 @@ import numpy as np
 
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data import Rows, as_text, read
+from tailorlm.models.mode import evaluating
 from tailorlm.models.run import embed, vectors_of
 from tailorlm.objectives.labels import Labels
 from tailorlm.recipes.fitting.head_start import labelled
@@ -74,16 +75,12 @@ class StageScene:
         """
         import torch
 
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             for known in self._known(file, count):
                 for i, target in enumerate(known.targets):
                     places = torch.from_numpy(target).to(self.model.device)
                     scores = known.head(self.model.vectors(**self.model.batch(known.readings.select([i]))))
                     yield scores[places != IGNORED], places[places != IGNORED]
-        finally:
-            self.model.train(was_training)
 
     def _known(self, file: str, count: int | None = None) -> list[_Known]:
         """What is known of old rows: those of a file, or of each earlier task."""
@@ -162,9 +159,7 @@ class WritingScene:
         """Old rows one by one: scores (places, vocabulary) at each token of the answer, and the tokens (places,)."""
         import torch
 
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             for rows in self.tokens(file, count):
                 targets = rows.targets()
                 for i in range(len(rows)):
@@ -172,8 +167,6 @@ class WritingScene:
                     ids = torch.from_numpy(rows.ids[span].astype(np.int64)).to(self.model.device)
                     places = torch.from_numpy(np.flatnonzero(targets[span])).to(self.model.device)
                     yield self.model.body(input_ids=ids[None]).logits[0, places - 1].float(), ids[places]
-        finally:
-            self.model.train(was_training)
 
 
 def _named(model: nn.Module, names: Sequence[str]) -> Mapping[str, nn.Parameter]:
