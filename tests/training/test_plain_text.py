@@ -109,6 +109,12 @@ def test_a_tokenizer_without_a_mask_is_refused(base: Base) -> None:
         text_lesson(objective("masked_lm"), model_of(base("llama", "last")), NAMES, TEXTS, 0)
 
 
+@pytest.mark.parametrize("architecture", ["bert", "modernbert", "t5"])
+def test_the_next_token_is_not_asked_of_a_model_that_sees_it(architecture: str, base: Base) -> None:
+    with pytest.raises(TailorError, match="reads a text from both sides"):
+        text_lesson(objective("causal_lm"), model_of(base(architecture)), NAMES, TEXTS, 0)
+
+
 def test_texts_come_from_the_rows_or_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "domain.jsonl"
     path.write_text('{"body": "one text"}\n{"body": " "}\n{"body": "two"}\n')

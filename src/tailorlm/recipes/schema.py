@@ -166,6 +166,10 @@ class Recipe(Settings):
                 f"base: {self.base} is behind an endpoint, so nothing of it can be trained or read: leave stages out, and let it write "
                 "(--methods prompting,few-shot,nearest-shot,rag)"
             )
+        if self.answers == "head" and not hasattr(task, "outputs") and not reads and not searches(task):
+            raise ValueError(
+                f"the task '{self.task.name}' is answered by writing, and a head writes nothing: answers: auto, base: a model that writes"
+            )
         fault = _fault_of_order(self.stages, self.quantise != "none")
         if fault:
             raise ValueError(fault)

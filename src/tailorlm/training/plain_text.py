@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError
-from tailorlm.models.encoder import TextModel
+from tailorlm.models.encoder import TextModel, is_causal
 from tailorlm.models.layers import dropouts
 from tailorlm.models.rebuilder import Rebuilder
 from tailorlm.models.row_losses import RowLosses
@@ -67,6 +67,12 @@ def _worded(
     objective: Any, model: TextModel, names: Sequence[str], texts: Sequence[str], seed: int, length: int
 ) -> tuple[HiddenTokens | NextTokens, list[str]]:
     settings = objective.settings
+    if objective.head == "causal" and not is_causal(model.config):
+        raise TailorError(
+            "this model reads a text from both sides, so it would see each token that it is to tell",
+            got=str(model.config.model_type),
+            hint="objective: masked_lm or denoising, or a base that reads from left to right",
+        )
     worded = Worded(model, objective.head)
     losses = RowLosses(worded.whole, pad=int(model.tokenizer.pad_token_id or 0))
     if objective.head == "causal":
