@@ -85,7 +85,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory, base: Callable[..., Path])
     )
     plain = {"name": "teacher", "base": str(base()), "stages": [STAGE]}
     teacher = fit(validate(plain, Recipe), ROWS).adaptation.save(folder / "teacher")
-    on_text = dict.fromkeys(("causal_lm", "denoising", "domain_distance", "masked_lm", "simcse"), {"text": str(text)})
+    on_text = {key: {"text": str(text)} for key in ("causal_lm", "denoising", "domain_distance", "masked_lm", "simcse")}
     return on_text | {
         "distill": {"teacher": str(teacher)},
         "intermediate_task": {"rows": str(other)},
