@@ -422,6 +422,7 @@ def test_the_report_tells_each_step(compared: Any) -> None:
     for name in ("report.html", "report.md"):
         page = (compared.folder / name).read_text(encoding="utf-8")
         assert "Step by step" in page
+        assert name == "report.md" or 'href="#steps"' in page
         assert "32 with right answers" in page
 
 

@@ -83,6 +83,7 @@ def _contents(shown: dict[str, Any]) -> list[tuple[str, str]]:
     parts = [
         ("picture", "Quality against cost", shown["pictures"]),
         ("ways", "All ways", True),
+        ("steps", "Step by step", shown["steps"]),
         ("reading", "How to read this", True),
         ("data", "The rows", True),
         ("labels", "Label by label", shown["per_label"] or shown["most_confused"] or shown["label_count"]),
