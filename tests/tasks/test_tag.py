@@ -252,7 +252,7 @@ def test_tags_are_learnt_kept_and_answered_alike(part: str, base: Base, tmp_path
             "name": "x",
             "base": str(base("bert", "mean", hidden_dropout_prob=0.0)),
             "task": "tag",
-            "stages": [{"weights": changes, "train": {"epochs": 8}}],
+            "stages": [{"weights": changes, "train": {"epochs": 16}}],
         },
         Recipe,
     )

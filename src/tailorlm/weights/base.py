@@ -27,9 +27,9 @@ CHANGED = "changed.safetensors"
 class WeightsSettings(Settings):
     """What all trained parts share."""
 
-    head_start: Literal["probe", "random"] = setting(
-        "probe",
-        help="start of the head: `probe` = logistic regression on the frozen features (better below ~50 rows a label), `random`",
+    head_start: Literal["auto", "probe", "random"] = setting(
+        "auto",
+        help="start of the head: `probe` (logistic regression on frozen features), `random`; `auto`: random where tokens are asked about",
     )
 
 

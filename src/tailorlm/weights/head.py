@@ -24,7 +24,7 @@ class Head(TrainedPart):
         """Settings of `head`."""
 
         lr: float = setting(1e-2, gt=0, le=10, help="learning rate", search=(3e-3, 1e-2, 3e-2))
-        head_start: Literal["probe", "random"] = setting(
+        head_start: Literal["auto", "probe", "random"] = setting(
             "random",
             help="start of the head: `random`, or `probe` (which already is this way's answer, by another solver)",
         )

@@ -27,17 +27,18 @@ def start_of_head(
     """A head of a task on a model, with links where its target is a chain.
 
     targets, vectors: of the train rows, as `HeadTask.targets` and `vectors_of` have them; vectors are asked for where they are needed.
-    start: `probe` or `random`; a head that finds places always begins at random.
+    start: `probe`, `random`, or `auto`; a head that finds places always begins at random. For tags a probe is a bad start: it answers so well
+    that little is left for the body to learn (docs/studies/tagging.md), so `auto` takes none where tokens are asked about.
     """
     import torch
 
     dropout = float(getattr(model.config, "hidden_dropout_prob", 0.1) or 0.0)
-    if start == "random" or task.target == "place":
+    if start == "random" or task.target == "place" or (start == "auto" and task.tokens):
         generator = torch.Generator().manual_seed(seed)
         head = Linear.fresh(model.width, outputs, dropout=dropout, generator=generator)
     else:
         head = probe(*labelled(vectors(), targets, task.target), outputs, dropout)
-    return chained(head, task, outputs, targets, counted=start == "probe")
+    return chained(head, task, outputs, targets, counted=start != "random")
 
 
 def labelled(
