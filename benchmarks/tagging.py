@@ -26,9 +26,9 @@ SETS = ("wnut17", "ncbi_disease", "crossner", "crossner-across")
 SOURCE, TARGET = "politics", "science"
 
 
-def recipes(passes: int, rows_per_step: int, wanted: Iterable[str]) -> list[dict[str, Any]]:
+def recipes(passes: int, rows_per_step: int, wanted: Iterable[str], head_start: str) -> list[dict[str, Any]]:
     """The ways, with all their settings."""
-    every = {part: {"part": part, "lr": rate} for part, rate in RATES.items()}
+    every = {part: {"part": part, "lr": rate, "head_start": head_start} for part, rate in RATES.items()}
     made = [
         {"name": "nearest", "context": {"part": "examples", "k": 3}},
         {"name": "features", "stages": [{"weights": {"part": "features", "c": 10.0}}]},
@@ -94,7 +94,7 @@ def compare(name: str, args: argparse.Namespace) -> None:
         made[0],
         test=made[1],
         task="tag",
-        methods=recipes(args.passes, args.rows_per_step, args.ways),
+        methods=recipes(args.passes, args.rows_per_step, args.ways, args.head_start),
         folder=args.out,
         seeds=args.seeds,
         leaks="drop",
@@ -211,6 +211,12 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=5, help="passes of the ways that train the body")
     parser.add_argument("--rows-per-step", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--head-start",
+        default="auto",
+        choices=("auto", "probe", "random"),
+        help="where the heads of trained ways begin",
+    )
     parser.add_argument("--by-hand", action="store_true", help="the Trainer beside full fine-tuning")
     args = parser.parse_args()
     for name in args.sets:
