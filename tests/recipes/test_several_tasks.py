@@ -121,7 +121,8 @@ def test_the_loss_of_a_step_is_its_formula(base: Base, tmp_path: Path) -> None:
     test.write_text("".join(json.dumps(row.values) + "\n" for row in tagged(2, start=50)))
     asked = {"name": "tags", "rows": str(path), "test": str(test), "task": "tag"}
     seen: list[dict[str, Any]] = []
-    made = several(folder, [asked], objective={"sampling": "size"}, train={"epochs": 1, "rows_per_step": 99})
+    probed, one_step = FULL | {"head_start": "probe"}, {"epochs": 1, "rows_per_step": 99}
+    made = several(folder, [asked], probed, objective={"sampling": "size"}, train=one_step)
     fit(made, ROWS, listen=seen.append)
     step = next(event for event in seen if event["event"] == "step")
 
