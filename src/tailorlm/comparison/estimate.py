@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tailorlm.comparison.search import candidates
 from tailorlm.comparison.settings import CompareSettings
@@ -20,6 +19,7 @@ from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.answering.searching import SearchAnswering, search_of
 from tailorlm.recipes.answering.writing import shown_by
+from tailorlm.recipes.contents import files_of
 from tailorlm.recipes.fitting.search import judged_pool
 from tailorlm.recipes.fitting.writing import WRITTEN
 from tailorlm.recipes.schema import Recipe, Stage
@@ -151,9 +151,7 @@ def _lesson(stage: Stage, own: int, size: float) -> float:
 
 def _worth(file: str, size: float) -> float:
     """How many rows of so many bytes a file or folder is worth; 0 for one that is not there, which the fit refuses."""
-    path = Path(file)
-    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    total = sum(one.stat().st_size * (PACKED if one.suffix == ".gz" else 1) for one in files)
+    total = sum(one.stat().st_size * (PACKED if one.suffix == ".gz" else 1) for one in files_of(file))
     return total / max(1.0, size)
 
 

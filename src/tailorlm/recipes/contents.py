@@ -38,7 +38,7 @@ def contents(recipe: Recipe) -> dict[str, str]:
 def _held(named: Any) -> str | None:
     """What a file, a folder or several of them hold; None for anything else."""
     names = [named] if isinstance(named, str) else list(named) if isinstance(named, tuple) else []
-    files = [file for name in names if isinstance(name, str) and name for file in _files(Path(name).expanduser())]
+    files = [file for name in names if isinstance(name, str) for file in files_of(name)]
     if not files:
         return None
     content = "".join(
@@ -47,8 +47,10 @@ def _held(named: Any) -> str | None:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
+def files_of(name: str) -> list[Path]:
+    """The file of this name, or those of the folder, in order; none for an empty name and for one that leads nowhere."""
+    path = Path(name).expanduser()
+    if name and path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
     return [path] if path.is_file() else []
 
