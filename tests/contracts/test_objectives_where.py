@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pages import WHERE, stands_in
 from sought import prepared
 from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError
@@ -54,12 +54,7 @@ def what_works_where() -> str:
 
 def test_the_page_says_what_this_suite_finds() -> None:
     """`TAILOR_WRITE=1` writes the table anew."""
-    page = Path(__file__).parents[2] / "docs" / "methods" / "where.md"
-    text = page.read_text(encoding="utf-8")
-    before, mark, after = (part for part in re.split(r"(?s)(<!-- objectives -->\n).*?(?=<!-- end of them -->)", text))
-    if os.environ.get("TAILOR_WRITE"):
-        page.write_text(before + mark + what_works_where() + after, encoding="utf-8")
-    assert what_works_where() in page.read_text(encoding="utf-8")
+    assert stands_in(WHERE, what_works_where(), "<!-- objectives -->", "<!-- end of them -->")
 
 
 @pytest.fixture(scope="module")

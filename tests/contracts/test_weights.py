@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import tailorlm
+from pages import WHERE, stands_in
 from tailorlm.core.errors import TailorError
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear, load_head, save_head
@@ -103,12 +104,7 @@ def what_works_where() -> str:
 
 def test_the_page_says_what_this_suite_finds() -> None:
     """`TAILOR_WRITE=1` writes the table anew."""
-    page = Path(__file__).parents[2] / "docs" / "methods" / "where.md"
-    text = page.read_text(encoding="utf-8")
-    before, mark, after = (part for part in re.split(r"(?s)(<!-- table -->\n).*?(?=<!-- end -->)", text))
-    if os.environ.get("TAILOR_WRITE"):
-        page.write_text(before + mark + what_works_where() + after, encoding="utf-8")
-    assert what_works_where() in page.read_text(encoding="utf-8")
+    assert stands_in(WHERE, what_works_where(), "<!-- table -->", "<!-- end -->")
 
 
 def model_of(folder: Path, pooling: str, *, seed: int = 0) -> TextModel:
