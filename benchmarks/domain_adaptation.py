@@ -2,10 +2,12 @@
 
     python benchmarks/domain_adaptation.py ../shared/data runs/domain-adaptation
 
-Sentiment (positive or negative) over pairs of domains of three sets. Each source has up to 160 labelled rows, as many of each label; the target
-lends up to 160 texts without labels, and up to 240 others are scored on. The oracle learns from labels of the target's remaining rows. All with
-the starter encoder, one seed, the same passes, a rate for each kind of weights; nothing is chosen on the target. Results are kept in the folder
-as they come, so that an interrupted run goes on. `--curve` adds two-step with fewer texts of the target on one pair.
+Sentiment (positive or negative) over pairs of domains of three sets; what is asked for (to look up, to set, to remove) over scenarios of a home
+assistant (hwu64); whether a customer looks for something or wants it done over services (the turns of sgd that say what is wanted). Each source has
+up to 160 labelled rows, as many of each label; the target lends up to 160 texts without labels, and up to 240 others are scored on. The oracle
+learns from labels of the target's remaining rows. All with the starter encoder, one seed, the same passes, a rate for each kind of weights; nothing
+is chosen on the target. Results are kept in the folder as they come, so that an interrupted run goes on. `--curve` adds two-step with fewer texts of
+the target on two pairs.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import random
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,19 @@ from tailorlm.tasks.base import Examples
 from tailorlm.weights.features import unit
 from tailorlm.weights.full import own_state
 
-LABELS = ("negative", "positive")
-SETS = {"uci_sentences": "domain", "product_reviews": "domain", "clothing_reviews": "department"}
+SENTIMENT = ("negative", "positive")
+SETS = {
+    "uci_sentences": "domain",
+    "product_reviews": "domain",
+    "clothing_reviews": "department",
+}  # and where their domain stands
+LABELS = {**dict.fromkeys(SETS, SENTIMENT), "hwu64": ("query", "remove", "set"), "sgd": ("do", "find")}
+SERVICES = {  # of sgd: intents that look for something, and those that want it done
+    "restaurants": (("FindRestaurants",), ("ReserveRestaurant",)),
+    "events": (("FindEvents", "GetEventDates"), ("BuyEventTickets",)),
+    "stays": (("SearchHotel", "SearchHouse"), ("ReserveHotel", "BookHouse")),
+    "appointments": (("FindProvider",), ("BookAppointment",)),
+}
 PAIRS = (
     ("uci_sentences", "imdb", "yelp"),
     ("product_reviews", "music player", "camera"),
@@ -44,48 +58,69 @@ PAIRS = (
     ("uci_sentences", "amazon", "imdb"),
     ("product_reviews", "phone", "dvd player"),
     ("clothing_reviews", "Dresses", "Tops"),
+    ("hwu64", "alarm", "calendar"),
+    ("sgd", "restaurants", "events"),
+    ("hwu64", "calendar", "lists"),
+    ("sgd", "events", "stays"),
+    ("hwu64", "lists", "alarm"),
+    ("sgd", "stays", "appointments"),
 )
+CURVES = (PAIRS[1], PAIRS[7])
 SOURCE, UNLABELLED, TEST, LENGTH = 160, 160, 240, 48
 PASSES, TEXT_PASSES = 4, 4
 WAYS = ("source-only", "task-adapter", "domain-distance", "two-step", "target-oracle")
 
 
+def labelled(name: str, which: str, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The texts of one row that belong to a domain, with their labels; a label that is none of the task's stays as it is."""
+    if name == "hwu64":
+        if row["scenario"] == which:
+            words = {f"{which}_createoradd": "set"}
+            yield str(row["text"]), words.get(row["label"], str(row["label"]).removeprefix(f"{which}_"))
+    elif name == "sgd":
+        words = {intent: label for label, some in zip(("find", "do"), SERVICES[which], strict=True) for intent in some}
+        for turn in row["turns"]:
+            if "inform_intent" in turn["acts"] and turn.get("intent") in words:
+                yield str(turn["text"]), words[turn["intent"]]
+    elif row[SETS[name]] == which:
+        yield str(row["text"]), {"0": "negative", "1": "positive"}.get(str(row["label"]), str(row["label"]))
+
+
 def domain(data: Path, name: str, which: str) -> list[tuple[str, str]]:
-    """Texts and labels of one domain, shuffled by their hashes: `negative`, `positive` or another word for no opinion."""
-    words = {"0": "negative", "1": "positive"}
+    """Texts and labels of one domain, each text once, shuffled by their hashes."""
     found = {}
     for file in sorted((data / name).glob("t[re]*.jsonl*")):
         for row in read(str(file)):
-            if row.values[SETS[name]] == which:
-                found[str(row.values["text"]).strip()] = words.get(str(row.values["label"]), str(row.values["label"]))
+            found.update((text.strip(), label) for text, label in labelled(name, which, dict(row.values)))
     return sorted(found.items(), key=lambda pair: hashlib.sha256(pair[0].encode()).hexdigest())
 
 
-def balanced(rows: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
-    """The first rows of both labels, as many of each, `count` at most."""
-    each = [[row for row in rows if row[1] == label] for label in LABELS]
-    most = min(count // 2, *map(len, each))
+def balanced(rows: list[tuple[str, str]], count: int, labels: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The first rows of every label, as many of each, `count` at most."""
+    each = [[row for row in rows if row[1] == label] for label in labels]
+    most = min(count // len(labels), *map(len, each))
     return [row for part in each for row in part[:most]]
 
 
-def examples(rows: list[tuple[str, str]], what: str) -> Examples:
+def examples(rows: list[tuple[str, str]], what: str, labels: tuple[str, ...]) -> Examples:
     """Rows as the task takes them."""
     order = random.Random(0).sample(rows, len(rows))
     ids = tuple(f"{what}:{i}" for i in range(len(order)))
-    return Examples(ids, tuple(t for t, _ in order), tuple(label for _, label in order), LABELS)
+    return Examples(ids, tuple(t for t, _ in order), tuple(label for _, label in order), labels)
 
 
 def split(data: Path, name: str, source: str, target: str) -> dict[str, Any]:
     """Labelled rows of the source; test rows, labelled rows and unlabelled texts of the target, none in two of them but the last two."""
-    mine, theirs = domain(data, name, source), domain(data, name, target)
-    opinions = [row for row in theirs if row[1] in LABELS]
-    least = min(sum(label == wanted for _, label in opinions) for wanted in LABELS)
-    test = balanced(opinions, min(TEST, least))
+    mine, theirs, labels = domain(data, name, source), domain(data, name, target), LABELS[name]
+    least = min(sum(label == wanted for _, label in theirs) for wanted in labels)
+    test = balanced(
+        theirs, min(TEST, len(labels) * least // 2), labels
+    )  # half of what is there, so that the oracle has as many
     left = [row for row in theirs if row not in set(test)]
     return {
-        "train": examples(balanced(mine, SOURCE), source),
-        "oracle": examples(balanced(left, SOURCE), target),
-        "test": examples(test, "test"),
+        "train": examples(balanced(mine, SOURCE, labels), source, labels),
+        "oracle": examples(balanced(left, SOURCE, labels), target, labels),
+        "test": examples(test, "test", labels),
         "texts": [text for text, _ in left][:UNLABELLED],
     }
 
@@ -121,7 +156,7 @@ def divergence(model: Any, one: list[str], other: list[str]) -> dict[str, float]
 
 def plain() -> Any:
     """The base as it is."""
-    return load_model(resolve("starter"), labels=LABELS, max_length=LENGTH)
+    return load_model(resolve("starter"), labels=SENTIMENT, max_length=LENGTH)
 
 
 def frozen(model: Any) -> bool:
@@ -177,14 +212,15 @@ def main(data: Path, folder: Path, *, curve: bool) -> None:
             found[pair][way]["base"] = before
         report(found, gold)
     if curve:
-        pair = PAIRS[1]
-        rows = split(data, *pair)
-        print("\n| texts of the target | accuracy |\n|---:|---:|")
-        for count in (0, 40, 80):
-            texts = rows["texts"][:count] or [rows["train"].texts[0]]
-            one = cached(folder, f"curve-{count}", lambda t=texts: run(rows, "two-step", t, folder))
-            print(f"| {count} | {one['accuracy']:.3f} |")
-        print(f"| {len(rows['texts'])} | {found[pair]['two-step']['accuracy']:.3f} |", flush=True)
+        print("\n| pair | texts of the target | accuracy of two-step |\n|---|---:|---:|")
+        for pair in CURVES:
+            rows, named = split(data, *pair), f"{pair[0]}: {pair[1]} → {pair[2]}"
+            for count in (0, 40, 80):
+                texts = rows["texts"][:count] or [rows["train"].texts[0]]
+                key = "-".join((*pair, "curve", str(count)))
+                one = cached(folder, key, lambda t=texts, r=rows: run(r, "two-step", t, folder))
+                print(f"| {named} | {count} | {one['accuracy']:.3f} |")
+            print(f"| {named} | {len(rows['texts'])} | {found[pair]['two-step']['accuracy']:.3f} |", flush=True)
 
 
 def report(found: dict[Any, dict[str, Any]], gold: dict[Any, Examples]) -> None:
@@ -194,12 +230,15 @@ def report(found: dict[Any, dict[str, Any]], gold: dict[Any, Examples]) -> None:
     for pair, ways in found.items():
         cells = " | ".join(f"{ways[way]['accuracy']:.3f}" for way in WAYS)
         print(f"| {pair[0]}: {pair[1]} → {pair[2]} | {len(gold[pair])} | {cells} |")
-    means = " | ".join(f"{np.mean([ways[way]['accuracy'] for ways in found.values()]):.3f}" for way in WAYS)
-    print(f"| **mean** | {sum(map(len, gold.values()))} | {means} |")
+    for what, sets in (("sentiment", set(SETS)), ("intents", set(LABELS) - set(SETS)), ("all", set(LABELS))):
+        if some := {pair: ways for pair, ways in found.items() if pair[0] in sets}:
+            means = " | ".join(f"{np.mean([ways[way]['accuracy'] for ways in some.values()]):.3f}" for way in WAYS)
+            print(f"| **mean, {what}** | {sum(len(gold[pair]) for pair in some)} | {means} |")
     ids = tuple(f"{'-'.join(pair)}:{i}" for pair, rows in gold.items() for i in range(len(rows)))
     right = tuple(label for rows in gold.values() for label in rows.gold)
+    every = tuple(sorted({label for labels in LABELS.values() for label in labels}))
     answers = {
-        way: [Predictions(ids, right, tuple(a for ways in found.values() for a in ways[way]["answers"]), LABELS)]
+        way: [Predictions(ids, right, tuple(a for ways in found.values() for a in ways[way]["answers"]), every)]
         for way in WAYS[:-1]
     }
     judged = compare("accuracy", answers)

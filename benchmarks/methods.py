@@ -211,15 +211,17 @@ class Study:
         print(f"{path.stem:<56} validation {made['validation']:.3f} test {made['test']:.3f} {took:6.1f} s", flush=True)
         return made
 
-    def run(self) -> None:
-        """All fits that are missing."""
+    def run(self, sets: list[str]) -> None:
+        """All fits of these sets that are missing."""
         for setting in settings():
+            if setting.name not in sets:
+                continue
             for way in setting.ways:
                 tried = {value: self.fit(setting, way, value, 0) for value in WAYS[way].values}
                 for seed in SEEDS[1:]:
                     self.fit(setting, way, best(tried), seed)
         for setting in RATE_CURVES:
-            for way in ("full", "lora"):
+            for way in ("full", "lora") if setting.name in sets else ():
                 for value in LADDER:
                     self.fit(setting, way, value, 0)
 
@@ -294,11 +296,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("tailor-runs/methods"))
+    parser.add_argument(
+        "--sets", nargs="+", choices=list(SETS), default=list(SETS), help="fit these; two processes can share the work"
+    )
     parser.add_argument("--only-table", action="store_true")
     args = parser.parse_args()
     study = Study(args.data, args.out)
     if not args.only_table:
-        study.run()
+        study.run(args.sets)
     tables(study)
 
 
