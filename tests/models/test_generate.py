@@ -204,3 +204,24 @@ def test_what_was_learned_beside_the_weights_counts(part: str, kind: str, tmp_pa
         logits = writer.body(torch.tensor([[*prompts[1], 21, 23]])).logits[0, -3:].double()
     truth = sum(float(torch.log_softmax(logits[i], 0)[token]) for i, token in enumerate(candidates[2]))
     assert scores[1, 2] == pytest.approx(truth, abs=1e-4)
+
+
+def test_short_rows_look_no_further_than_they_reach(writers: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writers("llama")
+    prompts = prompts_of(writer, 20)
+    seen: list[tuple[int, int]] = []
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    def watched(query: torch.Tensor, key: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        if query.shape[2] < key.shape[2]:  # a step, not a prompt
+            seen.append((len(key), key.shape[2]))
+        return attention(query, key, *args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
+    together = write(writer, prompts, Writing(max_new_tokens=4))
+    groups, reaches = zip(*seen, strict=True)
+    assert max(groups) == 8
+    assert min(reaches) < max(reaches) / 2
+    assert writer.body.config._attn_implementation == "sdpa", "as it was before"
+    alone = [write(writer, [prompt], Writing(max_new_tokens=4))[0].ids for prompt in prompts]
+    assert [row.ids for row in together] == alone

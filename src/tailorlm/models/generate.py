@@ -17,6 +17,7 @@ from tailorlm.models.chat import Chat
 from tailorlm.models.decoder import Writer
 from tailorlm.models.mode import evaluating
 from tailorlm.models.pick import Dice, pick
+from tailorlm.models.reach import reaching, within
 from tailorlm.models.run import batches
 
 # A prefix shorter than this is read again with every row: splitting it off costs more.
@@ -122,7 +123,7 @@ def write(
     """
     check_room(writer, prompts)
     writer.check()
-    with evaluating(writer):
+    with evaluating(writer), reaching(writer.body):
         return _Run(writer, prompts, writing, rules, listen).run()
 
 
@@ -228,7 +229,10 @@ class _Run:
         ids = torch.tensor([[row.ids[-1]] for row in active], device=device)
         places = slots.lengths[: len(active), None]
         keys = torch.arange(slots.longest, device=device)[None]
-        logits = self.writer.read(ids, slots, places=places, wanted=torch.ones_like(ids, dtype=torch.bool), keys=keys)
+        with within((slots.lengths[: len(active)] + 1).tolist()):
+            logits = self.writer.read(
+                ids, slots, places=places, wanted=torch.ones_like(ids, dtype=torch.bool), keys=keys
+            )
         slots.stepped()
         self.chooser.choose(logits, active)
         self._clear(slots, active)
