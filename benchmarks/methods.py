@@ -270,25 +270,67 @@ def tables(study: Study) -> None:
             print(f"\n{setting.name} ({SETS[setting.name].said}), rows: {rows}\n")
             print("| way | accuracy | seeds | rate or C | seconds a fit |\n|---|---|---|---|---|")
             print("\n".join(lines))
-    for setting in RATE_CURVES:
-        for way in ("full", "lora"):
-            found = {value: study.known(setting, way, value, 0) for value in LADDER}
-            told = [f"{value:g}: {fit['validation']:.3f}" for value, fit in found.items() if fit]
-            if told:
-                print(f"\n{setting.name}, {setting.rows} rows, {way}, validation accuracy by rate: {', '.join(told)}")
+    beside_full(study)
+    curves(study)
 
 
-def row_of(study: Study, setting: Setting, way: str) -> str | None:
-    """A line of the table; None until every value was tried with seed 0."""
+def chosen(study: Study, setting: Setting, way: str) -> tuple[float, list[dict[str, Any]]] | None:
+    """The value that was chosen and the fits with it, by seed; None until every value was tried with seed 0."""
     tried = {value: study.known(setting, way, value, 0) for value in WAYS[way].values}
     if any(fit is None for fit in tried.values()):
         return None
     value = best({v: fit for v, fit in tried.items() if fit})
-    fits = [fit for seed in SEEDS if (fit := study.known(setting, way, value, seed))]
+    return value, [fit for seed in SEEDS if (fit := study.known(setting, way, value, seed))]
+
+
+def row_of(study: Study, setting: Setting, way: str) -> str | None:
+    """A line of the table; None until every value was tried with seed 0."""
+    found = chosen(study, setting, way)
+    if found is None:
+        return None
+    value, fits = found
     scores = [fit["test"] for fit in fits]
     spread = f" ± {np.std(scores, ddof=1):.3f}" if len(scores) > 1 else ""
     seconds = np.mean([fit["seconds"] for fit in fits])
     return f"| {way} | {np.mean(scores):.3f}{spread} | {len(scores)} | {value:g} | {seconds:.1f} |"
+
+
+def beside_full(study: Study) -> None:
+    """Points by which each way is ahead of full tuning on the same train rows: mean of the seeds, and their standard deviation."""
+    ways = [way for way in WAYS if way != "full"]
+    lines = []
+    for setting in sorted(settings(), key=lambda s: (list(SETS).index(s.name), s.rows)):
+        full = chosen(study, setting, "full")
+        if full is None or set(setting.ways) == set(MORE):
+            continue
+        cells = []
+        for way in ways:
+            found = chosen(study, setting, way)
+            apart = [100 * (a["test"] - b["test"]) for a, b in zip(found[1] if found else [], full[1], strict=False)]
+            cells.append(f"{np.mean(apart):+.1f} ± {np.std(apart, ddof=1):.1f}" if len(apart) > 1 else "")
+        count = full[1][0]["rows"]
+        lines.append(
+            f"| {setting.name} | {count} | {np.mean([f['test'] for f in full[1]]):.3f} | " + " | ".join(cells) + " |"
+        )
+    if lines:
+        print("\n| set | rows | full | " + " | ".join(ways) + " |\n|---|---:|---:|" + "---|" * len(ways))
+        print("\n".join(lines))
+
+
+def curves(study: Study) -> None:
+    """Validation accuracy by rate, of full tuning and of LoRA."""
+    print(
+        "\n| set, 256 rows | way | "
+        + " | ".join(f"{value:g}" for value in LADDER)
+        + " |\n|---|---|"
+        + "---|" * len(LADDER)
+    )
+    for setting in RATE_CURVES:
+        for way in ("full", "lora"):
+            found = [study.known(setting, way, value, 0) for value in LADDER]
+            if any(found):
+                cells = " | ".join(f"{fit['validation']:.3f}" if fit else "" for fit in found)
+                print(f"| {setting.name} | {way} | {cells} |")
 
 
 def main() -> None:
