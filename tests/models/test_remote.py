@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,35 @@ def test_a_key_is_sent_encrypted_or_not_at_all(monkeypatch: pytest.MonkeyPatch) 
     ):
         with pytest.raises(ValueError, match="an address"):
             Endpoint(base_url=address, model="m")
+
+
+@pytest.mark.parametrize("key", ["sk-abc\nsk-def", "sk-abc\rX: y", "sk-\x7fabc", "sk-abc\u200b", "sk-ab\udcff"])
+def test_a_key_that_no_header_holds_is_refused_and_not_shown(
+    key: str, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOUSE_KEY", key)
+    with pytest.raises(UsageError, match="the key in HOUSE_KEY cannot be sent") as caught:
+        stub.remote(key_env="HOUSE_KEY")
+    assert "sk-" not in str(caught.value)
+    assert stub.asked == []
+    monkeypatch.setenv("HOUSE_KEY", " sk-abc\n")  # what a file read into a variable ends with
+    stub.remote(key_env="HOUSE_KEY").answers(["a"])
+    assert stub.asked[0][1]["Authorization"] == "Bearer sk-abc"
+
+
+def test_errors_of_other_libraries_are_not_repeated(
+    stub: Stub, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = stub.remote()
+
+    def invalid(*_: Any, **__: Any) -> None:
+        raise ValueError("Invalid header value b'Bearer sk-abc'")
+
+    monkeypatch.setattr(remote._caller._opener, "open", invalid)
+    with pytest.raises(TailorError, match=r"(?s)cannot be asked.*got: +ValueError") as caught:
+        remote.answers(["a"])
+    assert "sk-abc" not in "".join(traceback.format_exception(caught.value))
+    assert waits == [], "no trying mends it"
 
 
 def test_a_list_is_asked_for_inside_an_object_and_taken_out_again(stub: Stub) -> None:

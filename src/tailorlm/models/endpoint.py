@@ -110,6 +110,10 @@ class Refused(TailorError):
     """The endpoint will not answer this one request (too long, filtered, ...); others may be answered."""
 
 
+class _Unreadable(Exception):
+    """What an endpoint said is no chat answer. Its words are ours alone, so they can be shown."""
+
+
 @dataclass
 class Caller:
     """Makes calls to one endpoint, from several threads at once.
@@ -167,7 +171,7 @@ class Caller:
                 told = _seconds(error.headers.get("Retry-After"))
             except (OSError, HTTPException) as error:  # dead, slow, cut off
                 said = "it took too long" if isinstance(error, TimeoutError) else _kind(error)
-            except ValueError as error:
+            except _Unreadable as error:
                 said = str(error)
             if number + 1 < self.endpoint.tries:
                 wait = FIRST_WAIT * 2**number * (0.5 + random.random())
@@ -184,7 +188,7 @@ class Caller:
             headers["Authorization"] = f"Bearer {self._key}"
         url = f"{self.endpoint.base_url}/chat/completions"
         end = time.monotonic() + self.endpoint.timeout
-        with self._opener.open(urllib.request.Request(url, data, headers), timeout=self.endpoint.timeout) as response:
+        with self._sent(urllib.request.Request(url, data, headers)) as response:
             parts: list[bytes] = []
             size = 0
             # A server that sends a byte now and then never trips a socket's own timeout.
@@ -192,17 +196,31 @@ class Caller:
                 parts.append(block)
                 size += len(block)
                 if size > LARGEST:
-                    raise ValueError(f"an answer of more than {LARGEST >> 20} MB")
+                    raise _Unreadable(f"an answer of more than {LARGEST >> 20} MB")
                 if time.monotonic() > end:
                     raise TimeoutError
         try:
             answer = json.loads(b"".join(parts))
             text = answer["choices"][0]["message"].get("content")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            raise ValueError("what it said is no chat answer in JSON") from None
+            raise _Unreadable("what it said is no chat answer in JSON") from None
         if text is not None and not isinstance(text, str):
-            raise ValueError("what it said is no text")
+            raise _Unreadable("what it said is no text")
         return dict(answer)
+
+    def _sent(self, request: urllib.request.Request) -> Any:
+        """The response to a request, still to be read. Raises TailorError for one that cannot be put into HTTP: no trying mends it."""
+        try:
+            return self._opener.open(request, timeout=self.endpoint.timeout)
+        except (OSError, HTTPException):
+            raise
+        except ValueError as error:
+            # Such an error quotes the header or address that it cannot write, and a header holds the key: its kind must do.
+            raise TailorError(
+                f"the endpoint {self._host} cannot be asked",
+                got=type(error).__name__,
+                hint="check base_url in the endpoints file, and the key",
+            ) from None
 
     def _judged(self, error: urllib.error.HTTPError) -> str:
         """What an HTTP error means: raises where trying again is no use."""
@@ -262,6 +280,13 @@ class Caller:
         if not key:
             raise UsageError(
                 f"the endpoint {self._host} needs a key", got=f"no variable {name}", hint=f"export {name}=..."
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(
+                f"the key in {name} cannot be sent",
+                got="a line end, another control character, or a sign outside ASCII inside it",
+                allowed="letters, digits and signs of ASCII, on one line",
+                hint=f"export {name}=... with the key alone",
             )
         parts = urllib.parse.urlsplit(self.endpoint.base_url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
