@@ -13,7 +13,7 @@ import pytest
 import tailorlm
 from stub import Stub, said
 from tailorlm import api
-from tailorlm.comparison.evidence import read_details
+from tailorlm.comparison.evidence import read_details, write_details
 from tailorlm.comparison.request import CompareRequest, prepare
 from tailorlm.context.index import IndexSettings, PassageIndex
 from tailorlm.context.prompt import Prompter
@@ -23,6 +23,7 @@ from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models import endpoint as endpoint_module
 from tailorlm.models.answers import Answer
 from tailorlm.models.local import Local
+from tailorlm.tasks.base import Answers
 from writers import tiny_writer
 
 Base = Callable[..., Path]
@@ -362,6 +363,12 @@ def test_answers_that_cannot_be_used_are_counted_apart(tmp_path: Path, hosted: S
     assert {"no JSON", "none of the choices"} < set(told["faults"])
     assert done.scores()["house"] <= 0.25
     assert "without an answer (no JSON)" in (done.folder / "report.md").read_text()
+
+
+def test_whatever_stands_behind_an_answer_is_kept(tmp_path: Path) -> None:
+    told = [{"written": "half \ud83d, \U0001f600"}, {"written": "ü"}]
+    write_details(tmp_path, ["a", "b"], Answers(["x", "y"], None, None, told))
+    assert read_details(tmp_path) == [{"id": "a", **told[0]}, {"id": "b", **told[1]}]
 
 
 def test_what_an_endpoint_cannot_do_is_said_first(

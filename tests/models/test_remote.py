@@ -183,6 +183,19 @@ def test_schemas_and_choices(stub: Stub) -> None:
     assert [a.fault for a in answers] == [None, None, "none of the choices", None, "none of the choices"]
 
 
+def test_half_a_character_becomes_the_sign_for_what_cannot_be_read(stub: Stub, tmp_path: Path) -> None:
+    stub.reply = lambda body, n: (200, {}, said("so \ud83d, \U0001f600 and \udc00"))
+    first = stub.remote(tmp_path).answers(["a \ud83d"])
+    assert first[0].text == "so \ufffd, \U0001f600 and \ufffd"
+    again = stub.remote(tmp_path).answers(["a \ud83d"])
+    assert again == first
+    assert again[0].kept
+    # JSON within the text has escapes of its own.
+    stub.reply = lambda body, n: (200, {}, said('{"answer": ["\\ud83d", "\\ud83d\\ude00"]}'))
+    answers = stub.remote(tmp_path).answers(["b"], schema={"type": "array"})
+    assert answers[0].text == '["\ufffd", "\U0001f600"]'
+
+
 def test_what_an_endpoint_cannot_do(stub: Stub) -> None:
     remote = stub.remote()
     with pytest.raises(TailorError, match="how likely"):

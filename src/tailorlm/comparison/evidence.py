@@ -12,7 +12,7 @@ from typing import Any
 
 from tailorlm.context.index import Gold, PassageIndex, bearing, gold_places, score_index
 from tailorlm.context.retrieval.encoder import Encoder
-from tailorlm.core.atomic import write_text
+from tailorlm.core.atomic import write_bytes
 from tailorlm.evaluation.intervals import interval_of_mean
 from tailorlm.models.hosted import Hosted
 from tailorlm.models.resolve import adaptation_folder
@@ -123,7 +123,8 @@ def _price_of_step(name: str, answering: Answering, answers: Answers) -> float:
 def write_details(folder: Path, ids: Sequence[str], answers: Answers) -> None:
     """Keep what stands behind each answer (tokens, faults, passages shown, citations) as `details.jsonl` beside the predictions."""
     lines = [json.dumps({"id": name, **one}, ensure_ascii=False) for name, one in zip(ids, answers.detail, strict=True)]
-    write_text(folder / DETAILS, "\n".join(lines) + "\n")
+    # A lone surrogate cannot be written as UTF-8, but JSON has an escape for it: \udXXX.
+    write_bytes(folder / DETAILS, ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_details(folder: Path) -> list[dict[str, Any]]:

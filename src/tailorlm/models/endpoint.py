@@ -29,6 +29,7 @@ from tailorlm.core import atomic
 from tailorlm.core.config import Settings, setting, validate
 from tailorlm.core.errors import TailorError, UsageError, unknown_name
 from tailorlm.core.yaml import read_yaml
+from tailorlm.tasks.readings import whole
 
 FILE = "TAILOR_ENDPOINTS"
 LARGEST = 16 << 20
@@ -150,7 +151,8 @@ class Caller:
         self._count(answer)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            atomic.write_text(path, json.dumps(answer | {TOOK: round(seconds, 3)}, ensure_ascii=False))
+            # Whatever stands in an answer that was paid for, ASCII can hold it.
+            atomic.write_text(path, json.dumps(answer | {TOOK: round(seconds, 3)}, ensure_ascii=True))
             path.chmod(0o600)
         return Said(answer, False, seconds)
 
@@ -200,7 +202,8 @@ class Caller:
                 if time.monotonic() > end:
                     raise TimeoutError
         try:
-            answer = json.loads(b"".join(parts))
+            # Half a character (a lone surrogate) is good JSON, but no file, page or tokenizer behind this takes it.
+            answer = json.loads(whole(json.dumps(json.loads(b"".join(parts)), ensure_ascii=False)))
             text = answer["choices"][0]["message"].get("content")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             raise _Unreadable("what it said is no chat answer in JSON") from None

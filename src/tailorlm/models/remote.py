@@ -13,6 +13,7 @@ import numpy as np
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models.answers import Answer, Prompt, Writing, check_writing, messages_of
 from tailorlm.models.endpoint import Caller, Endpoint, Refused, Spent, endpoint_called, tokens_used
+from tailorlm.tasks.readings import whole
 
 USUAL = Writing()
 SENT = ("role", "content", "name", "tool_calls", "tool_call_id")
@@ -160,7 +161,7 @@ def _parsed(
         return "", "no JSON" if finished else "JSON that was not finished"
     if choices is None:
         inner = value[ONE_OF] if wrapped and isinstance(value, dict) and ONE_OF in value else None
-        return (text if inner is None else json.dumps(inner, ensure_ascii=False)), None
+        return (text if inner is None else whole(json.dumps(inner, ensure_ascii=False))), None
     value = value.get(ONE_OF) if isinstance(value, dict) else value
     return (value, None) if isinstance(value, str) and value in choices else ("", "none of the choices")
 
