@@ -366,7 +366,7 @@ def test_answers_that_cannot_be_used_are_counted_apart(tmp_path: Path, hosted: S
 
 
 def test_whatever_stands_behind_an_answer_is_kept(tmp_path: Path) -> None:
-    told = [{"written": "half \ud83d, \U0001f600"}, {"written": "ü"}]
+    told = [{"written": "half \ud83d, \U0001f600"}, {"written": "ü\u2028\x85\n"}]
     write_details(tmp_path, ["a", "b"], Answers(["x", "y"], None, None, told))
     assert read_details(tmp_path) == [{"id": "a", **told[0]}, {"id": "b", **told[1]}]
 

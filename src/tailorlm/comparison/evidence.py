@@ -130,7 +130,10 @@ def write_details(folder: Path, ids: Sequence[str], answers: Answers) -> None:
 def read_details(folder: Path) -> list[dict[str, Any]]:
     """What `write_details` wrote; empty where nothing was."""
     path = folder / DETAILS
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    if not path.is_file():
+        return []
+    # Not `splitlines`: it also ends lines at signs that an answer may hold (U+2028, U+0085).
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def retrieval(answering: Answering, test: Examples, answers: Answers, level: float = 0.95) -> dict[str, Any] | None:
