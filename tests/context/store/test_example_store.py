@@ -100,6 +100,21 @@ def test_a_folder_keeps_it_and_rows_join_without_computing_the_old(
         opened.minus([opened.examples[0].id]).save(tmp_path / "store")
 
 
+@pytest.mark.parametrize("other_name", [False, True])
+def test_rows_that_others_saved_meanwhile_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_name: bool
+) -> None:
+    """However many versions came between, and however the folder is called."""
+    monkeypatch.chdir(tmp_path)
+    ExampleStore.of(rows(4), WORDS).save("store")
+    mine = ExampleStore.open("store").plus(rows(1, start=90))
+    for i in range(2):
+        ExampleStore.open("store").plus(rows(1, start=50 + i)).save("store")
+    with pytest.raises(TailorError, match="changed by another process"):
+        mine.save(tmp_path / "store" if other_name else "store")
+    assert len(ExampleStore.open("store")) == 6
+
+
 def test_a_loaded_encoder_and_shared_vectors_can_be_lent(base: Base) -> None:
     folder = base("bert", "mean")
     view = EmbeddingView()

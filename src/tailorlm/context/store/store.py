@@ -120,7 +120,9 @@ class ExampleStore:
             raise TailorError(f"{root} exists and is no store", hint="choose another folder")
         if after is not None:
             read_manifest(root, KIND, hint="choose another folder")
-            after = self.version if self.version is not None and self.version.parent == root else after
+            # The same folder may be named in another way than when the store was opened.
+            mine = self.version is not None and self.version.parent.resolve() == root.resolve()
+            after = self.version if mine else after
         with new_version(root, after) as temp, disk_errors(temp):
             lines = [json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in self.examples]
             (temp / ROWS).write_bytes("".join(lines).encode("utf-8", "surrogatepass"))
