@@ -72,6 +72,20 @@ def test_equal_prompts_are_asked_once_and_drawn_for_anew(stub: Stub) -> None:
     assert {body["seed"] for _, _, body in stub.asked[3:]} == seeds
 
 
+def test_a_prompt_is_drawn_for_alike_whatever_stands_beside_it(stub: Stub, tmp_path: Path) -> None:
+    drawn = Writing(temperature=1.0, seed=3)
+    stub.reply = lambda body, n: (200, {}, said(f"{body['messages'][-1]['content']} {body['seed']}"))
+    whole = stub.remote(tmp_path).answers(["a", "b", "a", "c"], drawn)
+    assert len({one.text for one in whole}) == 4, "equal prompts are drawn for anew"
+    assert len(stub.asked) == 4
+    fewer = stub.remote(tmp_path).answers(["c", "a", "a"], drawn)
+    assert fewer == [whole[3], whole[0], whole[2]]
+    assert len(stub.asked) == 4, "kept answers are found again"
+    other = stub.remote(tmp_path).answers(["a"], Writing(temperature=1.0, seed=4))
+    assert other[0].text not in {one.text for one in whole}
+    assert all(0 <= body["seed"] < 1 << 31 for _, _, body in stub.asked)
+
+
 def test_answers_are_kept_by_content(stub: Stub, tmp_path: Path) -> None:
     first = stub.remote(tmp_path / "kept").answers(["a", "b"])
     again = stub.remote(tmp_path / "kept")

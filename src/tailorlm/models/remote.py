@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,9 +55,12 @@ class Remote:
             raise UsageError("an endpoint knows neither beams nor top_k", hint="set beams: 1 and top_k: 0")
         form = _form(schema, choices)
         bodies = []
-        for number, prompt in enumerate(prompts):
+        seen: Counter[str] = Counter()
+        for prompt in prompts:
             messages = [{k: m[k] for k in SENT if k in m} for m in messages_of(prompt)]
-            bodies.append(_body(messages, writing, form, number))
+            key = json.dumps(messages, sort_keys=True)
+            bodies.append(_body(messages, writing, form, _seed(writing.seed, key, seen[key])))
+            seen[key] += 1
         distinct = {json.dumps(body, sort_keys=True): body for body in bodies}
         over: list[BaseException] = []
 
@@ -114,7 +119,7 @@ class Remote:
 
 
 def _body(
-    messages: list[dict[str, Any]], writing: Writing, form: Mapping[str, Any] | None, number: int
+    messages: list[dict[str, Any]], writing: Writing, form: Mapping[str, Any] | None, seed: int
 ) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": messages,
@@ -123,13 +128,22 @@ def _body(
         "top_p": writing.top_p,
     }
     if writing.temperature:
-        # Equal prompts are drawn for anew, and each again alike.
-        body["seed"] = (writing.seed * 1_000_003 + number) % (1 << 31)
+        body["seed"] = seed
     if writing.stop:
         body["stop"] = list(writing.stop)
     if form is not None:
         body["response_format"] = form
     return body
+
+
+def _seed(seed: int, messages: str, occurrence: int) -> int:
+    """The seed of one draw, in [0, 2**31), told by `seed`, what is asked (as JSON) and how often that was asked before in the same call.
+
+    As with the dice of models here, the place among other prompts says nothing: a prompt is drawn for alike whatever stands beside it, and
+    its kept answer is found again when other rows are left out.
+    """
+    content = json.dumps([seed, occurrence, messages])
+    return int.from_bytes(hashlib.sha256(content.encode("ascii")).digest()[:4], "big") >> 1
 
 
 def _form(schema: Mapping[str, Any] | None, choices: Sequence[str] | None) -> dict[str, Any] | None:
