@@ -249,7 +249,7 @@ def test_old_rows_speak_through_the_head_they_were_learnt_with(base: Base, tmp_p
     other = Others(completed(several(base(), [{"rows": topics(tmp_path)}])), None).of(1)[0]
     other.meet(model)
     other.head = probe(np.concatenate(vectors_of(model, other.readings)), other.rows.codes, 5, 0.0)
-    given = list(StageScene(model, Classify(Classify.Settings()), (), [other]).old("", 7))
+    given = list(StageScene(model, Classify(Classify.Settings()), (), ROWS, [other]).old("", 7))
     assert len(given) == 7
     scores = torch.cat([scores for scores, _ in given]).detach().numpy()
     assert np.allclose(scores, other.by_head(model).scores(other.rows.inputs[:7]), atol=1e-4)

@@ -50,6 +50,11 @@ class Part:
         """Whether an objective teaches the task's answers, so that its stage may be the last one."""
         return bool(getattr(self.registry.get(self.name), "answers", self.learns_from == "labels"))
 
+    @property
+    def bundles(self) -> bool:
+        """Whether an objective tells the rows of a step from each other, so that a step is so many of them."""
+        return bool(getattr(self.registry.get(self.name), "bundles", False))
+
     def plain(self) -> dict[str, Any]:
         """As written in YAML: the name and every setting."""
         return {"part": self.name, **self.settings.model_dump()}

@@ -45,6 +45,7 @@ class DomainDistance:
         smoothing: float = setting(0.0, ge=0, lt=1, help="label smoothing of the task's loss")
 
     learns_from: ClassVar[str] = "domains"
+    bundles: ClassVar[bool] = True
     answers: ClassVar[bool] = True
 
     def __init__(self, settings: Settings):

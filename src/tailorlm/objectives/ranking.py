@@ -29,6 +29,7 @@ class Ranking:
         )
 
     learns_from: ClassVar[str] = "queries"
+    bundles: ClassVar[bool] = True
     answers: ClassVar[bool] = True
 
     def __init__(self, settings: Settings):

@@ -29,6 +29,7 @@ class SimCSE:
         )
 
     learns_from: ClassVar[str] = "text"
+    bundles: ClassVar[bool] = True
     head: ClassVar[str] = "twice"
 
     def __init__(self, settings: Settings):

@@ -25,6 +25,7 @@ class Triplet:
         margin: float = setting(0.2, gt=0, le=2, help="how much likelier the right passage has to be, in cosine")
 
     learns_from: ClassVar[str] = "queries"
+    bundles: ClassVar[bool] = True
     answers: ClassVar[bool] = True
 
     def __init__(self, settings: Settings):

@@ -49,8 +49,15 @@ class Stage(Settings):
         help="begin a part of its own where it would go on with the same one of the stage before: an adapter over the first, another LoRA",
     )
 
+    @property
+    def named(self) -> dict[str, dict[str, Any]]:
+        """Weights and objective as written, under these words."""
+        return {"weights": self.weights.plain(), "objective": self.objective.plain()}
+
 
 SEARCH = "search"
+# Settings of objectives that a head's scores are learnt by; tokens that are written are learnt by likelihood alone.
+FOR_HEADS = ("smoothing", "class_weights", "focal")
 
 
 def _goes_on(one: Stage, other: Stage) -> bool:
@@ -79,6 +86,34 @@ def _fault_of_order(stages: Sequence[Stage], quantised: bool) -> str | None:
             return f"stages: {names}: {one.weights.name} over {over} cannot be merged without changing answers, so it is the last one"
         mounted = mounted or part.mounts
     return None
+
+
+def _fault_of_unheard(stages: Sequence[Stage], written: bool) -> str | None:
+    """What a stage is asked for that nothing of it would hear, if anything."""
+    for number, stage in enumerate(stages):
+        weights, objective = stage.weights, stage.objective
+        asked = _asked(objective.settings)
+        if not weights.trains and (asked or stage.penalties):
+            what = f"objective.{asked[0]}" if asked else "penalties"
+            return f"stages.{number}: {weights.name} is fitted by scikit-learn, which hears nothing of {what}: leave it out, or weights: head"
+        heads = [name for name in asked if objective.learns_from in ("labels", "tasks") and name in FOR_HEADS]
+        if written and heads:
+            return (
+                f"stages.{number}: a model that writes learns every token of an answer alike, and hears nothing of objective.{heads[0]}: "
+                "leave it out, or answers: head"
+            )
+        if stage.train.tokens_per_step is not None and objective.bundles:
+            return (
+                f"stages.{number}: {objective.name} tells the rows of a step from each other, so that its steps are counted in rows: "
+                "train.rows_per_step, not train.tokens_per_step"
+            )
+    return None
+
+
+def _asked(settings: Settings) -> list[str]:
+    """Names of the settings that are not as they are without being named."""
+    fields = type(settings).model_fields.items()
+    return [name for name, field in fields if getattr(settings, name) != field.get_default(call_default_factory=True)]
 
 
 def _fault_of_search(recipe: Recipe, searched: bool) -> str | None:
@@ -170,7 +205,7 @@ class Recipe(Settings):
             raise ValueError(
                 f"the task '{self.task.name}' is answered by writing, and a head writes nothing: answers: auto, base: a model that writes"
             )
-        fault = _fault_of_order(self.stages, self.quantise != "none")
+        fault = _fault_of_order(self.stages, self.quantise != "none") or _fault_of_unheard(self.stages, self.written)
         if fault:
             raise ValueError(fault)
         if (

@@ -168,10 +168,19 @@ class Score(LabelledText):
         s = self.settings
         return (0.0 if s.middle is None else s.middle), (1.0 if s.spread is None else s.spread)
 
+    def on_scale(self, numbers: np.ndarray) -> np.ndarray:
+        """How many spreads numbers lie above the middle, as the head is to give them, float32."""
+        middle, spread = self._scale
+        return ((numbers - middle) / spread).astype(np.float32)
+
+    def off_scale(self, scores: np.ndarray) -> np.ndarray:
+        """The numbers that such scores stand for, of any size."""
+        middle, spread = self._scale
+        return middle + spread * scores.astype(np.float64)
+
     def targets(self, readings: Readings, examples: Examples) -> list[np.ndarray]:
         """(1, 1): how many spreads the row's number lies above the middle."""
-        middle, spread = self._scale
-        numbers = ((np.array(examples.gold) - middle) / spread).astype(np.float32)
+        numbers = self.on_scale(np.array(examples.gold))
         return [numbers[row].reshape(1, 1) for row in readings.rows]
 
     def decode(
@@ -196,10 +205,8 @@ class Score(LabelledText):
         return found
 
     def _numbers(self, scores: Sequence[np.ndarray]) -> np.ndarray:
-        middle, spread = self._scale
-        given = np.concatenate(scores)[:, 0].astype(np.float64) if len(scores) else np.zeros(0)
+        numbers = self.off_scale(np.concatenate(scores)[:, 0] if len(scores) else np.zeros(0))
         low, high = self.settings.low, self.settings.high
-        numbers = middle + spread * given
         return np.asarray(np.clip(numbers, -np.inf if low is None else low, np.inf if high is None else high))
 
     # ---- a model that writes

@@ -140,6 +140,8 @@ def _read(folder: Path) -> Snapshot | None:
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = []
     for name in sorted({*then, *now}):
+        if name not in then and name.startswith(("weights.", "objective.")):
+            continue  # kept before these were told
         if then.get(name) != now.get(name):
             both = str(then.get(name)), str(now.get(name))
             short = all(len(text) <= 40 for text in both)

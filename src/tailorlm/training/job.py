@@ -107,7 +107,7 @@ class Job:
     parameter, where they are not 1. begins: the pass (0 is the first) in which a parameter begins to learn, where it is a later one.
     penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC); held: what they are, as written. limits:
     measured after every pass; once one is over its own, the pass before is kept and no other begins.
-    base: a fingerprint of the weights it starts from, for checkpoints.
+    base: a fingerprint of the weights it starts from, parts: weights and objective as written; both for checkpoints.
     """
 
     lesson: Lesson
@@ -123,6 +123,7 @@ class Job:
     held: Sequence[Mapping[str, Any]] = ()
     limits: Sequence[Limit] = ()
     base: str = ""
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rows_in_order(self) -> Order:
         """The order given, or the seeded one."""
@@ -146,4 +147,10 @@ class Job:
             "penalties": [dict(penalty) for penalty in self.held],
             "computed in": self.computed_in,
             "passes of beginning": dict(sorted(self.begins.items())),
+            **{
+                f"{at}.{name}": value
+                for at, part in self.parts.items()
+                for name, value in part.items()
+                if name != "lr"  # which stands above
+            },
         } | {f"train.{name}": v for name, v in self.settings.model_dump(mode="json").items() if name not in PLACE}

@@ -254,7 +254,8 @@ class Run:
                 group.chance(self.job.seed, self.done, number)
                 losses = lesson.losses(part)
                 summed = losses.sum()
-                (summed * (weight / labels) if weight != 1 else summed / labels).backward()  # type: ignore[no-untyped-call]
+                if summed.requires_grad:  # rows that move nothing yet: old ones, while a new head learns alone
+                    (summed * (weight / labels) if weight != 1 else summed / labels).backward()  # type: ignore[no-untyped-call]
                 if weight:
                     total += float(summed.detach())
                     found.append(losses.detach().float().cpu().numpy())
@@ -269,7 +270,8 @@ class Run:
         total = 0.0
         for penalty in self.job.penalties:
             extra = penalty()
-            extra.backward()  # type: ignore[no-untyped-call]
+            if extra.requires_grad:  # not while what it holds is still to begin to learn
+                extra.backward()  # type: ignore[no-untyped-call]
             total += float(self.group.whole(extra.detach()))
         return total
 

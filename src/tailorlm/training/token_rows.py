@@ -59,7 +59,8 @@ class TokenRows:
         """The same rows, cut where they are longer than `length` tokens.
 
         Every window but a row's first begins with the last `overlap` tokens of the window before, which are seen and not learned again,
-        so that each token is learned once. With none, a window's first token, which has nothing before it, is not learned at all.
+        so that each token is learned once. With none, a window's first token, which has nothing before it, is not learned at all; a last
+        window in which nothing would be learned is left out.
         """
         if not 0 <= overlap < length:
             raise TailorError(
@@ -74,6 +75,8 @@ class TokenRows:
                 seen = np.array(self.learned[begin:end], dtype=bool)
                 if place:
                     seen[:overlap] = False
+                if place and not seen[1:].any():
+                    continue
                 ids.append(self.ids[begin:end])
                 learned.append(seen)
                 sizes.append(end - begin)

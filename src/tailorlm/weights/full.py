@@ -50,9 +50,17 @@ class Full(TrainedPart):
                 setattr(module, name, self.settings.dropout)
         return super().attach(model)
 
+    def fold(self, model: TextModel) -> list[str]:
+        """What changed stays; what another part learns over it learns with the model's own dropout."""
+        self._own_dropout()
+        return super().fold(model)
+
     def release(self) -> None:
         """Give the model its own dropout back, and forget the base's own values."""
         super().release()
+        self._own_dropout()
+
+    def _own_dropout(self) -> None:
         for module, name, share in self._dropouts:
             setattr(module, name, share)
         self._dropouts = []

@@ -100,7 +100,11 @@ class LoRA(TrainedPart):
             parameters = dict(model.body.named_parameters())
             own = {name: parameters[f"{name}.weight"].detach().clone() for name in targets}
         if self.settings.bias != "none":
-            self._before = {n: p.detach().clone() for n, p in model.named_parameters() if n.endswith("bias")}
+            self._before = {
+                n: p.detach().clone()
+                for n, p in model.named_parameters()
+                if n.startswith("body.") and n.endswith("bias")
+            }
         names = _peft.wrap(model, self._config(model, targets))
         if self.settings.start in FROM_BASE:
             self._taken = {
@@ -114,16 +118,23 @@ class LoRA(TrainedPart):
         return names
 
     def _targets(self, model: TextModel) -> list[str]:
-        if not self.settings.names:
-            return projections(model.body, self.settings.targets)
-        known = projections(model.body, "all")
-        for wanted in self.settings.names:
-            if not any(_ends(name, wanted) for name in known):
+        if self.settings.names:
+            known = projections(model.body, "all")
+            self._check_ends(self.settings.names, known)
+            targets = [name for name in known if any(_ends(name, wanted) for wanted in self.settings.names)]
+        else:
+            targets = projections(model.body, self.settings.targets)
+        self._check_ends([*self.settings.ranks, *self.settings.alphas], targets)
+        return targets
+
+    @staticmethod
+    def _check_ends(wanted: Sequence[str], known: Sequence[str]) -> None:
+        for end in wanted:
+            if not any(_ends(name, end) for name in known):
                 raise UsageError(
-                    f"lora: no projection is called '{wanted}'",
+                    f"lora: no projection is called '{end}'",
                     allowed=", ".join(sorted({name.split(".", 3)[-1] for name in known})[:20]),
                 )
-        return [name for name in known if any(_ends(name, wanted) for wanted in self.settings.names)]
 
     def _config(self, model: TextModel, targets: list[str]) -> Any:
         import peft

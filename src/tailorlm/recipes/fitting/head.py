@@ -73,7 +73,9 @@ def fit_head(recipe: Recipe, given: Given) -> Fitted:
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
     others = [Another(one.name, one.part, one.by_head(model)) for one in fitting.others.learnt]
     adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack, others)
-    return Fitted(adaptation, fitting.trained, fitting.trainable, score, fitting.found, fitting.others.told())
+    return Fitted(
+        adaptation, fitting.trained, sum(fitting.counted.values()), score, fitting.found, fitting.others.told()
+    )
 
 
 @dataclass
@@ -89,7 +91,7 @@ class _Fitting:
         self.readings = self._read(self.rows)
         self.targets = self.task.targets(self.readings, self.rows)
         self.trained: list[Trained] = []
-        self.trainable = 0
+        self.counted: dict[str, int] = {}  # numbers in what learnt, in any stage
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.frozen = True  # whether the body still is the base's own
         self.stack = Stack(self.model)
@@ -99,6 +101,13 @@ class _Fitting:
 
     def _read(self, examples: Examples) -> Readings:
         return self.answering.read(examples.inputs)
+
+    def _read_again(self) -> None:
+        self.readings = self._read(self.rows)
+        self.targets = self.task.targets(self.readings, self.rows)
+        self.__dict__.pop("judged", None)
+        for other in self.others.learnt:
+            other.meet(self.model)
 
     def _read_pairs(self, part: Any) -> None:
         """Read the texts of pairs by themselves from here on, where the part wants that."""
@@ -126,19 +135,23 @@ class _Fitting:
             self._read_pairs(part)
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.given.seed)
             self.model.head = self._chained(head).to(self.model.device)
-            self.trainable = sum(p.numel() for p in self.model.head.parameters())
+            self.counted |= {f"head.{name}": p.numel() for name, p in self.model.head.named_parameters()}
             return
         limits = limits_of(self.model, stage.penalties)
         self._meet(stage, number)
         names = self._learning(stage, part)
-        self.trainable += sum(p.numel() for other in self.others.of(number) for p in other.head.parameters())
+        for other in self.others.of(number):
+            self.counted |= {f"{other.name}: {name}": p.numel() for name, p in other.head.named_parameters()}
         job = self._job(stage, names, number)
         own = [name for name in names if name in set(job.trainable)]
         job.rates, later = rates_of(part, own, self.model.body, stage.train.layer_decay), part.begins(self.model, own)
         links = [name for name in job.trainable if name.endswith(".links")]
-        job.rates |= dict.fromkeys(links, max(1.0, LINKS_RATE / part.settings.lr))
+        job.rates |= dict.fromkeys(links, max(1.0, LINKS_RATE / job.lr))
         job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
-        scene, named = StageScene(self.model, self.task, own, self.others.earlier(number)), of_rows(job.order)
+        scene, named = (
+            StageScene(self.model, self.task, own, self.rows, self.others.earlier(number)),
+            of_rows(job.order),
+        )
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
                 job = scene.rehearsed(job, penalty.settings)
@@ -163,9 +176,12 @@ class _Fitting:
             self.model.head = self._begun(self.task, outputs, self.readings, self.targets, start)
         if self.model.head is not None:
             self.model.head.requires_grad_(True)
+        room = self.model.max_length
         names = self.stack.begin(part)
+        if self.model.max_length < room:  # the part stands in front of the text, which has less room from here on
+            self._read_again()
         shapes = dict(self.model.named_parameters())
-        self.trainable = sum(shapes[name].numel() for name in names)
+        self.counted |= {name: shapes[name].numel() for name in names}
         return names
 
     def _begun(
@@ -216,6 +232,7 @@ class _Fitting:
             order=made.order,
             begins=begins,
             base=base,
+            parts=stage.named,
         )
 
     def _source(self, names: Sequence[str]) -> Source:

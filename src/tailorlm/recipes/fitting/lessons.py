@@ -140,7 +140,8 @@ def of_domains(ground: Ground, objective: Any) -> Made:
 
 def of_teacher(ground: Ground, objective: Any) -> Made:
     """What a teacher answers to the train rows, and to more rows where a file of them is named."""
-    model, task, settings = ground.model, ground.task, objective.settings
+    model, settings = ground.model, objective.settings
+    task: Any = ground.task
     if task.tokens or task.target not in ("one", "many", "number"):
         raise TailorError(
             "a teacher speaks of whole texts, and this task asks about places in them", hint="objective: labels"
@@ -150,10 +151,14 @@ def of_teacher(ground: Ground, objective: Any) -> Made:
             "a teacher's vectors are compared with those that a head of ours reads, and this model brings its own head",
             hint="hidden: 0, or --pooling mean",
         )
-    more = task.inputs([dict(row.values) for row in read(settings.rows)]) if settings.rows else []
+    rows = read(settings.rows) if settings.rows else []
+    more = task.inputs([dict(row.values) for row in rows])
+    ground.rows.refuse_test_texts([row.where for row in rows], [task.shown(value) for value in more])
     inputs = [*ground.rows.inputs, *more]
     teacher = Teacher(settings.teacher, task.outputs(ground.rows.labels), ground.shared)
     taught = teacher.scores(inputs)
+    if task.target == "number":
+        taught = task.on_scale(taught)
     ids = [*ground.rows.ids, *(f"{settings.rows} ({i + 1})" for i in range(len(more)))]
     readings = task.read(model.tokenizer, inputs, model.max_length) if more else ground.readings
     source = ground.source(ground.names) if not more and not settings.hidden else TokenSource(model, readings)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tailorlm.models.decoder import Writer
     from tailorlm.models.encoder import TextModel
-    from tailorlm.tasks.base import HeadTask, SearchTask
+    from tailorlm.tasks.base import Examples, HeadTask, SearchTask
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
 STRENGTH = 10.0
@@ -48,12 +48,14 @@ class _Known:
 class StageScene:
     """A stage before its first step: the model with its weights part on, and the task whose columns old rows share.
 
-    earlier: other tasks that stages before have learnt, which stand for the old one where no file does.
+    rows: the train rows, which know the test rows that none of the old ones may be. earlier: other tasks that stages before have learnt,
+    which stand for the old one where no file does.
     """
 
     model: TextModel
     task: HeadTask | SearchTask
     names: Sequence[str]
+    rows: Examples
     earlier: Sequence[Other] = ()
 
     @property
@@ -104,6 +106,7 @@ class StageScene:
             raise UsageError(NO_LABELS, hint="penalties: [l2_sp]")
         rows = read(file)
         examples = task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
+        self.rows.refuse_test_texts(examples.ids, examples.texts)
         readings = task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
         targets = task.targets(readings, examples)
         vectors, codes = labelled(vectors_of(self.model, readings), targets, "one")
@@ -134,7 +137,7 @@ class StageScene:
             ]
             other: Any = Mixture(lessons)
         else:
-            texts = old_texts(settings.rows, settings.column)
+            texts = old_texts(settings.rows, settings.column, self.rows)
             readings = Readings(self.model.tokenize(texts))
             other = KeptVectors(self.model, readings, embed(self.model, texts))
         return mixed(job, other, settings)
@@ -166,7 +169,9 @@ class WritingScene:
                     span = slice(rows.borders[i], rows.borders[i + 1])
                     ids = torch.from_numpy(rows.ids[span].astype(np.int64)).to(self.model.device)
                     places = torch.from_numpy(np.flatnonzero(targets[span])).to(self.model.device)
-                    yield self.model.body(input_ids=ids[None]).logits[0, places - 1].float(), ids[places]
+                    # Prompt tuning puts vectors of its own before the tokens, and scores for them: ours are the last.
+                    scores = self.model.body(input_ids=ids[None]).logits[0, -len(ids) :]
+                    yield scores[places - 1].float(), ids[places]
 
 
 def _named(model: nn.Module, names: Sequence[str]) -> Mapping[str, nn.Parameter]:
@@ -205,14 +210,18 @@ def needed(earlier: Sequence[Other]) -> Sequence[Other]:
     return earlier
 
 
-def old_texts(file: str, column: str) -> list[str]:
-    """Texts of a file, the general sentences of tailorlm where none is named. UsageError for a file without the column."""
+def old_texts(file: str, column: str, own: Examples) -> list[str]:
+    """Texts of a file, the general sentences of tailorlm where none is named. UsageError for a file without the column.
+
+    own: the train rows; CheckError for texts that are among the test rows that they know of.
+    """
     if not file:
         return GENERAL.read_text(encoding="utf-8").splitlines()
     rows = read(file)
     if column not in rows.columns:
         raise UsageError(f"{file} has no column '{column}'", got=", ".join(rows.columns))
     texts = [as_text(value) for value in rows.column(column)]
+    own.refuse_test_texts([row.where for row in rows], texts)
     kept = [text for text in texts if text.strip()]
     if not kept:
         raise CheckError("there is no text to rehearse", got=file)

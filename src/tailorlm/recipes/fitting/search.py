@@ -51,7 +51,7 @@ def fit_search(recipe: Recipe, given: Given) -> Fitted:
         score = last or fitting.score()
     # What is kept computes its own vectors: those shared are of the rows that were fitted on.
     answering.view = None
-    return Fitted(Adaptation(recipe, answering, fitting.stack), fitting.trained, fitting.trainable, score)
+    return Fitted(Adaptation(recipe, answering, fitting.stack), fitting.trained, sum(fitting.counted.values()), score)
 
 
 @dataclass
@@ -65,7 +65,7 @@ class _Fitting:
         self.task: SearchTask = self.answering.task
         self.model = self.answering.model
         self.trained: list[Trained] = []
-        self.trainable = 0
+        self.counted: dict[str, int] = {}  # numbers in what learnt, in any stage
         self.stack = Stack(self.model)
         names = dict.fromkeys(name for of_row in (*self.rows.gold, *self.rows.against) for name in of_row)
         self.names = list(names)  # of the passages that train rows have: what is learnt from, and mined among
@@ -85,19 +85,20 @@ class _Fitting:
         limits = limits_of(self.model, stage.penalties)
         names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
-        self.trainable = sum(shapes[name].numel() for name in names)
+        self.counted |= {name: shapes[name].numel() for name in names}
         lesson, more = self._lesson(stage, objective, mined, known=head_alone)
         if not head_alone:
             self.answering.view = None  # the body learns: what was shared is no longer its own
         order, base = getattr(lesson, "order", None), self.model.base.fingerprint
         lr = stage.weights.settings.lr
         job = Job(lesson, [*names, *more], lesson.names, stage.train, lr, self.given.seed, order=order, base=base)
+        job.parts = stage.named
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
         if more and (passes := getattr(objective.settings, "warm_up", 0)):  # what was made learns alone first
             last = stage.train.epochs - 1
             job.begins = {name: min(last, max(passes, job.begins.get(name, 0))) for name in names}
-        scene = StageScene(self.model, self.task, names)
+        scene = StageScene(self.model, self.task, names, self.rows)
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
                 job = scene.rehearsed(job, penalty.settings)

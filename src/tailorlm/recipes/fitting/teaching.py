@@ -37,8 +37,8 @@ class Teacher:
         self.name, self.labels, self.view = name, tuple(labels), view
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
-        """Scores of every label, (inputs, labels), in the student's order."""
-        return np.stack(self._of("scores", inputs, lambda some: self._asked.scores(some)[:, self._order]))
+        """Scores of every label, (inputs, labels), in the student's order; numbers themselves where these are asked for, on no scale."""
+        return np.stack(self._of("answers", inputs, lambda some: self._asked.scores(some)[:, self._order]))
 
     def vectors(self, inputs: Sequence[Any]) -> np.ndarray:
         """The vectors that the teacher's head reads, (inputs, its width)."""
@@ -90,12 +90,19 @@ class _Adapted:
                 got=f"{folder}: {self.adaptation.recipe.task.name}",
                 hint="a teacher with a head, fitted on a task of one answer a text",
             )
+        self.task = task
         self.labels: tuple[str, ...] = tuple(task.outputs(self.adaptation.labels))
 
     def scores(self, inputs: list[Any]) -> np.ndarray:
-        found = self.adaptation.scores(inputs)
-        votes = bool(getattr(self.adaptation.answering, "votes", False))
-        return np.log(np.maximum(found, LEAST_SHARE)) if votes else found
+        found, task = self.adaptation.scores(inputs), self.task
+        if task.target == "number":  # its head counts in spreads of its own train rows, which no other fit shares
+            numbers: np.ndarray = task.off_scale(found)
+            return numbers
+        if not getattr(self.adaptation.answering, "votes", False):
+            return found
+        share: np.ndarray = np.clip(found, LEAST_SHARE, 1 - LEAST_SHARE)
+        odds: np.ndarray = np.log(share) - (np.log1p(-share) if task.target == "many" else 0.0)
+        return odds
 
     def vectors(self, inputs: list[Any]) -> np.ndarray:
         answering: Any = self.adaptation.answering

@@ -25,6 +25,7 @@ from tailorlm.recipes.answering.reading import ReadAnswering
 from tailorlm.recipes.answering.writing import WriteAnswering, load_answerer, scores_choices
 from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.fitting.given import Given
+from tailorlm.recipes.fitting.head import rates_of
 from tailorlm.recipes.fitting.old import WritingScene, mixed, needed, old_texts, written_freely
 from tailorlm.recipes.fitting.optimised import optimised
 from tailorlm.recipes.fitting.others import Other, Others
@@ -78,7 +79,7 @@ def fit_writing(recipe: Recipe, given: Given) -> Fitted:
     found, learnt = fitting.found | fitting.decided, fitting.others.learnt
     others = [Another(one.name, one.part, fitting.asking(one)) for one in learnt]
     adaptation = Adaptation(recipe.with_task(found), answering, fitting.stack, others)
-    return Fitted(adaptation, fitting.trained, fitting.trainable, score, found, fitting.others.told())
+    return Fitted(adaptation, fitting.trained, sum(fitting.counted.values()), score, found, fitting.others.told())
 
 
 @dataclass
@@ -92,7 +93,7 @@ class _Fitting:
         self.rows = self.given.rows
         self.task = self.answering.task
         self.trained: list[Trained] = []
-        self.trainable = 0
+        self.counted: dict[str, int] = {}  # numbers in what learnt, in any stage
         self.stack = Stack(self.answering.model)
         self.losses: RowLosses | None = None
         self.held: NextTokens | PreferenceLesson | Mixture | None = None
@@ -130,17 +131,19 @@ class _Fitting:
             other.learnt.append(number)
         names = self.stack.begin(part)
         shapes = dict(self.model.named_parameters())
-        self.trainable = sum(shapes[name].numel() for name in names)
+        self.counted |= {name: shapes[name].numel() for name in names}
         self.losses = RowLosses(self.model.body, pad=self.model.pad_id, packed=stage.weights.name not in VIRTUAL)
         answers = stage.objective.answers
         reads = isinstance(self.answering, ReadAnswering)
         lesson = self._lesson(stage, self.rows, start, number)
         judged = self.given.validation if answers or reads else None
         self.held = self._lesson(stage, judged, start) if judged is not None and answers else None
-        lr, base = part.settings.lr, self.model.base.fingerprint
+        lr, base = stage.weights.settings.lr, self.model.base.fingerprint
         job = Job(lesson, names, self._names(lesson, number), stage.train, lr, self.given.seed, base=base)
         job.order = self._draws(stage, lesson)
-        job.rates, job.begins = part.rates(names), part.begins(self.model, names)
+        job.parts = stage.named
+        job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
+        job.begins = part.begins(self.model, names)
         scene = WritingScene(self.model, names, partial(self._old_tokens, number))
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
@@ -173,7 +176,9 @@ class _Fitting:
         if isinstance(self.answering, ReadAnswering):
             raise UsageError("plain text has no old answers", hint="penalties: [rehearsal] or [l2_sp]")
         rows = read(file)
-        return self.task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
+        old = self.task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
+        self.rows.refuse_test_texts(old.ids, old.texts)
+        return old
 
     def _own_texts(self, settings: Any) -> TokenRows | None:
         """Texts that the model writes as it stands, where these are to be rehearsed."""
@@ -200,7 +205,7 @@ class _Fitting:
             if not settings.rows:
                 return Mixture([self._of_other(one) for one in needed(self.others.earlier(number))])
             return NextTokens(self.losses, self._tokens(self._old_rows(settings.rows)), self.model)
-        texts = old_texts(settings.rows, settings.column)
+        texts = old_texts(settings.rows, settings.column, self.rows)
         names = [f"old text {i + 1}" for i in range(len(texts))]
         return NextTokens(self.losses, framed(self.model.tokenizer, names, texts, self.model.max_length, 0), self.model)
 
