@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from tailorlm.context.index import IndexSettings, PassageIndex, ReadSettings
+from tailorlm.context.index.passage_index import _KEPT
 from tailorlm.context.retrieval import encoder as encoders
 from tailorlm.context.retrieval.settings import EncoderSettings, SearchSettings
 from tailorlm.core.errors import CheckError, TailorError, UsageError
@@ -275,6 +278,28 @@ def test_who_has_it_open_keeps_what_was_opened(docs: Path, tmp_path: Path) -> No
     assert reader.search(["refund"])[0][0].document == "docs/money.md"
     assert writer.search(["refund"])[0] == []
     assert PassageIndex(tmp_path / "index").search(["refund"])[0] == []
+
+
+def test_threads_that_ask_one_index_at_once_meet_the_same_documents(tmp_path: Path) -> None:
+    """More documents than are kept, of different sizes, and threads that are changed between all the time."""
+    path = tmp_path / "rows.jsonl"
+    rows = [{"name": f"d{i}", "text": f"Thing{i} and no other. " * (1 + i % 7)} for i in range(3 * _KEPT)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    index, _ = PassageIndex.build(tmp_path / "index", [str(path)], WORDS, ReadSettings(id="name"))
+
+    def asked(number: int) -> None:
+        i = number * 37 % len(rows)
+        assert index.text(f"d{i}") == rows[i]["text"]
+        found = index.search([f"thing{i}"], SearchSettings(k=1))[0][0]
+        assert (found.document, found.text) == (f"d{i}", rows[i]["text"][found.start : found.end])
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(asked, range(10 * len(rows))))
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def test_pages_of_a_pdf_are_told(tmp_path: Path) -> None:

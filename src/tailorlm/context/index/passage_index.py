@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from tailorlm.context.index.writing import (
     Entry,
     Listener,
     Plan,
-    read_record,
+    record_of,
     searched,
     write_version,
 )
@@ -66,7 +67,8 @@ class PassageIndex:
 
     Open one by its folder, make one with `PassageIndex.build`. It is a point in time: `add` and `remove` publish a new version whole
     and go on with it; another process that has the folder open keeps the version that it opened. Memory: the vocabulary, 24 bytes
-    a passage, some 300 bytes a document; vectors, word scores and texts stay on the disk until they are needed.
+    a passage, some 300 bytes a document; vectors, word scores and texts stay on the disk until they are needed. Several threads may
+    ask one index at once; while it takes documents in or lets go of some, nobody else may use it.
     Raises TailorError where the folder holds no index.
     Choose it for answers that stand in documents (facts, terms, instructions); for rows with answers use `context.store`.
     """
@@ -75,6 +77,7 @@ class PassageIndex:
         """encoder: where the encoder lies, if not where it was when the index was built."""
         self.folder = Path(folder)
         self._where = encoder
+        self._keeping = Lock()
         self._open()
 
     @classmethod
@@ -281,12 +284,20 @@ class PassageIndex:
             self._documents = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _record(self, number: int) -> dict[str, Any]:
-        """One document; the last few are kept."""
-        if number not in self._records:
-            while len(self._records) >= _KEPT:
-                del self._records[next(iter(self._records))]
-            self._records[number] = read_record(self._documents, self.entries[self._names[number]])
-        return self._records[number]
+        """One document; the last few are kept.
+
+        Threads share what is mapped and what is kept: the one has a place of reading, so bytes are taken by where they lie, and of
+        the other any may be gone by the time one looks again.
+        """
+        record = self._records.get(number)
+        if record is None:
+            entry = self.entries[self._names[number]]
+            record = record_of(self._documents[entry.at : entry.at + entry.size])
+            with self._keeping:
+                while len(self._records) >= _KEPT:
+                    del self._records[next(iter(self._records))]
+                self._records[number] = record
+        return record
 
 
 def _publish(

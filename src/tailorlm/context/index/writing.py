@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -149,7 +149,7 @@ class Searched:
     def __iter__(self) -> Iterator[str]:
         with (self._folder / DOCUMENTS).open("rb") as handle:
             for entry in self._entries:
-                record = read_record(handle, entry)
+                record = record_of(_line(handle, entry))
                 for place in record["passages"]:
                     yield searched(record, place, headings=self._settings.headings)
 
@@ -162,11 +162,16 @@ def searched(record: dict[str, Any], place: list[Any], *, headings: bool) -> str
     return " > ".join(over) + "\n" + text if headings and over else text
 
 
-def read_record(handle: Any, entry: Entry) -> dict[str, Any]:
+def record_of(line: bytes) -> dict[str, Any]:
     """One document of `documents.jsonl`: name, title, text, passages as [start, end, headings, page]."""
-    handle.seek(entry.at)
-    found: dict[str, Any] = json.loads(handle.read(entry.size).decode("utf-8", "surrogatepass"))
+    found: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
     return found
+
+
+def _line(handle: BinaryIO, entry: Entry) -> bytes:
+    """A document's line of a file that nobody else reads: it is sought out first, then read."""
+    handle.seek(entry.at)
+    return handle.read(entry.size)
 
 
 def _spool(folder: Path, plan: Plan, documents: Iterable[Document]) -> tuple[dict[str, Entry], set[str]]:
@@ -212,9 +217,8 @@ def _arrange(folder: Path, plan: Plan, kept: dict[str, Entry], fresh: dict[str, 
             for name in sorted([*kept, *fresh]):
                 entry, source = (fresh[name], new) if name in fresh else (kept[name], old)
                 assert source is not None
-                source.seek(entry.at)
                 at = out.tell()
-                out.write(source.read(entry.size))
+                out.write(_line(source, entry))
                 arranged.append(entry._replace(at=at))
         finally:
             if old is not None:
@@ -228,7 +232,7 @@ def _places(folder: Path, entries: list[Entry]) -> np.ndarray:
     found: list[tuple[int, int, int]] = []
     with (folder / DOCUMENTS).open("rb") as handle:
         for number, entry in enumerate(entries):
-            found += [(number, place[0], place[1]) for place in read_record(handle, entry)["passages"]]
+            found += [(number, place[0], place[1]) for place in record_of(_line(handle, entry))["passages"]]
     places = np.array(found, np.int64).reshape(-1, 3)
     np.save(folder / PLACES, places, allow_pickle=False)
     return places
