@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,23 @@ def test_all_cells_are_exact_and_few_are_near(tmp_path: Path) -> None:
     assert found(few) > 0.9
     assert index.search(queries[:0], 10, probes=1) == []
     assert Approximate.load(tmp_path, vectors).search(queries, 10, probes=8) == few
+
+
+def test_threads_look_at_as_many_cells_as_each_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's search comes in between, just before this one begins."""
+    vectors, queries = grouped(6000, 16, 0), grouped(50, 16, 1)
+    Approximate.write(tmp_path, vectors)
+    index = Approximate.load(tmp_path, vectors)
+    one, every = index.search(queries, 10, probes=1), index.search(queries, 10, probes=10_000)
+    assert one != every
+
+    def between(*given: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        assert index.search(queries, 10, probes=10_000) == every
+        return index._cells.search(*given, **more)
+
+    monkeypatch.setattr(index._cells, "search", between)
+    assert index.search(queries, 10, probes=1) == one
 
 
 @pytest.mark.parametrize("count", [1, 3, 70])

@@ -67,9 +67,10 @@ class Approximate:
         """For each query, (m, width) of length one, the `k` best found as (position, cosine), best first. probes: cells looked at."""
         if not len(queries):
             return []
-        self._cells.nprobe = min(probes, self._cells.nlist)
+        # Said of this search alone: set on the cells, it would hold for the searches of other threads too.
+        how = faiss_module().SearchParametersIVF(nprobe=min(probes, self._cells.nlist))
         wide = min(_WIDER * k, len(self.vectors))
-        _, positions = self._cells.search(np.ascontiguousarray(queries, np.float32), wide)
+        _, positions = self._cells.search(np.ascontiguousarray(queries, np.float32), wide, params=how)
         answers = []
         for query, row in zip(queries, positions, strict=True):
             near = np.sort(row[row >= 0])
