@@ -15,10 +15,14 @@ import pytest
 
 from stub import Stub, said
 from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.models import account as account_module
 from tailorlm.models import endpoint as endpoint_module
 from tailorlm.models.answers import Writing
 from tailorlm.models.endpoint import Endpoint, endpoint_called
 from tailorlm.models.remote import Remote, remote_called
+
+# Stub answers are of five tokens.
+FIVE = Writing(max_new_tokens=5)
 
 
 @pytest.fixture
@@ -27,6 +31,12 @@ def stub() -> Iterator[Stub]:
     yield made
     made.server.shutdown()
     made.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins a session: a later server may get the port of an earlier one."""
+    monkeypatch.setattr(account_module, "ACCOUNTS", {})
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +100,9 @@ def test_answers_are_kept_by_content(stub: Stub, tmp_path: Path) -> None:
     first = stub.remote(tmp_path / "kept").answers(["a", "b"])
     again = stub.remote(tmp_path / "kept")
     assert again.answers(["b", "a"]) == first[::-1]
-    assert (again.spent.calls, again.spent.kept, again.spent.cost) == (0, 2, 0.0)
+    assert (len(stub.asked), again.spent.kept) == (2, 2)
     again.answers(["a"], Writing(max_new_tokens=3))
-    assert again.spent.calls == 1, "other settings are another question"
+    assert len(stub.asked) == 3, "other settings are another question"
     files = list((tmp_path / "kept").rglob("*.json"))
     assert len(files) == 3
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
@@ -222,14 +232,88 @@ def test_what_an_endpoint_cannot_do(stub: Stub) -> None:
 
 def test_spending_stops_at_what_is_allowed(stub: Stub) -> None:
     remote = stub.remote(parallel=1, price_out=1e6, most=12.0)
-    with pytest.raises(TailorError, match="spent"):
-        remote.answers([str(i) for i in range(10)])
-    assert remote.spent.calls == 3, "5 a call: the third goes over"
+    with pytest.raises(TailorError, match=r"(?s)is spent.*10, and the next call may cost 5.*up to 12") as caught:
+        remote.answers([str(i) for i in range(10)], FIVE)
+    assert remote.spent.calls == 2, "5 a call: the third would go over, so it is not made"
+    assert "most" in str(caught.value)
+    exact = stub.remote(parallel=1, price_out=1e6, most=15.0)
+    with pytest.raises(TailorError, match="is spent"):
+        exact.answers([str(i) for i in range(10)], FIVE)
+    assert exact.spent.cost == 15.0, "what may be spent can be spent"
+
+
+def test_one_limit_holds_for_all_that_call_a_model(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: dict[str, Any] = {"parallel": 1, "price_out": 1e6, "most": 12.0}
+    stub.remote(**limits).answers(["a"], FIVE)
+    stub.remote(**limits).answers(["b"], FIVE)
+    with pytest.raises(TailorError, match="is spent"):
+        stub.remote(**limits).answers(["c"], FIVE)
+    assert len(stub.asked) == 2
+    Remote(Endpoint(base_url=stub.url, model="other", **limits)).answers(["c"], FIVE)
+    monkeypatch.setenv("HOUSE_KEY", "verysecretkey")
+    other = stub.remote(key_env="HOUSE_KEY", **limits)
+    other.answers(["c"], FIVE)
+    assert other.spent.cost == 5.0, "another model or key is another account"
+    assert "verysecretkey" not in repr(account_module.ACCOUNTS)
+
+
+def test_calls_at_the_same_time_do_not_go_over_together(stub: Stub) -> None:
+    gate = threading.Barrier(2, timeout=5)
+
+    def together(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], bytes]:
+        if number <= 2:
+            gate.wait()
+        return 200, {}, said("ok")
+
+    stub.reply = together
+    remote = stub.remote(parallel=8, price_out=1e6, most=18.0)
+    with pytest.raises(TailorError, match="is spent"):
+        remote.answers([str(i) for i in range(10)], Writing(max_new_tokens=8))
+    # Two of 8 have room at once; they cost 5 each, which leaves room for a third alone.
+    assert (len(stub.asked), remote.spent.cost) == (3, 15.0)
+
+
+def test_prompts_are_held_back_for_too(stub: Stub) -> None:
+    remote = stub.remote(price_in=1e6, most=1000.0)
+    with pytest.raises(TailorError, match="is spent"):
+        remote.answers(["long " * 200])
+    assert stub.asked == []
+    remote.answers(["short"])
+    assert remote.spent.cost == 10.0
+
+
+def test_what_is_not_said_counts_as_the_dearest_it_may_be(stub: Stub) -> None:
+    stub.reply = lambda body, n: (200, {}, said("ok", used=None))
+    remote = stub.remote(parallel=1, price_out=1e6, most=12.0)
+    with pytest.raises(TailorError, match="is spent"):
+        remote.answers(["a", "b", "c"], FIVE)
+    assert (remote.spent.calls, remote.spent.cost) == (2, 10.0)
+    # Garbled answers were written and may be charged for; a busy endpoint writes none.
+    replies = {1: (200, {}, b"{"), 2: (503, {}, b"no"), 3: (200, {}, said("ok", used=(10, 2)))}
+    stub.asked.clear()
+    stub.reply = lambda body, n: replies[n]
+    flaky = stub.remote(price_out=1e6).answers(["a"], FIVE)
+    assert flaky[0].text == "ok"
+    assert remote.spent.cost == 17.0
+
+
+def test_an_endpoint_that_writes_too_much_is_reckoned_with(stub: Stub) -> None:
+    stub.reply = lambda body, n: (200, {}, said("ok", used=(10, 9)))
+    remote = stub.remote(parallel=1, price_out=1e6, most=26.0)
+    with pytest.raises(TailorError, match="next call may cost 9"):
+        remote.answers(["a", "b", "c", "d"], FIVE)
+    assert remote.spent.cost == 18.0, "a third of 5 would have room, but 9 were written for 5"
 
 
 def test_calls_keep_to_a_rate(stub: Stub, waits: list[float]) -> None:
     stub.remote(parallel=1, per_minute=600).answers([str(i) for i in range(5)])
     assert sum(0.0 < wait <= 0.5 for wait in waits) == 4
+
+
+def test_all_that_call_a_model_keep_to_one_rate(stub: Stub, waits: list[float]) -> None:
+    for name in ("a", "b", "c"):
+        stub.remote(per_minute=6).answers([name])
+    assert [wait > 0.0 for wait in waits] == [False, True, True]
 
 
 # ---- what this machine's file says

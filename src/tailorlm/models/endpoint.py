@@ -12,13 +12,12 @@ import json
 import os
 import random
 import re
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from tailorlm.core import atomic
 from tailorlm.core.config import Settings, setting, validate
 from tailorlm.core.errors import TailorError, UsageError, unknown_name
 from tailorlm.core.yaml import read_yaml
+from tailorlm.models.account import Spent, account_of
 from tailorlm.tasks.readings import whole
 
 FILE = "TAILOR_ENDPOINTS"
@@ -52,7 +52,9 @@ class Endpoint(Settings):
     parallel: int = setting(4, ge=1, le=256, help="calls at the same time")
     price_in: float = setting(0.0, ge=0, help="per million tokens of prompts, in any currency")
     price_out: float = setting(0.0, ge=0, help="per million tokens of answers")
-    most: float | None = setting(None, gt=0, help="stop before calls of this session have cost more")
+    most: float | None = setting(
+        None, gt=0, help="stop before the calls of this session (one process, all ways and seeds) cost more"
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -86,18 +88,6 @@ def endpoint_called(name: str) -> Endpoint:
     return validate(known[name], Endpoint)
 
 
-@dataclass
-class Spent:
-    """What calls have cost. calls: that reached the endpoint; kept: answers that had been kept; again: calls made once more."""
-
-    calls: int = 0
-    kept: int = 0
-    again: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float = 0.0
-
-
 @dataclass(frozen=True)
 class Said:
     """What an endpoint answered. answer: its JSON; kept: whether from an earlier time; seconds: what it took then, tries and waits included."""
@@ -119,18 +109,22 @@ class _Unreadable(Exception):
 class Caller:
     """Makes calls to one endpoint, from several threads at once.
 
-    kept_in: a folder for answers by the content of what was asked, readable by this user alone; None keeps none. `spent` counts.
+    kept_in: a folder for answers by the content of what was asked, readable by this user alone; None keeps none. What is spent, and the rate,
+    are those of all callers of this process that ask the same model by the same key.
     """
 
     endpoint: Endpoint
     kept_in: Path | None = None
-    spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next = 0.0
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._key = self._read_key()
+        self._account = account_of(self.endpoint.base_url, self.endpoint.model, self._key)
+
+    @property
+    def spent(self) -> Spent:
+        """What has been spent so far, by all callers of the account."""
+        return self._account.spent
 
     def call(self, body: Mapping[str, Any]) -> Said:
         """The endpoint's answer to a chat request (`body` without the model's name).
@@ -141,14 +135,13 @@ class Caller:
         request = {"model": self.endpoint.model, **body}
         path = self._place(request)
         if path is not None and (found := _read(path)) is not None:
-            with self._lock:
+            with self._account.changed:
                 self.spent.kept += 1
             seconds = found.pop(TOOK, None)
             return Said(found, True, float(seconds) if isinstance(seconds, int | float) else None)
         start = time.monotonic()
         answer = self._tried(request)
         seconds = time.monotonic() - start
-        self._count(answer)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Whatever stands in an answer that was paid for, ASCII can hold it.
@@ -158,16 +151,12 @@ class Caller:
 
     def _tried(self, request: Mapping[str, Any]) -> dict[str, Any]:
         data = json.dumps(request, ensure_ascii=True).encode("ascii")
+        dearest = self._dearest(request)
         said = ""
         for number in range(self.endpoint.tries):
-            self._afford()
-            self._wait_turn()
             told: float | None = None
             try:
-                with self._lock:
-                    self.spent.calls += 1
-                    self.spent.again += number > 0
-                return self._once(data)
+                return self._paid(data, dearest, again=number > 0)
             except urllib.error.HTTPError as error:
                 said = self._judged(error)
                 told = _seconds(error.headers.get("Retry-After"))
@@ -183,6 +172,34 @@ class Caller:
             got=said,
             hint="is it running, and is its address in the endpoints file right?",
         )
+
+    def _paid(self, data: bytes, dearest: float, *, again: bool) -> dict[str, Any]:
+        """One call, at the rate and within what may be spent. dearest: what it may cost."""
+        held = self._account.hold(dearest, self.endpoint.most)
+        cost, tokens = 0.0, (0, 0)
+        try:
+            self._wait_turn()
+            with self._account.changed:
+                self.spent.calls += 1
+                self.spent.again += again
+            cost = dearest  # what broke off on its way back may be charged for all the same
+            answer = self._once(data)
+            tokens = tokens_used(answer)
+            cost = self._cost(*tokens) if any(tokens) else dearest
+            return answer
+        except (urllib.error.URLError, TailorError):  # it did not get there, or was turned away
+            cost = 0.0
+            raise
+        finally:
+            self._account.settle(held, dearest, cost, tokens)
+
+    def _dearest(self, request: Mapping[str, Any]) -> float:
+        """What a call may cost at most: no token of its prompt is shorter than a byte, and its answer has `max_tokens`."""
+        size = len(json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        return self._cost(size, _whole(request.get("max_tokens")))
+
+    def _cost(self, tokens_in: int, tokens_out: int) -> float:
+        return (tokens_in * self.endpoint.price_in + tokens_out * self.endpoint.price_out) / 1e6
 
     def _once(self, data: bytes) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "tailorlm"}
@@ -245,28 +262,11 @@ class Caller:
     def _wait_turn(self) -> None:
         if not self.endpoint.per_minute:
             return
-        with self._lock:
+        with self._account.changed:
             now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + 60.0 / self.endpoint.per_minute
+            turn = max(now, self._account.turn)
+            self._account.turn = turn + 60.0 / self.endpoint.per_minute
         time.sleep(max(0.0, turn - now))
-
-    def _afford(self) -> None:
-        most = self.endpoint.most
-        if most is not None and self.spent.cost >= most:
-            raise TailorError(
-                "what may be spent on the endpoint is spent",
-                got=f"{self.spent.cost:.4f}",
-                allowed=f"up to {most}",
-                hint="raise `most` in the endpoints file; answers that were kept cost nothing again",
-            )
-
-    def _count(self, answer: Mapping[str, Any]) -> None:
-        tokens_in, tokens_out = tokens_used(answer)
-        with self._lock:
-            self.spent.tokens_in += tokens_in
-            self.spent.tokens_out += tokens_out
-            self.spent.cost += (tokens_in * self.endpoint.price_in + tokens_out * self.endpoint.price_out) / 1e6
 
     def _place(self, request: Mapping[str, Any]) -> Path | None:
         if self.kept_in is None:

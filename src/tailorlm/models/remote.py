@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError, UsageError
+from tailorlm.models.account import Spent
 from tailorlm.models.answers import Answer, Prompt, Writing, check_writing, messages_of
-from tailorlm.models.endpoint import Caller, Endpoint, Refused, Spent, endpoint_called, tokens_used
+from tailorlm.models.endpoint import Caller, Endpoint, Refused, endpoint_called, tokens_used
 from tailorlm.tasks.readings import whole
 
 USUAL = Writing()
@@ -34,7 +35,7 @@ class Remote:
 
     @property
     def spent(self) -> Spent:
-        """What the calls of this object have cost."""
+        """What this process has spent on this model by the same key, through this object or others: what `most` is a limit for."""
         return self._caller.spent
 
     def answers(
