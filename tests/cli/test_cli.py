@@ -10,21 +10,24 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, f1_score, log_loss
-from words import Tailor, pairs
+from words import Said, Tailor, pairs
 
+from asked import asked as asked_of_texts
+from sought import sought
 from tailorlm.cli.app import VERBS
 from tailorlm.core.config import load
 from tailorlm.core.runs import find_runs, read_run
 from tailorlm.evaluation import Predictions
 from tailorlm.recipes.presets import PRESETS, STANDARD
 from tailorlm.recipes.schema import Recipe
+from writers import tiny_writer
 
 Base = Callable[..., Path]
 Put = Callable[..., str]
@@ -278,6 +281,93 @@ def test_predict_refuses_what_it_cannot_do(
     said = tailor("predict", fitted, *words)
     assert said.code == 2
     assert all(part in said.err for part in expected), said.err
+
+
+def jsonl(name: str, rows: Iterable[dict[str, Any]]) -> str:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return name
+
+
+def predicted(said: Said) -> list[Any]:
+    assert said.code == 0, said.err
+    return [json.loads(line)["predicted"] for line in said.out.splitlines()]
+
+
+def talk(*said: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text} for role, text in zip(("user", "assistant"), said, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        (lambda i: {"prompt": f"say {i}", "completion": f"{i}"}, "prompt"),
+        (lambda i: {"messages": talk(f"say {i}", f"{i}")}, "prompt"),
+        (lambda i: {"ask": f"say {i}", "completion": f"{i}"}, "ask"),
+    ],
+)
+def test_predict_prompts_by_another_column_and_one_alone(
+    row: Callable[[int], dict[str, Any]], name: str, tailor: Tailor, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    writer, train = tiny_writer(tmp_path_factory.mktemp("writer"), "qwen2"), jsonl("train.jsonl", map(row, range(8)))
+    keys = ["--set", "context.writing.max_new_tokens=6", "--no-search", "--column", "max_length=64"]
+    keys += ["--column", "prompt=ask"] if name == "ask" else []
+    said = tailor("fit", train, "--task", "generate", "--model", writer, *keys, "--out", "writes")
+    assert said.code == 0, said.err
+    asked = ["the card fee", "a bus to the gate", "soup"]
+    plain = predicted(tailor("predict", "writes", jsonl("new.jsonl", ({name: one} for one in asked))))
+    assert len(set(plain)) == 3, "each prompt has an answer of its own"
+    # The column that would be taken by its usual name says something else.
+    other = jsonl("other.jsonl", ({name: "not this", "frage": one, "input": "nor this"} for one in asked))
+    assert predicted(tailor("predict", "writes", other, "--text", "frage")) == plain
+    assert predicted(tailor("predict", "writes", other)) != plain
+    assert [predicted(tailor("predict", "writes", "--say", one))[0] for one in asked] == plain
+    talks = ({name: "not this", "talk": talk(one)} for one in asked)
+    assert predicted(tailor("predict", "writes", jsonl("talks.jsonl", talks), "--text", "talk")) == plain
+    said = tailor("predict", "writes", other, "--text", "frag")
+    assert said.code == 2
+    assert "--text frage" in said.err
+    if name == "ask":
+        assert "--text asks" in tailor("predict", "writes", jsonl("bare.jsonl", [{"asks": "soup"}])).err
+
+
+def test_predict_queries_by_another_column_and_one_alone(tailor: Tailor, base: Base) -> None:
+    rows = [dict(row.values) for row in sought(20)]
+    way = ("--task", "retrieve", "--method", "as-is", "--model", base())
+    said = tailor("fit", jsonl("asked.jsonl", rows), *way, "--out", "finds")
+    assert said.code == 0, said.err
+    asked = [row["query"] for row in rows[:4]]
+    plain = predicted(tailor("predict", "finds", jsonl("new.jsonl", ({"query": one} for one in asked))))
+    assert len(set(plain)) > 1
+    other = jsonl("other.jsonl", ({"query": "not this", "frage": one} for one in asked))
+    assert predicted(tailor("predict", "finds", other, "--text", "frage")) == plain
+    assert predicted(tailor("predict", "finds", other)) != plain
+    assert [predicted(tailor("predict", "finds", "--say", one))[0] for one in asked] == plain
+
+
+def test_predict_takes_no_one_column_where_several_are_asked_with(tailor: Tailor, base: Base) -> None:
+    rows = [dict(row.values) for row in asked_of_texts(24)]
+    way = (
+        "--task",
+        "extract",
+        "--method",
+        "head",
+        "--model",
+        base(),
+        "--no-search",
+        "--set",
+        "stages.0.train.epochs=1",
+    )
+    said = tailor("fit", jsonl("rows.jsonl", rows), *way, "--out", "reads")
+    assert said.code == 0, said.err
+    assert len(predicted(tailor("predict", "reads", "rows.jsonl"))) == 24
+    for words, expected in (
+        (["rows.jsonl", "--text", "context"], ["--text names one column", "it reads question, context"]),
+        (["--say", "what fee"], ["--say gives one text", "put the row into a file"]),
+        (["--say", "what fee", "--text", "context"], ["--say is a text itself", "leave --text out"]),
+    ):
+        said = tailor("predict", "reads", *words)
+        assert said.code == 2
+        assert all(part in said.err for part in expected), said.err
 
 
 def test_predict_without_an_adaptation(tailor: Tailor, rows: str, fitted: str) -> None:

@@ -264,7 +264,8 @@ def test_a_template_that_rewrites_earlier_turns(tokenizers: Any) -> None:
         chat.render(messages)
     assert "learn: last" in str(caught.value)
     rendered = chat.render(messages, learn="last")
-    assert learned_text(chat, rendered) == ["<think></think>five<|im_end|>"]
+    assert learned_text(chat, rendered) == ["five<|im_end|>"]
+    assert chat.shown(rendered)[-2][0].endswith("<|im_start|>assistant\n<think></think>"), "as it is served"
     assert rendered.ids[: len(served := chat.prompt(messages[:-1]).ids)] == served
 
 
@@ -391,3 +392,40 @@ def test_prompts_to_be_answered_are_cut_alike(tokenizers: Any) -> None:
     assert "\ufffd" not in text
     with pytest.raises(TailorError, match="longer than the model's context"):
         chat.prompt(conversation("one?"), max_length=4)
+
+
+# A family that thinks writes an empty thought before the last answer where it is not to think.
+THINKS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def test_words_that_a_template_puts_before_an_answer_are_of_the_prompt(tokenizers: Any) -> None:
+    chat = chat_for(tokenizers, "chatml", THINKS)
+    messages = conversation("one?", "four")
+    rendered, served = chat.render(messages), chat.prompt(messages[:-1])
+    assert learned_text(chat, rendered) == ["four<|im_end|>"]
+    assert rendered.ids[: len(served.ids)] == served.ids
+    assert chat.tokens.decode(served.ids, special=True).endswith("assistant\n<think>\n\n</think>\n\n")
+    wanted = chat.candidate(served.ids, "four")
+    assert wanted == rendered.ids[len(served.ids) :]
+    assert chat.answer(served.ids, wanted) == "four"
+    turns_of = [*messages, {"role": "user", "content": "two?"}, {"role": "assistant", "content": "six"}]
+    assert learned_text(chat, chat.render(turns_of, learn="last")) == ["six<|im_end|>"]
+    assert (
+        chat.prompt(turns_of[:-1]).ids == chat.render(turns_of, learn="last").ids[: len(chat.prompt(turns_of[:-1]).ids)]
+    )
+
+
+def test_a_blank_before_every_answer_is_no_part_of_it(tokenizers: Any) -> None:
+    blank = "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }} A:{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}"
+    chat = chat_for(tokenizers, "chatml", blank)
+    served = chat.prompt(conversation("one?")).ids
+    assert chat.answer(served, chat.candidate(served, "four")) == "four"
+    assert rendered_behind(chat, served) == chat.candidate(served, "four")
+
+
+def rendered_behind(chat: Chat, served: list[int]) -> list[int]:
+    return chat.render(conversation("one?", "four")).ids[len(served) :]

@@ -155,6 +155,57 @@ def test_calibration_takes_off_what_is_said_to_nothing(writer: Path) -> None:
     assert np.allclose(shift - shift[:, :1], shift[0] - shift[0, 0], atol=1e-6), "the same shift for every row"
 
 
+def test_calibration_asks_nothing_in_each_rows_own_prompt(writer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nearest = {"part": "nearest", "k": 2, "retriever": "bm25"}
+    context = {
+        "part": "prompt",
+        "calibrate": True,
+        "encoder": None,
+        "examples": nearest,
+        "layout": {"examples": "text"},
+    }
+    answering = fit(classified(writer, context=context), labelled(9, 3)).adaptation.answering
+    assert isinstance(answering, WriteAnswering)
+    asked: list[Any] = []
+    score = Local.score
+
+    def watched(self: Local, prompts: Any, candidates: Any, **more: Any) -> Any:
+        asked.append([[dict(message) for message in prompt] for prompt in prompts])
+        return score(self, prompts, candidates, **more)
+
+    monkeypatch.setattr(Local, "score", watched)
+    texts = list(labelled(3, 3, start=30).texts)
+    answering.scores(texts)
+    own, empty = asked
+    for text, one, other in zip(texts, own, empty, strict=True):
+        said = str(one[-1]["content"])
+        assert said.count("Input:") == 3
+        assert str(other[-1]["content"]) == said.replace(f"Input: {text}\n", "Input: N/A\n")
+
+
+def test_a_text_is_limited_and_not_what_is_shown_beside_it(writer: Path) -> None:
+    """`max_length` of a task of labels is that of a text; examples and instruction have the rest of the model's room."""
+    examples = {"part": "nearest", "k": 2, "retriever": "bm25"}
+    context = {"part": "prompt", "encoder": None, "instruction": "Which?", "examples": examples}
+    made = classified(writer, context=context).changed({"task.max_length": 8})
+    rows = labelled(9, 3)
+    answering = fit(made, rows).adaptation.answering
+    assert isinstance(answering, WriteAnswering)
+    text = rows.texts[0] + " and then the rest of it that nobody reads"
+    answers = answering.answer([text])
+    (fact,) = answers.detail
+    encode = answering.model.chat.tokens.encode  # type: ignore[union-attr]
+    assert fact["cut"] == len(encode(text)) - 8
+    assert fact["examples"] == 2
+    assert "left_out" not in fact
+    said = [message["content"] for message in answering.prompts([text])[0]]
+    assert len(encode(said[-1])) <= 8 + 1
+    assert text.startswith(said[-1].strip())
+    narrow = fit(made.changed({"context.budget": 0}), rows).adaptation.answering.answer([text])  # type: ignore[union-attr]
+    assert narrow.detail[0]["examples"] == 0
+    assert narrow.detail[0]["left_out"] == 2
+
+
 def test_labels_are_learnt_by_writing_them(writer: Path) -> None:
     made = classified(writer, **tuned({"part": "full", "lr": 0.01}, epochs=30))
     rows = labelled(12, 3)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,9 @@ from tailorlm.core.errors import UsageError, near_misses
 if TYPE_CHECKING:
     from tailorlm.data import Rows
 
+# The settings that name the one column with which tasks are asked; a task with none of them is asked with several.
+ASKS = ("text", "prompt", "query")
+
 
 def predict(
     adaptation: Annotated[Path, typer.Argument(help="The folder of an adaptation, or of the run that holds it.")],
@@ -25,7 +29,9 @@ def predict(
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option("--text", help="The column that holds the text. [default: as fitted]", show_default=False),
+        typer.Option(
+            "--text", help="The column that holds the text, prompt or query. [default: as fitted]", show_default=False
+        ),
     ] = None,
     say: Annotated[
         str | None, typer.Option("--say", help="One text to predict, in place of files.", show_default=False)
@@ -81,33 +87,66 @@ def _rows(paths: list[str] | None, say: str | None, format: str | None) -> Rows:
 
 
 def _inputs(table: Rows, task: Any, text: str | None, say: str | None) -> list[Any]:
-    """What the task is given for each row: its text, or the whole row where the task has more columns than one text."""
+    """What the task is given for each row: its text, or the whole row where the task has more columns than one text.
+
+    Raises UsageError for a column that is not there, and for --text or --say where the task is not asked with one text.
+    """
     from tailorlm.data import as_text
 
     settings, in_steps = task.settings, getattr(task, "row_columns", ())
-    if in_steps and text is not None:
+    if text is not None and say is not None:
+        raise UsageError("--text names a column of files, and --say is a text itself", hint="leave --text out")
+    if in_steps:
+        return _in_steps(table, in_steps, text, say)
+    asks = next((name for name in ASKS if name in type(settings).model_fields), None)
+    paired = getattr(settings, "second", None) is not None
+    if say is not None:
+        if asks is None or paired:
+            raise UsageError(
+                "--say gives one text, and this adaptation is asked with more", hint="put the row into a file"
+            )
+        return [say]
+    if text is not None and asks is None:
+        raise UsageError(
+            "--text names one column, and this adaptation is asked with more",
+            got=f"it reads {', '.join(getattr(task, 'text_columns', ())) or 'rows of several columns'}",
+            hint="give the columns these names in the file",
+        )
+    plain = [dict(row.values) for row in table]
+    column = text or (None if asks is None or paired else getattr(settings, asks))
+    if asks is None or column is None:
+        return plain
+    _require(table, column)
+    if paired:
+        return [row | {settings.text: row.get(column)} for row in plain]
+    if asks == "text":
+        return ["" if value is None else as_text(value) for value in table.column(column)]
+    # Read as if it had been fitted with that column; what comes of it is then given under the name that it was fitted with.
+    read = type(task)(settings.with_(**{asks: column})).inputs(plain)
+    return [{getattr(settings, asks) or asks: value} for value in read]
+
+
+def _in_steps(table: Rows, columns: Sequence[str], text: str | None, say: str | None) -> list[Any]:
+    """The rows, or the one text, for an adaptation that answers in steps. columns: those that the steps read."""
+    if text is not None:
         raise UsageError(
             "--text names one column, and the steps read columns by their names",
-            got=f"they read {', '.join(in_steps)}",
+            got=f"they read {', '.join(columns)}",
             hint="give the column that name in the file",
         )
-    if in_steps and (say is None or len(in_steps) == 1):
-        return [say] if say is not None else [dict(row.values) for row in table]
-    paired = getattr(settings, "second", None) is not None
-    if (say is not None or "text" in type(settings).model_fields) and not paired:
-        column = text or ("text" if say is not None else settings.text)
-        if column not in table.columns:
-            near = near_misses(column, table.columns)
-            raise UsageError(
-                f"the rows have no column '{column}'",
-                got=f"columns: {', '.join(table.columns)}",
-                hint=f"--text {near[0] if near else table.columns[0]}",
-            )
-        return ["" if value is None else as_text(value) for value in table.column(column)]
-    if say is not None:
+    if say is not None and len(columns) > 1:
         raise UsageError("--say gives one text, and this adaptation is asked with more", hint="put the row into a file")
-    given = {settings.text: text} if paired and text else {}
-    return [dict(row.values) | {name: row.values.get(column) for name, column in given.items()} for row in table]
+    return [say] if say is not None else [dict(row.values) for row in table]
+
+
+def _require(table: Rows, column: str) -> None:
+    if column not in table.columns:
+        near = near_misses(column, table.columns)
+        raise UsageError(
+            f"the rows have no column '{column}'",
+            got=f"columns: {', '.join(table.columns)}",
+            hint=f"--text {near[0] if near else table.columns[0]}",
+        )
 
 
 def _jsonl(lines: list[dict[str, Any]]) -> str:

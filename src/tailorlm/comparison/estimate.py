@@ -18,7 +18,7 @@ from tailorlm.models.layers import blocks
 from tailorlm.models.resolve import HOSTED, resolve
 from tailorlm.models.run import embed
 from tailorlm.recipes.answering.searching import SearchAnswering, search_of
-from tailorlm.recipes.answering.writing import shown_by
+from tailorlm.recipes.answering.writing import prompt_limit, shown_by
 from tailorlm.recipes.contents import files_of
 from tailorlm.recipes.fitting.search import judged_pool
 from tailorlm.recipes.fitting.writing import WRITTEN
@@ -208,7 +208,7 @@ def _pace_written(recipe: Recipe, fold: Fold, *, own: bool) -> Pace:
     import torch
 
     task = recipe.task.make()
-    model = load_writer(resolve(recipe.base, layers=recipe.layers), max_length=task.settings.max_length)
+    model = load_writer(resolve(recipe.base, layers=recipe.layers), max_length=prompt_limit(task))
     encode = model.chat.tokens.encode
     sample = [encode(text)[: model.max_length // 2] or [0] for text in fold.everything.texts[:16]]
     with torch.inference_mode():

@@ -57,9 +57,9 @@ def shown_facts(answering: Answering) -> dict[str, Any] | None:
 
 
 def counted(answers: Answers) -> dict[str, Any]:
-    """What became of the rows: `rows`, `faults` by kind, `unfinished`, `cut` prompts, `ungrounded` citations, `kept` from before, mean tokens; of
-    answers that are lists the `unread` ones, and their items that were `invented` or are `unknown`; of numbers those that are none
-    (`no_number`) or lie `outside` the range."""
+    """What became of the rows: `rows`, `faults` by kind, `unfinished`, `cut` prompts, those without room for all examples and passages
+    (`left_out`), `ungrounded` citations, `kept` from before, mean tokens and examples; of answers that are lists the `unread` ones, and
+    their items that were `invented` or are `unknown`; of numbers those that are none (`no_number`) or lie `outside` the range."""
     found: dict[str, Any] = {"rows": len(answers.values)}
     told = answers.detail
     faults = Counter(str(one["fault"]) for one in told if one.get("fault"))
@@ -68,13 +68,14 @@ def counted(answers: Answers) -> dict[str, Any]:
     cut = sum(bool(one.get("cut")) for one in told)
     ungrounded = sum(bool(one.get("ungrounded")) for one in told)
     kept = sum(any(said.get("kept") for _, said in _by_step(one)) for one in told)
-    named = {"unfinished": unfinished, "cut": cut, "ungrounded": ungrounded, "kept": kept}
+    left_out = sum(bool(one.get("left_out")) for one in told)
+    named = {"unfinished": unfinished, "cut": cut, "left_out": left_out, "ungrounded": ungrounded, "kept": kept}
     named |= {
         name: sum(int(one.get(name, 0)) for one in told)
         for name in ("unread", "invented", "unknown", "no_number", "outside")
     }
     found |= {name: count for name, count in named.items() if count}
-    for name in ("tokens_in", "tokens_out"):
+    for name in ("tokens_in", "tokens_out", "examples"):
         values = [one[name] for one in told if name in one]
         found |= {name: round(sum(values) / len(values), 1)} if values else {}
     return found

@@ -168,7 +168,8 @@ class Chat:
         before = list(prompt)[-8:]
         lead = self.tokens.decode(before)
         whole = self.tokens.decode([*before, *kept])
-        return whole[len(lead) :] if whole.startswith(lead) else self.tokens.decode(kept)
+        text = whole[len(lead) :] if whole.startswith(lead) else self.tokens.decode(kept)
+        return text.removeprefix(self._suffix.lead)
 
     def candidate(self, prompt: Sequence[int], text: str, *, ends: bool = True) -> list[int]:
         """The ids of a given answer behind a prompt's ids, as training would have them. ends: with the token it stops at."""
@@ -191,14 +192,21 @@ class Chat:
         whole = self.template.write([*asked, {"role": "assistant", "content": PROBE}], prompt=False)
         if not whole.startswith(opened):
             raise _rewrites()
-        lead, found, after = whole[len(opened) :].rpartition(PROBE)
+        between, found, after = whole[len(opened) :].rpartition(PROBE)
         if not found:
             raise TailorError(
                 "the chat template does not write what the assistant says", hint="choose the template 'plain'"
             )
         marks = list(self.tokens.mark.finditer(after)) if self.tokens.mark else []
         mark = next((m for m in marks if self.tokens.added[m.group()]), marks[0] if marks else None)
-        return _Suffix(lead, after, mark.group() if mark else "", mark.end() if mark else 0)
+        # Words before every answer (an empty thought) are no answer: the prompt ends with them. A blank belongs to the first word.
+        opens, lead = (between, "") if between.strip() else ("", between)
+        return _Suffix(opens, lead, after, mark.group() if mark else "", mark.end() if mark else 0)
+
+    def _opened(self, opened: str, whole: str | None = None) -> str:
+        """The opened turn with what the template puts into it before the answer. whole: with the answer, where that is known."""
+        wider = opened + self._suffix.opens
+        return wider if whole is None or whole.startswith(wider) else opened
 
     def _pieces(
         self, messages: Sequence[Message], tools: Sequence[Any] | None, prompt: bool, learn: Learn
@@ -217,6 +225,7 @@ class Chat:
                 whole = writer.write(messages[: i + 1], tools=tools, prompt=False)
                 if not (whole.startswith(opened) and opened.startswith(written)):
                     raise _rewrites()
+                opened = self._opened(opened, whole)
                 answer = self._answered(whole[len(opened) :])
                 found += [_Piece(opened[len(written) :], False), _Piece(answer, messages[i].get("weight") != 0)]
                 written = opened + answer
@@ -224,7 +233,7 @@ class Chat:
                 opened = writer.write(messages, tools=tools, prompt=True)
                 if not opened.startswith(written):
                     raise _rewrites()
-                found.append(_Piece(opened[len(written) :], False))
+                found.append(_Piece(self._opened(opened)[len(written) :], False))
         except Unstable:
             if learn == "all":
                 raise
@@ -238,11 +247,12 @@ class Chat:
     ) -> list[_Piece]:
         """The same for a template that rewrites earlier turns: all before the last answer is one piece."""
         if prompt:
-            return [_Piece(writer.write(messages, tools=tools, prompt=True), False)]
+            return [_Piece(self._opened(writer.write(messages, tools=tools, prompt=True)), False)]
         opened = writer.write(messages[:-1], tools=tools, prompt=True)
         whole = writer.write(messages, tools=tools, prompt=False)
         if not whole.startswith(opened):
             raise _rewrites()
+        opened = self._opened(opened, whole)
         piece = _Piece(self._answered(whole[len(opened) :]), messages[-1].get("weight") != 0)
         return [_Piece(opened, False), piece if self.writes_stop else self._ended(piece)]
 
@@ -293,8 +303,10 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class _Suffix:
-    """What stands around an answer: what the template puts before it, what follows, the token to stop at in that, where it ends."""
+    """What stands around an answer: words that the template puts before every one, the blank before it, what follows, the token to
+    stop at in that, where it ends."""
 
+    opens: str
     lead: str
     text: str
     stop: str

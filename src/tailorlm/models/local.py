@@ -41,7 +41,7 @@ class Local:
         """
         check_writing(writing, schema=schema, choices=choices)
         chat = self.writer.chat
-        asked = self._prompts(prompts, min(writing.max_new_tokens, self.writer.max_length - 1))
+        asked = self._prompts(prompts, min(self.room(writing, choices), self.writer.max_length - 1))
         rules = self._rules(asked, schema, choices)
 
         def heard(row: Written) -> None:
@@ -78,8 +78,13 @@ class Local:
 
     def asked(self, prompts: Sequence[Prompt], candidates: Sequence[str]) -> list[Rendered]:
         """The prompts as candidates are scored behind them: cut to leave room for the longest, with counts."""
-        room = max((len(self.writer.chat.tokens.encode(c)) for c in candidates), default=0) + 4
-        return self._prompts(prompts, room)
+        return self._prompts(prompts, self.room(USUAL, candidates))
+
+    def room(self, writing: Writing, choices: Sequence[str] | None = None) -> int:
+        """Tokens that an answer may take: of texts among which it is chosen those of the longest, with the token that it stops at."""
+        if not choices:
+            return writing.max_new_tokens
+        return max(len(self.writer.chat.tokens.encode(f" {choice}")) for choice in choices) + 4
 
     def _answer(self, row: Written, prompt: Rendered, schema: Mapping[str, Any] | None) -> Answer:
         text = self.writer.chat.answer(row.prompt, row.ids) if row.text is None else row.text

@@ -22,6 +22,9 @@ from tailorlm.tasks.readings import Readings
 # How scores and targets belong together: one of the outputs at each place, the same with a say of the place before (a chain), any number
 # of them, a number for each output, or one of the places for each output.
 Target = Literal["one", "chain", "many", "number", "place"]
+# What a task's `max_length` bounds where a model writes: an input's text without what else a prompt shows, a window that an encoder reads
+# of one, or the prompt with its answer.
+Limits = Literal["text", "window", "prompt"]
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,9 @@ class Asked:
 
 
 class WriteTask(Task, Protocol):
-    """A task that a model which writes can answer."""
+    """A task that a model which writes can answer. limits: what its `max_length` bounds."""
+
+    limits: Limits
 
     def ask(self, value: Any) -> Asked:
         """An input as it is asked."""

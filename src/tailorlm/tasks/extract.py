@@ -13,7 +13,7 @@ from tailorlm.core.errors import CheckError, TailorError
 from tailorlm.data.rows import Row, Rows
 from tailorlm.data.shapes import SHAPES, Unfit
 from tailorlm.tasks._quotes import SPARE, best_stretches, found_in, read_contexts, trimmed
-from tailorlm.tasks.base import Answers, Asked, Examples, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Limits, Target
 from tailorlm.tasks.columns import SHOWN, count, refuse_faults, require_column, row_ids, text_fault
 from tailorlm.tasks.readings import Readings, log_shares
 
@@ -67,6 +67,7 @@ class Extract:
         candidates: int = setting(5, ge=1, le=100, help="answers that are told, the best first", unit="answers")
 
     answers = "quote"
+    limits: Limits = "window"
     metrics = ("token_f1", "exact_match")
     target: Target = "place"
     tokens = True

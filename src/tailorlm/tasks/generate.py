@@ -9,7 +9,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError, TailorError, UsageError
 from tailorlm.data.rows import Rows, as_text
-from tailorlm.tasks.base import Asked, Examples
+from tailorlm.tasks.base import Asked, Examples, Limits
 from tailorlm.tasks.columns import count, has_words, refuse_faults, require_column, row_ids
 
 ROLES = {"system", "user", "assistant"}
@@ -58,6 +58,7 @@ class Generate:
         )
 
     answers = "text"
+    limits: Limits = "prompt"
     metrics = ("token_f1", "exact_match", "rouge_l", "bleu")
 
     def __init__(self, settings: Settings):

@@ -10,7 +10,7 @@ from tailorlm.core import config
 from tailorlm.core.config import setting
 from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
-from tailorlm.tasks.base import Examples
+from tailorlm.tasks.base import Examples, Limits
 from tailorlm.tasks.columns import count, refuse_faults, require_column, row_ids, text_fault, texts_given
 
 
@@ -36,6 +36,7 @@ class Language:
         )
 
     answers = "surprise"
+    limits: Limits = "prompt"
     metrics = ("bits_per_byte", "perplexity")
     learns: ClassVar[str] = "text"
     """What stages learn from: text, since there are no labels."""

@@ -25,7 +25,7 @@ from tailorlm.tasks._spans import (
     words_of,
 )
 from tailorlm.tasks._windows import windows
-from tailorlm.tasks.base import Answers, Asked, Examples, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Limits, Target
 from tailorlm.tasks.columns import SHOWN, count, has_words, refuse, refuse_faults, row_ids
 from tailorlm.tasks.readings import Readings, log_shares
 
@@ -68,6 +68,7 @@ class Tag:
         stride: int = setting(32, ge=0, le=4096, help="tokens that two windows of a long text share", unit="tokens")
 
     answers = "spans"
+    limits: Limits = "window"
     metrics = ("span_f1", "span_overlap_f1", "span_precision", "span_recall")
     tokens = True
 

@@ -159,6 +159,7 @@ def told(answered: dict[str, Any]) -> str:
     words = {"unfinished": "broke off", "cut": "with a prompt that was cut", "ungrounded": "cite what was not shown"}
     words |= {
         "kept": "answered before, and not asked again (the time a row is that of then)",
+        "left_out": "without room for all examples or passages",
         "unread": "wrote no list",
         "invented": "spans that stand nowhere in their text",
         "unknown": "items of no known type",

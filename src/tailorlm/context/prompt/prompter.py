@@ -33,6 +33,7 @@ class Prompt:
     """One prompt. messages: for whatever writes the answer. examples, passages: what was shown, in the order shown.
 
     tokens: of examples and passages together, with what stands around each, 0 where nobody counts. left_out: examples and passages that had no room.
+    cut: tokens of the query that were taken off before it came here.
     """
 
     messages: list[Message]
@@ -40,6 +41,7 @@ class Prompt:
     passages: tuple[Passage, ...]
     tokens: int
     left_out: int
+    cut: int = 0
 
 
 class Prompter:
@@ -116,6 +118,23 @@ class Prompter:
             tokens, left_out = examples.tokens + passages.tokens, examples.left_out + passages.left_out
             made.append(Prompt(messages, examples.examples, passages.items, tokens, left_out))
         return made
+
+    @property
+    def per_query(self) -> bool:
+        """Whether prompts differ in more than the query: in passages, or in examples that are chosen for it."""
+        part = self.settings.examples
+        by_query = part is not None and self.store is not None and part.registry.get(part.name).per_query
+        return self.index is not None or by_query
+
+    def asking(self, prompt: Prompt, query: str) -> list[Message]:
+        """The messages of a prompt with another query in its place, and no earlier turns."""
+        return assemble(
+            query,
+            instruction=self.instruction,
+            examples=prompt.examples,
+            passages=prompt.passages,
+            settings=self.settings.layout,
+        )
 
     def fingerprints(self) -> dict[str, Any]:
         """What the prompts depend on besides the settings, for the record of a run: instruction, rows, encoder and documents."""

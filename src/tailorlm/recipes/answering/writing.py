@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from tailorlm.models.rules import check_grammar
 from tailorlm.models.score import CONTENT_FREE, calibrated
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, WriteTask
+
+# Tokens of prompt and answer that a model behind an endpoint is taken to have room for, where the task does not limit them.
+HOSTED_LENGTH = 8192
 
 
 class WriteAnswering:
@@ -61,7 +65,7 @@ class WriteAnswering:
         words = TaskWords(**told, passages=shown.passages is not None) if told else None
         examples: list[Example] = []
         if shown.examples is not None:
-            asked = (task.ask(value).text for value in rows.inputs)
+            asked = (_shortened(task, model, task.ask(value).text)[0] for value in rows.inputs)
             examples = [
                 Example(name, text, task.written(gold, value), gold if rows.labels and isinstance(gold, str) else None)
                 for name, text, gold, value in zip(rows.ids, asked, rows.gold, rows.inputs, strict=True)
@@ -97,13 +101,19 @@ class WriteAnswering:
         """The prompt of each input, with what is shown in it. prompter: another than the settled one."""
         asked = [self.task.ask(value) for value in inputs]
         names: Sequence[str | None] = ids or [None] * len(asked)
-        queries = [Query(one.text, name) for one, name in zip(asked, names, strict=True)]
+        short = [_shortened(self.task, self.model, one.text) for one in asked]
+        queries = [Query(text, name) for (text, _), name in zip(short, names, strict=True)]
         histories = [[Message(role=m["role"], content=m["content"]) for m in one.history] for one in asked]
-        room = max(0, self.model.max_length - self.shown.writing.max_new_tokens)
-        return (prompter or self.prompter).prompts(queries, count=self._tokens, room=room, histories=histories)
+        room = max(0, self.model.max_length - self._answer_room())
+        count = partial(_tokens, self.model)
+        made = (prompter or self.prompter).prompts(queries, count=count, room=room, histories=histories)
+        return [replace(one, cut=cut) for one, (_, cut) in zip(made, short, strict=True)]
 
-    def _tokens(self, text: str) -> int:
-        return self.model.count(text) if isinstance(self.model, Hosted) else len(self.model.chat.tokens.encode(text))
+    def _answer_room(self) -> int:
+        """Tokens that the longest answer may take: of labels, the longest."""
+        if isinstance(self.model, Hosted):
+            return self.shown.writing.max_new_tokens
+        return Local(self.model).room(self.shown.writing, self.task.choices(self.labels))
 
     # ---- answers
 
@@ -119,9 +129,13 @@ class WriteAnswering:
         """One answer a prompt. inputs: what each was made of."""
         prompts, choices = [one.messages for one in asked], self.task.choices(self.labels)
         if choices and self.shown.choose == "score" and not isinstance(self.model, Hosted):
-            answers = self._with_passages(self.chosen(self.scores_of(prompts), inputs), asked)
+            answers = self._with_passages(self.chosen(self.scores_of(asked), inputs), asked)
             read = Local(self.model).asked(prompts, choices)
-            return _told_beside(answers, [{"tokens_in": len(one.ids), "cut": one.cut} for one in read])
+            beside = [
+                {"tokens_in": len(one.ids), "cut": one.cut + prompt.cut} | self._examples_in(prompt)
+                for one, prompt in zip(read, asked, strict=True)
+            ]
+            return _told_beside(answers, beside)
         schema = schema_of(self.task, self.shown, self.labels)
         written = self._writes.answers(prompts, self.shown.writing, choices=choices or None, schema=schema)
         values: list[Any] = []
@@ -138,8 +152,9 @@ class WriteAnswering:
                 "finished": one.finished,
                 "tokens_in": one.tokens_in,
                 "tokens_out": one.tokens_out,
-                "cut": one.cut,
+                "cut": one.cut + prompt.cut,
             }
+            facts |= self._examples_in(prompt)
             facts |= {"kept": True, "kept_seconds": one.seconds} if one.kept else {}
             told = {"written": one.text} if text != one.text else {}
             told |= aside(said, self.labels, given) if aside is not None else {}
@@ -150,21 +165,22 @@ class WriteAnswering:
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:
         """Log-probability of every label as the answer, (inputs, labels)."""
-        return self.scores_of(self.prompts(inputs))
+        return self.scores_of(self.prompted(inputs))
 
-    def scores_of(self, prompts: Sequence[Sequence[Message]]) -> np.ndarray:
+    def scores_of(self, asked: Sequence[Prompt]) -> np.ndarray:
         """Log-probability of every label as the answer to each prompt, (prompts, labels), calibrated where that was asked for."""
         writes, choices = self._writes, self.task.choices(self.labels)
-        scores = writes.score(prompts, choices)
-        if not self.shown.calibrate or not len(prompts):
+        scores = writes.score([one.messages for one in asked], choices)
+        if not self.shown.calibrate or not len(asked):
             return scores
-        # The bias is that of what all prompts share: instruction, and examples where they do not depend on the query.
-        part = self.shown.examples
-        if part is None or self.prompter.store is None or not part.registry.get(part.name).per_query:
-            free = writes.score(self.prompts([*CONTENT_FREE]), choices)
+        # The bias is that of all but the query: one for all prompts, where nothing else in them depends on it.
+        pair = getattr(self.task, "settings").second is not None  # noqa: B009
+        nothing = [[one, one] if pair else one for one in CONTENT_FREE]
+        if not self.prompter.per_query:
+            free = writes.score(self.prompts(nothing), choices)
             return calibrated(scores, free)
-        empty = [[*prompt[:-1], Message(role="user", content=CONTENT_FREE[0])] for prompt in prompts]
-        free = writes.score(empty, choices)
+        empty = self.task.ask(nothing[0]).text
+        free = writes.score([self.prompter.asking(one, empty) for one in asked], choices)
         return np.stack([calibrated(row[None], own[None])[0] for row, own in zip(scores, free, strict=True)])
 
     def chosen(self, scores: np.ndarray, inputs: Sequence[Any]) -> Answers:
@@ -172,6 +188,11 @@ class WriteAnswering:
         task: Any = self.task  # one that a head could answer too
         answers: Answers = task.decode(list(scores[:, None]), None, inputs, self.labels)
         return answers
+
+    def _examples_in(self, prompt: Prompt) -> dict[str, int]:
+        """How many examples a prompt shows, and how much of what was to be shown had no room."""
+        shown = {"examples": len(prompt.examples)} if self.prompter.store is not None else {}
+        return shown | ({"left_out": prompt.left_out} if prompt.left_out else {})
 
     def _with_passages(self, answers: Answers, asked: Sequence[Prompt]) -> Answers:
         """Which passages stood in the prompt of each row, beside what is known of its answer."""
@@ -197,9 +218,33 @@ class WriteAnswering:
             self.model.eval()
 
 
-def load_answerer(base: BaseModel, max_length: int) -> Writer | Hosted:
-    """The model that writes: one on this machine, or the one behind the endpoint that the base names."""
-    return Hosted(base, max_length) if base.hosted else load_writer(base, max_length=max_length)
+def load_answerer(base: BaseModel, max_length: int | None) -> Writer | Hosted:
+    """The model that writes: one on this machine, or the one behind the endpoint that the base names.
+
+    max_length: tokens of prompt and answer; None for what the model has, of one behind an endpoint `HOSTED_LENGTH`.
+    """
+    return Hosted(base, max_length or HOSTED_LENGTH) if base.hosted else load_writer(base, max_length=max_length)
+
+
+def prompt_limit(task: Any) -> int | None:
+    """How long prompt and answer may be together as the task says it; None where its `max_length` is that of a text, or of a window of one."""
+    return int(task.settings.max_length) if task.limits == "prompt" else None
+
+
+def _tokens(model: Writer | Hosted, text: str) -> int:
+    return model.count(text) if isinstance(model, Hosted) else len(model.chat.tokens.encode(text))
+
+
+def _shortened(task: WriteTask, model: Writer | Hosted, text: str) -> tuple[str, int]:
+    """A text as long as the task allows one to be, as an encoder would read it, and the tokens that were cut."""
+    most = getattr(task, "settings").max_length  # noqa: B009
+    pair = getattr(getattr(task, "settings"), "second", None) is not None  # noqa: B009
+    if (
+        task.limits != "text" or pair or isinstance(model, Hosted) or len(text.encode()) <= most
+    ):  # no token is shorter than a byte
+        return text, 0
+    ids = model.chat.tokens.encode(text)
+    return (text, 0) if len(ids) <= most else (model.chat.tokens.decode(ids[:most]), len(ids) - most)
 
 
 def schema_of(task: WriteTask, shown: Prompted.Settings, labels: Sequence[str]) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from tailorlm.models.run import batches
 from tailorlm.recipes.adaptation import Adaptation, Another
 from tailorlm.recipes.answering.head import predictions_of
 from tailorlm.recipes.answering.reading import ReadAnswering
-from tailorlm.recipes.answering.writing import WriteAnswering, load_answerer, scores_choices
+from tailorlm.recipes.answering.writing import WriteAnswering, load_answerer, prompt_limit, scores_choices
 from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.head import rates_of
@@ -56,7 +56,7 @@ def fit_writing(recipe: Recipe, given: Given) -> Fitted:
     reads = learns_text(type(task))
     if not hasattr(task, "ask") and not reads:
         raise TailorError(f"the task '{recipe.task.name}' cannot be answered by writing yet", hint="answers: head")
-    model = load_answerer(resolve(recipe.base, recipe.quantise, recipe.layers), task.settings.max_length)
+    model = load_answerer(resolve(recipe.base, recipe.quantise, recipe.layers), prompt_limit(task))
     answering: WriteAnswering | ReadAnswering
     if reads:
         assert isinstance(model, Writer)
@@ -286,14 +286,15 @@ class _Fitting:
         asking = asking or self.answering  # type: ignore[assignment]
         assert isinstance(asking, WriteAnswering)
         task = asking.task
-        prompts = asking.prompts(examples.inputs, examples.ids)
+        asked = asking.prompted(examples.inputs, examples.ids)
+        prompts = [one.messages for one in asked]
         records = (
             (name, {"messages": [*prompt, {"role": "assistant", "content": task.written(gold, value)}]})
             for name, prompt, gold, value in zip(examples.ids, prompts, examples.gold, examples.inputs, strict=True)
         )
         limit = self.model.max_length
         found = render_all(self.model.chat, records, max_length=limit, learn="last").check().rows
-        cut = sum(row.cut > 0 or row.turns_cut > 0 for row in found)
+        cut = sum(row.cut + one.cut > 0 or row.turns_cut > 0 for row, one in zip(found, asked, strict=True))
         if cut:
             self.given.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": limit})
         return found
@@ -309,7 +310,7 @@ class _Fitting:
         some = self.given.held.select(range(min(WRITTEN, len(self.given.held)))) if free else self.given.held
         scores = None
         if self.chooses:
-            scores = self.answering.scores_of(self.answering.prompts(some.inputs, some.ids))
+            scores = self.answering.scores_of(self.answering.prompted(some.inputs, some.ids))
             answers = self._chosen(scores)
         else:
             answers = self.answering.answer(some.inputs, some.ids)
