@@ -225,3 +225,14 @@ def test_short_rows_look_no_further_than_they_reach(writers: Made, monkeypatch: 
     assert writer.body.config._attn_implementation == "sdpa", "as it was before"
     alone = [write(writer, [prompt], Writing(max_new_tokens=4))[0].ids for prompt in prompts]
     assert [row.ids for row in together] == alone
+
+
+def test_threads_that_share_a_model_get_what_each_would_get_alone(writers: Made) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    writer = writers("llama")
+    many = [prompts_of(writer, 3, seed=seed) for seed in range(8)]
+    alone = [[row.ids for row in write(writer, prompts, Writing(max_new_tokens=6))] for prompts in many]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda prompts: write(writer, prompts, Writing(max_new_tokens=6)), many))
+    assert [[row.ids for row in rows] for rows in found] == alone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -47,6 +48,7 @@ class Writer(nn.Module):
         super().__init__()
         self.base, self.body, self.tokenizer, self.chat, self.max_length = base, body, tokenizer, chat, max_length
         self._checked: int | None = None
+        self._reading = RLock()
 
     @property
     def config(self) -> Any:
@@ -192,17 +194,21 @@ class Writer(nn.Module):
 
     @contextmanager
     def _only(self, wanted: Tensor) -> Iterator[None]:
-        """Inside the block the output layer sees the wanted positions alone: it is the dearest of all, and most are not asked for."""
+        """Inside the block the output layer sees the wanted positions alone: it is the dearest of all, and most are not asked for.
+
+        One thread at a time: what the layer is told holds for all that go through it.
+        """
         output = self.body.get_output_embeddings()  # type: ignore[operator]
 
         def keep(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return (given[0][wanted], *given[1:])
 
-        handle = output.register_forward_pre_hook(keep)
-        try:
-            yield
-        finally:
-            handle.remove()
+        with self._reading:
+            handle = output.register_forward_pre_hook(keep)
+            try:
+                yield
+            finally:
+                handle.remove()
 
     def _masks(self, places: Tensor, keys: Tensor, seen: Tensor | None) -> Any:
         """The mask that the attention layers add; for models that mix kinds of layers, one of each kind."""
