@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tailorlm.comparison.report import answered, found, sections, sure
 from tailorlm.comparison.report import format as fmt
-from tailorlm.comparison.report import found, sections, sure
 from tailorlm.comparison.report.heatmap import heatmap
 from tailorlm.comparison.report.scatter import pictures, score_domain
 from tailorlm.comparison.report.steps import step_tables
@@ -86,9 +86,9 @@ def view(result: dict[str, Any]) -> dict[str, Any]:
         "quotes": sections.quotes(result),
         "steps": step_tables(list(sections.in_order(result, [way["name"] for way in ways]))),
         "groups": sections.groups(result, [way["name"] for way in scored]),
-        "disagreements": sections.answered_rows(result, "disagreements"),
+        "disagreements": answered.rows(result, "disagreements"),
         "all_wrong_total": int(fmt.number(result.get("all_wrong_total")) or 0),
-        "all_wrong": sections.answered_rows(result, "all_wrong"),
+        "all_wrong": answered.rows(result, "all_wrong"),
         "all_wrong_title": "Rows that every way gets wrong" if len(scored) > 1 else "Rows answered wrongly",
         "tasks": sections.tasks(result, [way["name"] for way in ways]),
         "scores": sections.every_score(result, [way["name"] for way in ways]),
@@ -151,7 +151,7 @@ def _way_row(way: dict[str, Any], result: dict[str, Any], metric: dict[str, Any]
         "stored_text": fmt.size(cost.get("stored_bytes")),
         "found_text": sections.recall(way.get("retrieval")),
         "paid_text": fmt.price(cost.get("paid_per_1000_rows")),
-        "told": sections.told(way.get("answered") or {}),
+        "told": answered.told(way.get("answered") or {}),
         "found": sections.found(way.get("retrieval")) if (way.get("retrieval") or {}).get("scores") else "",
         "forgotten_text": fmt.NOTHING if failed else fmt.forgotten(way.get("forgotten")),
     }
