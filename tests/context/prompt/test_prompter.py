@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ def test_nothing_one_and_all(index: str) -> None:
     assert [m["role"] for m in everything[0].messages] == ["system", "user", "assistant", "user"]
     passage = words(everything[0].passages[0].text)
     assert everything[0].tokens == words("fee question") + words("fee answer") + passage + 2 * FRAME
+
+
+def test_rows_found_by_words_are_varied_by_the_encoder(base: Callable[..., Path]) -> None:
+    near = {"part": "nearest", "k": 2, "retriever": "bm25"}
+    encoder = {"model": str(base("bert", "mean")), "max_length": 16}
+    plain = made(examples=near, encoder=encoder)
+    assert plain.store is not None
+    assert plain.store.texts.vectors is None, "nothing is computed that nobody looks at"
+    told = made(examples=near | {"variety": 0.3}, encoder=encoder)
+    found = told.prompts([Query("fee question bus")])[0].examples
+    assert len(found) == 2
+    assert found[-1].id in {"r0", "r1"}
+    with pytest.raises(UsageError, match="have no vectors"):
+        made(examples=near | {"variety": 0.3}).prompts([Query("fee question bus")])
 
 
 def test_budgets_and_the_row_itself(index: str) -> None:

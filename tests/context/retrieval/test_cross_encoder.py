@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +85,49 @@ def test_the_first_are_put_in_order_again(tmp_path: Path) -> None:
     assert "rerank" not in again[3].by
     fewer = index.search(Asked(["the card fee a"]), search.with_(rerank_depth=1), TEXTS.__getitem__)[0]
     assert [hit.position for hit in fewer] == [hit.position for hit in plain]
+
+
+# Two near copies, which are judged best, and three others; the third and the last lie nearest to the query.
+CARDS = ["card a", "card b", "card bus", "card card soup", "card card card"]
+ANGLES = np.radians([50, 51, 10, 80, 5])
+JUDGED = {"card a": 9.0, "card b": 8.5, "card bus": 4.0, "card card soup": 3.0, "card card card": -3.0}
+
+
+class Judge:
+    """A cross-encoder of the test: scores by the text alone."""
+
+    def scores(self, pairs: list[tuple[str, str]]) -> np.ndarray:
+        return np.array([JUDGED[text] for _, text in pairs], np.float32)
+
+
+def varied(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> list[str]:
+    """What was found for a query that lies at 0 degrees."""
+    monkeypatch.setattr(Reranker, "load", staticmethod(lambda name: Reranker(Judge())))  # type: ignore[arg-type]
+    index = TextIndex.of(CARDS, np.stack([np.cos(ANGLES), np.sin(ANGLES)], 1).astype(np.float32))
+    asked = Asked(["card"], np.array([[1, 0]], np.float32))
+    found = index.search(asked, SearchSettings(retriever="dense", **settings), CARDS.__getitem__)[0]
+    return [CARDS[hit.position] for hit in found]
+
+
+def test_variety_goes_by_the_scores_of_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert varied(monkeypatch, k=3, rerank="x") == ["card a", "card b", "card bus"]
+    # By hand, of scores 1, 0.958, 0.583, 0.5, 0 and half the weight on unlikeness: the copy has 0.479 - 0.5 * cos(1) = -0.021,
+    # the bus 0.292 - 0.5 * cos(40) = -0.091, the soup 0.25 - 0.5 * cos(30) = -0.183; with more weight the bus comes before the copy.
+    assert varied(monkeypatch, k=2, rerank="x", variety=0.5) == ["card a", "card b"]
+    assert varied(monkeypatch, k=2, rerank="x", variety=0.7) == ["card a", "card bus"]
+    assert varied(monkeypatch, k=2, variety=0.7)[0] == "card card card", "without it, what is nearest"
+
+
+def test_variety_leaves_alone_what_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = varied(monkeypatch, k=5)
+    read = plain[:3]
+    first = sorted(read, key=lambda text: -JUDGED[text])
+    for k in range(1, 6):
+        found = varied(monkeypatch, k=k, rerank="x", rerank_depth=3, variety=0.9)
+        assert found[0] == first[0]
+        assert set(found[:3]) <= set(read)
+        assert found[3:] == plain[3:k]
+    assert varied(monkeypatch, k=3, rerank="x", rerank_depth=1, variety=0.9) == plain[:3]
 
 
 def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:

@@ -80,10 +80,11 @@ class Prompter:
         return ExampleStore.of(examples, StoreSettings(encoder=self._encoder()), held_out=held_out)
 
     def _encoder(self) -> EncoderSettings | None:
-        """The encoder that the chooser needs: none where the choice goes by words or by chance."""
+        """The encoder that the chooser needs: none where the choice goes by words alone or by chance."""
         part = self.settings.examples
         assert part is not None
-        by_words = getattr(part.settings, "retriever", None) == "bm25"
+        # Rows that are found by their words are still told apart by their vectors, where they are to be varied.
+        by_words = getattr(part.settings, "retriever", None) == "bm25" and not getattr(part.settings, "variety", 0)
         return self.settings.encoder if part.name in {"nearest", "diverse"} and not by_words else None
 
     def prompts(

@@ -63,7 +63,8 @@ class TextIndex:
         """For every query what was found, best first; fewer than `settings.k` where fewer texts fit.
 
         text_of: the text behind a position, for a re-ranker. The order of work: each retriever brings `depth` texts, they are
-        joined by reciprocal rank, put in order again by the cross-encoder, and thinned for variety. Ties go to the lower number.
+        joined by reciprocal rank, put in order again by the cross-encoder, and thinned for variety: what the cross-encoder read by its
+        scores, where there is one, else all by their cosines with the query. Ties go to the lower number.
         Raises UsageError when vectors are asked for and there are none.
         """
         names = self.retrievers(settings)
@@ -103,11 +104,15 @@ class TextIndex:
         return Flat(self.vectors).search(asked.vectors, depth)  # type: ignore[arg-type]  # `search` has looked
 
     def _varied(self, found: list[Found], query: Scores, settings: SearchSettings) -> list[Found]:
-        # Cosines put words, meaning and ranks on the scale on which texts are compared with each other.
-        positions = np.array([hit.position for hit in found], np.int64)
+        """The first `k` by relevance and unlikeness; behind what a re-ranker read stays what it did not, as it was."""
+        pool = found[: settings.rerank_depth] if settings.rerank else found
+        positions = np.array([hit.position for hit in pool], np.int64)
         vectors = np.asarray(self.vectors[positions], np.float32)  # type: ignore[index]  # `search` has looked
-        order = varied(vectors @ query, vectors, settings.k, 1 - settings.variety)
-        return [found[i] for i in order]
+        # Words, meaning, ranks and a re-ranker's scores have no scale in common with the cosines by which texts are compared with each
+        # other. Cosines with the query would do for all, but for the last they would undo the order that it was asked for.
+        relevance = _scaled([hit.score for hit in pool]) if settings.rerank else vectors @ query
+        order = varied(relevance, vectors, settings.k, 1 - settings.variety)
+        return [pool[i] for i in order] + found[len(pool) :]
 
     def save(self, folder: Path) -> None:
         """Write both into a folder, which must exist."""
@@ -136,6 +141,14 @@ def ask(queries: Sequence[str], index: TextIndex, settings: SearchSettings, enco
     """The queries, with their vectors where the settings need them."""
     needed = index.vectors is not None and ("dense" in index.retrievers(settings) or settings.variety > 0)
     return Asked(queries, encoder.queries(queries) if encoder is not None and needed else None)
+
+
+def _scaled(scores: Sequence[float]) -> Scores:
+    """Scores from 0, the lowest of them, to 1, the highest; all 1 where they are equal."""
+    given = np.array(scores, np.float32)
+    span = float(np.ptp(given)) if len(given) else 0.0
+    scaled: Scores = (given - given.min()) / span if span else np.ones_like(given)
+    return scaled
 
 
 def _joined(names: Sequence[str], lists: Sequence[list[tuple[int, float]]], settings: SearchSettings) -> list[Found]:
