@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,50 @@ def test_build_search_add_remove_info(tailor: Tailor, docs: Path) -> None:
     info = json.loads(tailor("index", "info", "i", "--json").out)
     assert [one["name"] for one in info["documents"]] == ["docs/c.txt"]
     assert info["settings"]["encoder"] is None
+
+
+def test_a_second_build_goes_by_the_settings_of_the_first(tailor: Tailor, tmp_path: Path, docs: Path) -> None:
+    """All of them: what was left out is the index's own, as the error for others says."""
+    (tmp_path / "rows.jsonl").write_text('{"key": "a", "body": "The card fee is due."}\n{"key": "b", "body": ""}\n')
+    flags = ("--size", "500", "--overlap", "100", "--encoder", "none", "--set", "k1=1.2", "--set", "headings=false")
+    read = ("--text", "body", "--id", "key", "--max-bad", "1")
+    said = tailor("index", "build", "rows.jsonl", "--out", "i", *flags, *read)
+    assert said.code == 0, said.err
+    first = json.loads(tailor("index", "info", "i", "--json").out)
+    again = tailor("index", "build", "rows.jsonl", "--out", "i")
+    assert again.code == 0, again.err
+    assert again.out.startswith("i: 1 documents (1 unchanged)")
+    assert json.loads(tailor("index", "info", "i", "--json").out) == first
+    (docs / "c.txt").write_text("A lion.")
+    assert json.loads(tailor("index", "build", "rows.jsonl", "docs", "--out", "i", "--json").out)["added"] == 3
+    grown = json.loads(tailor("index", "info", "i", "--json").out)
+    assert grown["settings"] == first["settings"]
+    same = tailor("index", "build", "rows.jsonl", "docs", "--out", "i", "--size", "500", "--set", "k1=1.2")
+    assert same.code == 0, same.err
+    for other, difference in (
+        (("--size", "600"), "size 500 in the index, 600 asked for"),
+        (("--set", "b=0.1"), "b 0.75 in the index, 0.1 asked for"),
+        (("--encoder", "somewhere"), "encoder none in the index, somewhere asked for"),
+    ):
+        said = tailor("index", "build", "rows.jsonl", "docs", "--out", "i", *other)
+        assert said.code == 2
+        assert f"got:      {difference}\n" in said.err, "and nothing else is named that nobody asked for"
+        assert "leave them out to keep the index's own" in said.err
+    assert tailor("index", "add", "i", "docs", "--max-bad", "-1").code == 2
+
+
+def test_every_change_finds_an_encoder_that_moved(tailor: Tailor, tmp_path: Path, base: Base, docs: Path) -> None:
+    shutil.copytree(base("bert", "mean"), tmp_path / "model")
+    assert tailor("index", "build", "docs", "--out", "i", "--encoder", "./model").code == 0
+    (tmp_path / "model").rename(tmp_path / "moved")
+    (docs / "c.txt").write_text("A lion.")
+    for words in (["build", "docs", "--out", "i"], ["add", "i", "docs"], ["remove", "i", "docs/b.txt"]):
+        said = tailor("index", *words)
+        assert said.code == 1
+        assert "there is no model './model'" in said.err
+        said = tailor("index", *words, "--encoder", "./moved", "--json")
+        assert said.code == 0, said.err
+    assert json.loads(said.out)["removed"] == 1
 
 
 def test_with_an_encoder(tailor: Tailor, base: Base) -> None:

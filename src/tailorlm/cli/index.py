@@ -92,11 +92,13 @@ def build(
     held_out_text: Annotated[str, typer.Option("--held-out-text", help="The column of the test rows' text.")] = "text",
     as_json: o.Json = False,
 ) -> None:
-    """Build an index over documents; over an old one of the same settings, only what changed is done."""
+    """Build an index over documents; over an old one only what changed is done, by the settings that it was built with."""
     from tailorlm.context.index import PassageIndex
 
-    settings = _settings(o.flags_given({"size": size, "overlap": overlap}), encoder, o.key_values(set_))
-    read = _read({"text": text, "id": id, "format": format, "encoding": encoding, "max_bad": max_bad})
+    settings, read = PassageIndex.made_with(out)
+    settings = _settings(settings, o.flags_given({"size": size, "overlap": overlap}), encoder, o.key_values(set_))
+    given = {"text": text, "id": id, "format": format, "encoding": encoding, "max_bad": max_bad}
+    read = _read(read, o.flags_given(given))
     with _progress(quiet=as_json) as listen:
         made, change = PassageIndex.build(
             out, documents, settings, read, held_out=_held_out(held_out, held_out_text), listen=listen
@@ -121,7 +123,7 @@ def add(
 
     opened = PassageIndex(folder, encoder=encoder)
     given = {"text": text, "id": id, "format": format, "encoding": encoding, "max_bad": max_bad}
-    read = opened.read.with_(**o.flags_given(given))
+    read = _read(opened.read, o.flags_given(given))
     with _progress(quiet=as_json) as listen:
         change = opened.add(documents, read, listen=listen)
     _changed(opened, change, as_json=as_json)
@@ -131,12 +133,13 @@ def add(
 def remove(
     folder: Folder,
     names: Annotated[list[str], typer.Argument(metavar="NAMES", help="Documents as `info` lists them, or patterns.")],
+    encoder: Where = None,
     as_json: o.Json = False,
 ) -> None:
     """Let go of documents."""
     from tailorlm.context.index import PassageIndex
 
-    opened = PassageIndex(folder)
+    opened = PassageIndex(folder, encoder=encoder)
     with _progress(quiet=as_json) as listen:
         change = opened.remove(names, listen=listen)
     _changed(opened, change, as_json=as_json)
@@ -255,25 +258,29 @@ def info(folder: Folder, as_json: o.Json = False) -> None:
         sys.stdout.write(f"{one['passages']:>7,} passages  {one['characters']:>11,} characters  {one['name']}\n")
 
 
-def _settings(flags: dict[str, Any], encoder: str | None, changes: dict[str, Any]) -> IndexSettings:
+def _settings(
+    usual: IndexSettings, flags: dict[str, Any], encoder: str | None, changes: dict[str, Any]
+) -> IndexSettings:
+    """The settings with what was given put over them. Raises UsageError with all that is wrong with it."""
     from tailorlm.context.index import IndexSettings
+    from tailorlm.context.retrieval.settings import EncoderSettings
     from tailorlm.core.config import set_key, validate
 
-    plain = IndexSettings().model_dump(mode="json") | flags
+    plain = usual.model_dump(mode="json") | flags
     if encoder == NONE:
         plain["encoder"] = None
     elif encoder is not None:
-        plain["encoder"]["model"] = encoder
+        plain["encoder"] = (plain["encoder"] or EncoderSettings().model_dump(mode="json")) | {"model": encoder}
     for key, value in changes.items():
         set_key(plain, key, value)
     return validate(plain, IndexSettings)
 
 
-def _read(given: dict[str, Any]) -> ReadSettings:
+def _read(usual: ReadSettings, flags: dict[str, Any]) -> ReadSettings:
     from tailorlm.context.index import ReadSettings
     from tailorlm.core.config import validate
 
-    return validate(o.flags_given(given), ReadSettings)
+    return validate(usual.model_dump() | flags, ReadSettings)
 
 
 def _held_out(files: list[str] | None, column: str) -> HeldOut | None:

@@ -199,6 +199,15 @@ def test_other_settings_and_other_encoders_are_refused(docs: Path, tmp_path: Pat
         PassageIndex(index.folder, encoder=str(tmp_path / "moved")).search(["bread"])
 
 
+def test_what_is_not_said_is_as_it_was_built(docs: Path, tmp_path: Path) -> None:
+    assert PassageIndex.made_with(tmp_path / "index") == (IndexSettings(), ReadSettings())
+    settings, read = WORDS.with_(k1=1.2), ReadSettings(title="name", max_bad=2)
+    first, _ = PassageIndex.build(tmp_path / "index", [str(docs)], settings, read)
+    again, change = PassageIndex.build(tmp_path / "index", [str(docs)])
+    assert PassageIndex.made_with(tmp_path / "index") == (again.settings, again.read) == (settings, read)
+    assert (again.version, change.unchanged) == (first.version, 3)
+
+
 def test_faults_are_told_apart_and_nothing_is_written(docs: Path, tmp_path: Path) -> None:
     (docs / "empty.txt").write_bytes(b"")
     (docs / "blank.md").write_text("\n \n")

@@ -94,13 +94,15 @@ class PassageIndex:
         """An index over exactly the documents of `paths`, and what that took.
 
         Where `folder` holds an index of the same settings already, only documents that changed are read into passages, and only
-        passages that are new are given vectors; documents that are not among `paths` go. held_out: test rows; a document that is
-        one is refused, now and whenever documents are added. Raises UsageError for an index of other settings, TailorError for a
-        folder that holds something else, and what `read_documents` raises.
+        passages that are new are given vectors; documents that are not among `paths` go. settings, read: by default as that index was
+        built, else the defaults. held_out: test rows; a document that is one is refused, now and whenever documents are added. Raises
+        UsageError for an index of other settings, TailorError for a folder that holds something else, and what `read_documents` raises.
         """
-        folder, settings, read = Path(folder), settings or IndexSettings(), read or ReadSettings()
+        folder, usual = Path(folder), cls.made_with(folder)
+        settings, read = settings or usual[0], read or usual[1]
+        where = settings.encoder.model if settings.encoder else None
         if newest(folder) is not None:
-            index = cls(folder, encoder=settings.encoder.model if settings.encoder else None)
+            index = cls(folder, encoder=where)
             index.same(settings)
             plan = replace(index._plan(read, listen), held_out=held_out or index.held_out)
             plan.settled = read == index.read and plan.held_out == index.held_out
@@ -114,9 +116,21 @@ class PassageIndex:
                 faiss_module()
             plan = Plan(settings, encoder, None, {}, held_out, read.model_dump(), listen)
         change = _publish(folder, plan, lambda aside: read_documents(paths, read, aside), drop=lambda name: True)
-        made = cls(folder, encoder=settings.encoder.model if settings.encoder else None)
+        made = cls(folder, encoder=where)
         made.encoder = plan.encoder  # the model is loaded already
         return made, change
+
+    @staticmethod
+    def made_with(folder: str | Path) -> tuple[IndexSettings, ReadSettings]:
+        """How the index in a folder was built and its documents read; the defaults where the folder holds nothing yet.
+
+        Raises TailorError where it holds another kind of index.
+        """
+        folder = Path(folder)
+        if newest(folder) is None:
+            return IndexSettings(), ReadSettings()
+        _, manifest = read_manifest(folder, KIND, hint=_build(folder))
+        return validate(manifest["settings"], IndexSettings), validate(manifest["read"], ReadSettings)
 
     def add(
         self, paths: Sequence[str], read: ReadSettings | None = None, *, listen: Listener = lambda what, done, of: None
@@ -256,7 +270,7 @@ class PassageIndex:
         )
 
     def _open(self) -> None:
-        hint = f"tailor index build DOCUMENTS --out {self.folder}"
+        hint = _build(self.folder)
         self.version, self.manifest = read_manifest(self.folder, KIND, hint=hint)
         try:
             self._map()
@@ -306,6 +320,10 @@ def _publish(
     aside = Aside()
     with new_version(folder, plan.old) as temp:
         return write_version(temp, plan, documents(aside), aside, drop=drop)
+
+
+def _build(folder: Path) -> str:
+    return f"tailor index build DOCUMENTS --out {folder}"
 
 
 def _short(value: Any) -> str:
