@@ -11,7 +11,7 @@ import pytest
 
 from tagged import rows_of, tagged
 from tailorlm.comparison.evidence import counted
-from tailorlm.comparison.report.sections import told
+from tailorlm.comparison.report.answered import told
 from tailorlm.context.prompt import TaskWords, propose
 from tailorlm.core.config import validate
 from tailorlm.core.errors import TailorError, UsageError

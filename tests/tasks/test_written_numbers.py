@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tagged import rows_of
 from tailorlm.comparison.evidence import counted
-from tailorlm.comparison.report.sections import told
+from tailorlm.comparison.report.answered import told
 from tailorlm.context.prompt import TaskWords, propose
 from tailorlm.core.config import validate
 from tailorlm.evaluation import Predictions

@@ -63,7 +63,7 @@ def evaluate(
     from rich.console import Console
 
     from tailorlm.cli.show import step_lines
-    from tailorlm.comparison.report import sections
+    from tailorlm.comparison.report import answered
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     in_task = f", task {task}," if task else ""
@@ -86,7 +86,7 @@ def evaluate(
         console.print(_slices(table, next(iter(done.scores)), model.recipe.name))
     for row in done.tables.get("quotes") or []:
         console.print(_quotes(row), markup=False)
-    if became := sections.told(done.run.record.get("answered") or {}):
+    if became := answered.told(done.run.record.get("answered") or {}):
         console.print(became, markup=False)
     for line in step_lines(done.run.record.get("steps")):
         console.print(f"  {line}", markup=False)
