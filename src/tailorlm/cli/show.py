@@ -130,8 +130,8 @@ class Screen:
 
     def _told(self, result: dict[str, Any]) -> None:
         """Rows that got no answer, or a broken one, and other tasks that were learnt, way by way."""
-        from tailorlm.comparison.report.format import task_lines
         from tailorlm.comparison.report.answered import told
+        from tailorlm.comparison.report.format import task_lines
 
         for way in result["ways"]:
             words = told(way.get("answered") or {})
