@@ -555,3 +555,12 @@ def test_a_fresh_process_predicts_the_same_to_the_bit_with_every_method(tailor: 
         assert tuple(row["predicted"] for row in fresh) == kept.predicted
         scores = np.array([[row["scores"][label] for label in kept.labels] for row in fresh], np.float32)
         assert np.array_equal(scores, np.asarray(kept.scores, np.float32)), folder
+
+
+def test_predict_tags_lists_of_tokens(tailor: Tailor, put: Put) -> None:
+    lines = [{"tokens": ["pay", "the", name], "tags": ["O", "O", "B-who"]} for name in ("nurse", "doctor", "coach") * 4]
+    rows = put("tagged.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
+    tailor("fit", rows, "--task", "tag", "--method", "features-lr", "--no-search", "--out", "tagger")
+    said = tailor("predict", "tagger", put("new.jsonl", b'{"tokens": ["pay", "the", "coach"]}\n'))
+    assert said.code == 0, said.err
+    assert "predicted" in json.loads(said.out)

@@ -116,6 +116,8 @@ def _inputs(table: Rows, task: Any, text: str | None, say: str | None) -> list[A
     column = text or (None if asks is None or paired else getattr(settings, asks))
     if asks is None or column is None:
         return plain
+    if text is None and getattr(settings, "tokens", None) in table.columns:  # `tag`: lists of tokens stand for a text
+        return plain
     _require(table, column)
     if paired:
         return [row | {settings.text: row.get(column)} for row in plain]
