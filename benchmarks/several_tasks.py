@@ -5,7 +5,7 @@
 Together: sentiment of sentences (uci_sentences) and of clothing reviews, 48 train rows each, and intents of a bank (banking77, 10 labels) and of a
 home assistant (hwu64, 10 labels), 40 each: every set alone, and both of a pair in one stage (`multi_task`, equal shares), by lora and by full
 tuning, with the same passes of every row. One after the other: intents of the bank, then of the assistant, 160 rows each, by full tuning, the second
-at five times the rate, so that there is something to forget; nothing, `l2_sp`, `ewc` or `rehearsal` in the second stage, each in several strengths, so
+at five times the rate, so that there is something to forget; nothing, `l2_sp`, `ewc` or `rehearsal` in the second stage, each in three strengths, so
 that old scores can be read beside new ones. The starter encoder, 3 seeds (other train rows too), 150 test rows of each set; nothing is chosen on
 them. Results are kept in the folder as they come, so that an interrupted run goes on; the tables are over the seeds that are complete.
 """
