@@ -231,7 +231,7 @@ def test_dropout_of_a_stage_ends_with_it(base: Base) -> None:
 
 def test_a_last_window_of_one_token_is_left_out() -> None:
     rows = TokenRows.of([(range(9), [True] * 9), (range(4), [True] * 4)], ["long", "short"])
-    cut = rows.windows(8)
+    cut = rows.windows(8).learnable()
     assert cut.lengths.tolist() == [8, 4]
     assert cut.targets().sum() == 7 + 3
 

@@ -101,7 +101,7 @@ def _worded(
 
 
 def framed(tokenizer: Any, names: Sequence[str], texts: Sequence[str], length: int, overlap: int) -> TokenRows:
-    """Texts as the tokenizer frames them, each ended by its end of text, all learned."""
+    """Texts as the tokenizer frames them, each ended by its end of text, all learned; in windows of which something is."""
     end = tokenizer.eos_token_id
     encoded = tokenizer([whole(text) for text in texts], truncation=False, verbose=False)["input_ids"]
     rows = [[*ids, end] if end is not None and (not ids or ids[-1] != end) else list(ids) for ids in encoded]
@@ -109,7 +109,7 @@ def framed(tokenizer: Any, names: Sequence[str], texts: Sequence[str], length: i
     if not kept:
         raise TailorError("the texts hold nothing to learn", got=f"{len(texts)} texts of one token or none")
     made = TokenRows.of([(ids, [True] * len(ids)) for _, ids in kept], [name for name, _ in kept])
-    return made.windows(length, overlap)
+    return made.windows(length, overlap).learnable()
 
 
 def _pieces(tokenizer: Any, names: Sequence[str], texts: Sequence[str], length: int) -> tuple[TokenRows, np.ndarray]:

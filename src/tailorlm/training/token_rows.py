@@ -59,8 +59,7 @@ class TokenRows:
         """The same rows, cut where they are longer than `length` tokens.
 
         Every window but a row's first begins with the last `overlap` tokens of the window before, which are seen and not learned again,
-        so that each token is learned once. With none, a window's first token, which has nothing before it, is not learned at all; a last
-        window in which nothing would be learned is left out.
+        so that each token is learned once. With none, a window's first token, which has nothing before it, is not learned at all.
         """
         if not 0 <= overlap < length:
             raise TailorError(
@@ -75,13 +74,22 @@ class TokenRows:
                 seen = np.array(self.learned[begin:end], dtype=bool)
                 if place:
                     seen[:overlap] = False
-                if place and not seen[1:].any():
-                    continue
                 ids.append(self.ids[begin:end])
                 learned.append(seen)
                 sizes.append(end - begin)
                 names.append(self.names[number] + (f" ({place + 1} of {len(cuts)})" if len(cuts) > 1 else ""))
         return TokenRows(np.concatenate(ids), np.concatenate(learned), np.cumsum(sizes), names)
+
+    def learnable(self) -> TokenRows:
+        """The rows of which a causal model learns anything: a last window of one token, say, has nothing before it."""
+        keep = (
+            np.add.reduceat(self.targets(), self.borders[:-1], dtype=np.int64) > 0 if len(self) else np.zeros(0, bool)
+        )
+        if keep.all():
+            return self
+        tokens = np.repeat(keep, self.lengths)
+        names = [name for name, kept in zip(self.names, keep, strict=True) if kept]
+        return TokenRows(self.ids[tokens], self.learned[tokens], np.cumsum([0, *self.lengths[keep]]), names)
 
     def fingerprint(self) -> str:
         """sha256 over ids, what is learned, and borders."""
