@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from kept import Kept
+
 from tailorlm.core.config import validate
 from tailorlm.data import read
 from tailorlm.recipes.fit import fit
@@ -137,16 +139,10 @@ def taught(data: Path, folder: Path, seed: int) -> Iterator[tuple[str, Any]]:
 
 def main(data: Path, folder: Path) -> None:
     """Fit what is missing and print the table."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "results.jsonl"
-    lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
-    done = {entry["key"]: entry for entry in map(json.loads, lines)}
+    kept = Kept(folder)
     for key, make in jobs(data, folder):
-        if key not in done:
-            done[key] = {"key": key} | make()
-            with kept.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(done[key]) + "\n")
-            print(key, f"{done[key]['accuracy']:.3f}", f"{done[key]['seconds']} s", file=sys.stderr, flush=True)
+        kept.make(key, make)
+    done = kept.done
     print("| set | before, or who | behind it | accuracy | seeds | seconds a fit |\n|---|---|---|---:|---:|---:|")
     for case in dict.fromkeys(key.rsplit(" ", 1)[0] for key in done):
         ones = [entry for key, entry in done.items() if key.rsplit(" ", 1)[0] == case]

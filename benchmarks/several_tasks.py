@@ -17,11 +17,13 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
+from kept import Kept
 
 from tailorlm.core.config import validate
 from tailorlm.data import read
@@ -131,18 +133,11 @@ def jobs(sets: Sets, seed: int) -> Iterator[tuple[str, str, int, list[dict[str, 
 
 def main(data: Path, folder: Path) -> None:
     """Fit what is missing, and print both tables after every seed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept, sets = folder / "results.jsonl", Sets(data, folder)
-    lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
-    done = {entry["key"]: entry for entry in map(json.loads, lines)}
+    kept, sets = Kept(folder), Sets(data, folder)
+    done = kept.done
     for place, seed in enumerate(SEEDS, 1):
         for key, name, count, stages in jobs(sets, seed):
-            if key in done:
-                continue
-            done[key] = {"key": key} | scored(sets, name, count, stages, seed)
-            with kept.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(done[key]) + "\n")
-            print(key, f"{done[key]['accuracy']:.3f}", f"{done[key]['seconds']} s", file=sys.stderr, flush=True)
+            kept.make(key, partial(scored, sets, name, count, stages, seed))
         print("\n".join([f"{place} of {len(SEEDS)} seeds", "", *after(done, SEEDS[:place]), ""]), flush=True)
         print("\n".join([*together(done, SEEDS[:place]), ""]), flush=True)
 
