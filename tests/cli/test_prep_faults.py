@@ -111,9 +111,11 @@ def test_a_preparation_that_is_stopped_leaves_nothing_and_says_so(tmp_path, sign
     (tmp_path / "rows.jsonl").write_text(lines)
     # Files that are called like modules: whoever imports them instead of the real ones falls over.
     (tmp_path / "json.py").write_text("raise SystemExit('taken for the real one')\n")
+    # A shell that runs these tests in the background has its programs ignore Ctrl-C, and they hand that on.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = "import sys; sys.path.remove('') if '' in sys.path else None; from tailorlm.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", command, "prep", "rows.jsonl", "--workers", "2"],
+        [sys.executable, "-P", "-c", heard + command, "prep", "rows.jsonl", "--workers", "2"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
