@@ -112,19 +112,18 @@ def _inputs(table: Rows, task: Any, text: str | None, say: str | None) -> list[A
             got=f"it reads {', '.join(getattr(task, 'text_columns', ())) or 'rows of several columns'}",
             hint="give the columns these names in the file",
         )
-    plain = [dict(row.values) for row in table]
     column = text or (None if asks is None or paired else getattr(settings, asks))
     if asks is None or column is None:
-        return plain
+        return _whole(table)
     if text is None and getattr(settings, "tokens", None) in table.columns:  # `tag`: lists of tokens stand for a text
-        return plain
+        return _whole(table)
     _require(table, column)
     if paired:
-        return [row | {settings.text: row.get(column)} for row in plain]
+        return [row | {settings.text: row.get(column)} for row in _whole(table)]
     if asks == "text":
         return ["" if value is None else as_text(value) for value in table.column(column)]
     # Read as if it had been fitted with that column; what comes of it is then given under the name that it was fitted with.
-    read = type(task)(settings.with_(**{asks: column})).inputs(plain)
+    read = type(task)(settings.with_(**{asks: column})).inputs(_whole(table))
     return [{getattr(settings, asks) or asks: value} for value in read]
 
 
@@ -138,7 +137,11 @@ def _in_steps(table: Rows, columns: Sequence[str], text: str | None, say: str | 
         )
     if say is not None and len(columns) > 1:
         raise UsageError("--say gives one text, and this adaptation is asked with more", hint="put the row into a file")
-    return [say] if say is not None else [dict(row.values) for row in table]
+    return [say] if say is not None else _whole(table)
+
+
+def _whole(table: Rows) -> list[dict[str, Any]]:
+    return [dict(row.values) for row in table]
 
 
 def _require(table: Rows, column: str) -> None:

@@ -106,7 +106,7 @@ class Slots(_Asked):
         self.active = 0
         self._pairs: list[tuple[Tensor, Tensor] | None] = [None] * len(prefix.pairs)
         self._filling: int | None = None
-        self._longest = 0
+        self._reaches: list[int] = []
 
     def fill(self, lengths: Sequence[int]) -> None:
         """The next call reads so many new rows, of these lengths behind the prefix; they are taken into use."""
@@ -117,16 +117,21 @@ class Slots(_Asked):
     def step(self) -> None:
         """The next call reads one more token of every row in use."""
         self._filling = None
-        self._longest = int(self.lengths[: self.active].max()) + 1
+        self._reaches = [length + 1 for length in self.lengths[: self.active].tolist()]
 
     def stepped(self) -> None:
         """That call is over."""
         self.lengths[: self.active] += 1
 
     @property
+    def reaches(self) -> list[int]:
+        """How many columns each row in use sees in the call after `step`."""
+        return self._reaches
+
+    @property
     def longest(self) -> int:
-        """How many columns the call after `step` sees."""
-        return self._longest
+        """How many columns that call sees."""
+        return max(self._reaches)
 
     def leave(self, row: int) -> None:
         """A row is done."""
@@ -158,7 +163,7 @@ class Slots(_Asked):
             places = self.lengths[: self.active]
             for buffer, new in zip(held, (keys, values), strict=True):
                 buffer[rows, :, places] = new[:, :, 0]
-            first, second = (buffer[: self.active, :, : self._longest] for buffer in held)
+            first, second = (buffer[: self.active, :, : self.longest] for buffer in held)
             return first, second
         start, stop = self.prefix.length, self.prefix.length + keys.shape[2]
         for buffer, new in zip(held, (keys, values), strict=True):

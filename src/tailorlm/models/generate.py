@@ -229,7 +229,7 @@ class _Run:
         ids = torch.tensor([[row.ids[-1]] for row in active], device=device)
         places = slots.lengths[: len(active), None]
         keys = torch.arange(slots.longest, device=device)[None]
-        with within((slots.lengths[: len(active)] + 1).tolist()):
+        with within(slots.reaches):
             logits = self.writer.read(
                 ids, slots, places=places, wanted=torch.ones_like(ids, dtype=torch.bool), keys=keys
             )

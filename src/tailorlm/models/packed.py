@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tailorlm.models.attention import use_attention
+
 NAME = "tailorlm_rows"
 # What other architectures hand to their attention and this one does not know; a value under such a name would be ignored.
 UNKNOWN = ("position_bias", "s_aux", "cache", "sinks")
@@ -56,18 +58,7 @@ def pack(rows: Sequence[np.ndarray], device: torch.device, *, first: int = 0) ->
 
 def use_packed_attention(model: nn.Module) -> Callable[[], None] | None:
     """Make the model's attention the one of this module; returns what puts its own back, None where it cannot be chosen."""
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
-
-    if NAME not in ALL_ATTENTION_FUNCTIONS.valid_keys():
-        ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
-        ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
-    inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
-    if inner is None or not inner._can_set_attn_implementation():
-        return None
-    before = inner.config._attn_implementation
-    inner.set_attn_implementation(NAME)
-    return lambda: inner.set_attn_implementation(before)
+    return use_attention(model, NAME, attend)
 
 
 def windows_of(body: Any) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tailorlm.models.attention import use_attention
+
 NAME = "tailorlm_reach"
 # Rows of a group. Fewer look at less that is not theirs, and cost more calls.
 GROUP = 8
@@ -27,21 +29,13 @@ def reaching(body: nn.Module) -> Iterator[None]:
 
     On a GPU one call over all columns is faster than several over fewer.
     """
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
-
-    inner = next((module for module in body.modules() if isinstance(module, PreTrainedModel)), None)
-    plain = inner is not None and inner.config._attn_implementation == "sdpa" and inner._can_set_attn_implementation()
-    if inner is None or not plain or next(body.parameters()).device.type != "cpu":
-        yield
-        return
-    ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
-    ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
-    inner.set_attn_implementation(NAME)
+    on_cpu = next(body.parameters()).device.type == "cpu"
+    restore = use_attention(body, NAME, attend, over="sdpa") if on_cpu else None
     try:
         yield
     finally:
-        inner.set_attn_implementation("sdpa")
+        if restore is not None:
+            restore()
 
 
 @contextmanager

@@ -63,13 +63,17 @@ class Layout:
 
 
 class Stack:
-    """The trained parts on a model. top: the one that learns, or learnt last; below: those under it, the lowest first."""
+    """The trained parts on a model. top: the one that learns, or learnt last; below: those under it, the lowest first.
+
+    counted: numbers in each tensor that learnt, in any stage, by name.
+    """
 
     def __init__(self, model: Any):
         self.model = model
         self.below: list[Any] = []
         self.top: Any = None
         self.names: list[str] = []
+        self.counted: dict[str, int] = {}
         self._stages: list[Any] = []  # the part of each stage so far
         self._changed: set[str] = set()  # the base's own tensors that those below have changed
         self._own: Mapping[str, Tensor] = {}  # and all of the base's own, as they were when the top came
@@ -85,6 +89,8 @@ class Stack:
         self.fold()
         self.names = part.attach(self.model)
         self.top = part
+        parameters = dict(self.model.named_parameters())
+        self.counted |= {name: parameters[name].numel() for name in self.names}
         return self.names
 
     def fold(self) -> None:

@@ -9,6 +9,7 @@ from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.data.shapes import detect
 from tailorlm.tasks._pairs import read_pairs
+from tailorlm.tasks.base import Limits
 from tailorlm.tasks.columns import require_column, require_labelled, text_fault, texts_given
 from tailorlm.tasks.readings import Readings, ragged_ids
 
@@ -28,6 +29,7 @@ class LabelledText:
     """
 
     tokens: ClassVar[bool] = False
+    limits: Limits = "text"
 
     def __init__(self, settings: Any):
         self.settings = settings

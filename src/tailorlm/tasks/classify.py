@@ -16,7 +16,7 @@ from tailorlm.data.quality import find_conflicts
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._calibration import bar_for, chances, temperature_of
 from tailorlm.tasks._labelled import SECOND, LabelledText
-from tailorlm.tasks.base import Answers, Asked, Examples, Limits, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
     count,
@@ -71,7 +71,6 @@ class Classify(LabelledText):
         )
 
     answers = "label"
-    limits: Limits = "text"
     metrics = ("accuracy", "macro_f1", "balanced_accuracy", "brier", "ece", "log_loss")
     target: Target = "one"
 

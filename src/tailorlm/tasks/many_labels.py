@@ -16,7 +16,7 @@ from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._calibration import logistic_of, single_chances
 from tailorlm.tasks._labelled import SECOND, LabelledText
 from tailorlm.tasks._lists import listed
-from tailorlm.tasks.base import Answers, Asked, Examples, Limits, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
     count,
@@ -78,7 +78,6 @@ class ManyLabels(LabelledText):
         )
 
     answers = "labels"
-    limits: Limits = "text"
     metrics = ("micro_f1", "samples_f1", "labels_macro_f1", "subset_accuracy", "map")
     target: Target = "many"
 

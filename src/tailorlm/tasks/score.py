@@ -15,7 +15,7 @@ from tailorlm.core.errors import CheckError
 from tailorlm.data.rows import Rows, as_text
 from tailorlm.tasks._labelled import SECOND, LabelledText
 from tailorlm.tasks._numerals import in_words, numeral
-from tailorlm.tasks.base import Answers, Asked, Examples, Limits, Target
+from tailorlm.tasks.base import Answers, Asked, Examples, Target
 from tailorlm.tasks.columns import (
     SHOWN,
     count,
@@ -91,7 +91,6 @@ class Score(LabelledText):
             return self
 
     answers = "number"
-    limits: Limits = "text"
     metrics = ("spearman", "rmse", "mae", "qwk")
     target: Target = "number"
 

@@ -98,8 +98,10 @@ class PassageIndex:
         built, else the defaults. held_out: test rows; a document that is one is refused, now and whenever documents are added. Raises
         UsageError for an index of other settings, TailorError for a folder that holds something else, and what `read_documents` raises.
         """
-        folder, usual = Path(folder), cls.made_with(folder)
-        settings, read = settings or usual[0], read or usual[1]
+        folder = Path(folder)
+        if settings is None or read is None:
+            usual = cls.made_with(folder)
+            settings, read = settings or usual[0], read or usual[1]
         where = settings.encoder.model if settings.encoder else None
         if newest(folder) is not None:
             index = cls(folder, encoder=where)

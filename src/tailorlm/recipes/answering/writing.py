@@ -174,8 +174,7 @@ class WriteAnswering:
         if not self.shown.calibrate or not len(asked):
             return scores
         # The bias is that of all but the query: one for all prompts, where nothing else in them depends on it.
-        pair = getattr(self.task, "settings").second is not None  # noqa: B009
-        nothing = [[one, one] if pair else one for one in CONTENT_FREE]
+        nothing = [[one, one] if _pairs(self.task) else one for one in CONTENT_FREE]
         if not self.prompter.per_query:
             free = writes.score(self.prompts(nothing), choices)
             return calibrated(scores, free)
@@ -235,16 +234,20 @@ def _tokens(model: Writer | Hosted, text: str) -> int:
     return model.count(text) if isinstance(model, Hosted) else len(model.chat.tokens.encode(text))
 
 
-def _shortened(task: WriteTask, model: Writer | Hosted, text: str) -> tuple[str, int]:
+def _shortened(task: Any, model: Writer | Hosted, text: str) -> tuple[str, int]:
     """A text as long as the task allows one to be, as an encoder would read it, and the tokens that were cut."""
-    most = getattr(task, "settings").max_length  # noqa: B009
-    pair = getattr(getattr(task, "settings"), "second", None) is not None  # noqa: B009
-    if (
-        task.limits != "text" or pair or isinstance(model, Hosted) or len(text.encode()) <= most
-    ):  # no token is shorter than a byte
+    most = task.settings.max_length
+    if task.limits != "text" or _pairs(task) or isinstance(model, Hosted):
+        return text, 0
+    if len(text.encode()) <= most:  # no token is shorter than a byte
         return text, 0
     ids = model.chat.tokens.encode(text)
     return (text, 0) if len(ids) <= most else (model.chat.tokens.decode(ids[:most]), len(ids) - most)
+
+
+def _pairs(task: Any) -> bool:
+    """Whether an input is two texts."""
+    return getattr(task.settings, "second", None) is not None
 
 
 def schema_of(task: WriteTask, shown: Prompted.Settings, labels: Sequence[str]) -> dict[str, Any] | None:

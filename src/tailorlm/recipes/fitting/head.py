@@ -74,7 +74,7 @@ def fit_head(recipe: Recipe, given: Given) -> Fitted:
     others = [Another(one.name, one.part, one.by_head(model)) for one in fitting.others.learnt]
     adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack, others)
     return Fitted(
-        adaptation, fitting.trained, sum(fitting.counted.values()), score, fitting.found, fitting.others.told()
+        adaptation, fitting.trained, sum(fitting.stack.counted.values()), score, fitting.found, fitting.others.told()
     )
 
 
@@ -91,7 +91,6 @@ class _Fitting:
         self.readings = self._read(self.rows)
         self.targets = self.task.targets(self.readings, self.rows)
         self.trained: list[Trained] = []
-        self.counted: dict[str, int] = {}  # numbers in what learnt, in any stage
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.frozen = True  # whether the body still is the base's own
         self.stack = Stack(self.model)
@@ -103,6 +102,7 @@ class _Fitting:
         return self.answering.read(examples.inputs)
 
     def _read_again(self) -> None:
+        """Read all rows as they are read from here on."""
         self.readings = self._read(self.rows)
         self.targets = self.task.targets(self.readings, self.rows)
         self.__dict__.pop("judged", None)
@@ -114,8 +114,7 @@ class _Fitting:
         wanted = getattr(part.settings, PAIRS, None) == "bi_encoder"
         if wanted and getattr(self.task.settings, "second", None) is not None:
             self.answering.apart = True
-            self.readings = self._read(self.rows)
-            self.__dict__.pop("judged", None)
+            self._read_again()
 
     @cached_property
     def judged(self) -> tuple[Readings, list[np.ndarray]]:
@@ -135,23 +134,21 @@ class _Fitting:
             self._read_pairs(part)
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.given.seed)
             self.model.head = self._chained(head).to(self.model.device)
-            self.counted |= {f"head.{name}": p.numel() for name, p in self.model.head.named_parameters()}
+            self.stack.counted |= {f"head.{name}": p.numel() for name, p in self.model.head.named_parameters()}
             return
         limits = limits_of(self.model, stage.penalties)
         self._meet(stage, number)
         names = self._learning(stage, part)
         for other in self.others.of(number):
-            self.counted |= {f"{other.name}: {name}": p.numel() for name, p in other.head.named_parameters()}
+            self.stack.counted |= {f"{other.name}: {name}": p.numel() for name, p in other.head.named_parameters()}
         job = self._job(stage, names, number)
         own = [name for name in names if name in set(job.trainable)]
         job.rates, later = rates_of(part, own, self.model.body, stage.train.layer_decay), part.begins(self.model, own)
         links = [name for name in job.trainable if name.endswith(".links")]
         job.rates |= dict.fromkeys(links, max(1.0, LINKS_RATE / job.lr))
         job.begins = {name: max(job.begins.get(name, 0), later.get(name, 0)) for name in {*job.begins, *later}}
-        scene, named = (
-            StageScene(self.model, self.task, own, self.rows, self.others.earlier(number)),
-            of_rows(job.order),
-        )
+        named = of_rows(job.order)
+        scene = StageScene(self.model, self.task, own, self.rows, self.others.earlier(number))
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
                 job = scene.rehearsed(job, penalty.settings)
@@ -180,8 +177,6 @@ class _Fitting:
         names = self.stack.begin(part)
         if self.model.max_length < room:  # the part stands in front of the text, which has less room from here on
             self._read_again()
-        shapes = dict(self.model.named_parameters())
-        self.counted |= {name: shapes[name].numel() for name in names}
         return names
 
     def _begun(

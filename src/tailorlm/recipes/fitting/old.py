@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tailorlm.models.decoder import Writer
     from tailorlm.models.encoder import TextModel
-    from tailorlm.tasks.base import Examples, HeadTask, SearchTask
+    from tailorlm.tasks.base import Examples, HeadTask, SearchTask, Task
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
 STRENGTH = 10.0
@@ -104,9 +104,7 @@ class StageScene:
         task: Any = self.task
         if getattr(task, "target", None) != "one":
             raise UsageError(NO_LABELS, hint="penalties: [l2_sp]")
-        rows = read(file)
-        examples = task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
-        self.rows.refuse_test_texts(examples.ids, examples.texts)
+        examples = old_rows(task, file, count, self.rows)
         readings = task.read(self.model.tokenizer, examples.inputs, self.model.max_length)
         targets = task.targets(readings, examples)
         vectors, codes = labelled(vectors_of(self.model, readings), targets, "one")
@@ -208,6 +206,14 @@ def needed(earlier: Sequence[Other]) -> Sequence[Other]:
             hint="{part: ..., rows: old.csv} in penalties; or a stage of intermediate_task before this one",
         )
     return earlier
+
+
+def old_rows(task: Task, file: str, count: int | None, own: Examples) -> Examples:
+    """The first `count` rows of a file with a task's columns; all without a count. own: as for `old_texts`, of the rows' texts."""
+    rows = read(file)
+    examples = task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
+    own.refuse_test_texts(examples.ids, examples.texts)
+    return examples
 
 
 def old_texts(file: str, column: str, own: Examples) -> list[str]:

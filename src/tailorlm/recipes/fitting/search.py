@@ -51,7 +51,9 @@ def fit_search(recipe: Recipe, given: Given) -> Fitted:
         score = last or fitting.score()
     # What is kept computes its own vectors: those shared are of the rows that were fitted on.
     answering.view = None
-    return Fitted(Adaptation(recipe, answering, fitting.stack), fitting.trained, sum(fitting.counted.values()), score)
+    return Fitted(
+        Adaptation(recipe, answering, fitting.stack), fitting.trained, sum(fitting.stack.counted.values()), score
+    )
 
 
 @dataclass
@@ -65,7 +67,6 @@ class _Fitting:
         self.task: SearchTask = self.answering.task
         self.model = self.answering.model
         self.trained: list[Trained] = []
-        self.counted: dict[str, int] = {}  # numbers in what learnt, in any stage
         self.stack = Stack(self.model)
         names = dict.fromkeys(name for of_row in (*self.rows.gold, *self.rows.against) for name in of_row)
         self.names = list(names)  # of the passages that train rows have: what is learnt from, and mined among
@@ -84,8 +85,6 @@ class _Fitting:
         mined = self._mined(objective.settings) if stage.objective.learns_from == "queries" else []
         limits = limits_of(self.model, stage.penalties)
         names = self.stack.begin(part)
-        shapes = dict(self.model.named_parameters())
-        self.counted |= {name: shapes[name].numel() for name in names}
         lesson, more = self._lesson(stage, objective, mined, known=head_alone)
         if not head_alone:
             self.answering.view = None  # the body learns: what was shared is no longer its own

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tailorlm.core.errors import TailorError, UsageError
-from tailorlm.data import Rows, read
 from tailorlm.evaluation.metrics import Metric
 from tailorlm.models.chat import Rendered
 from tailorlm.models.decoder import Writer
@@ -26,7 +25,7 @@ from tailorlm.recipes.answering.writing import WriteAnswering, load_answerer, pr
 from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.head import rates_of
-from tailorlm.recipes.fitting.old import WritingScene, mixed, needed, old_texts, written_freely
+from tailorlm.recipes.fitting.old import WritingScene, mixed, needed, old_rows, old_texts, written_freely
 from tailorlm.recipes.fitting.optimised import optimised
 from tailorlm.recipes.fitting.others import Other, Others
 from tailorlm.recipes.forgotten import limits_of
@@ -79,7 +78,7 @@ def fit_writing(recipe: Recipe, given: Given) -> Fitted:
     found, learnt = fitting.found | fitting.decided, fitting.others.learnt
     others = [Another(one.name, one.part, fitting.asking(one)) for one in learnt]
     adaptation = Adaptation(recipe.with_task(found), answering, fitting.stack, others)
-    return Fitted(adaptation, fitting.trained, sum(fitting.counted.values()), score, found, fitting.others.told())
+    return Fitted(adaptation, fitting.trained, sum(fitting.stack.counted.values()), score, found, fitting.others.told())
 
 
 @dataclass
@@ -93,7 +92,6 @@ class _Fitting:
         self.rows = self.given.rows
         self.task = self.answering.task
         self.trained: list[Trained] = []
-        self.counted: dict[str, int] = {}  # numbers in what learnt, in any stage
         self.stack = Stack(self.answering.model)
         self.losses: RowLosses | None = None
         self.held: NextTokens | PreferenceLesson | Mixture | None = None
@@ -130,8 +128,6 @@ class _Fitting:
                 other.before = other.score(self.asking(other))
             other.learnt.append(number)
         names = self.stack.begin(part)
-        shapes = dict(self.model.named_parameters())
-        self.counted |= {name: shapes[name].numel() for name in names}
         self.losses = RowLosses(self.model.body, pad=self.model.pad_id, packed=stage.weights.name not in VIRTUAL)
         answers = stage.objective.answers
         reads = isinstance(self.answering, ReadAnswering)
@@ -175,10 +171,7 @@ class _Fitting:
         """Rows of an earlier task with the columns of this one, the first `count` of the file."""
         if isinstance(self.answering, ReadAnswering):
             raise UsageError("plain text has no old answers", hint="penalties: [rehearsal] or [l2_sp]")
-        rows = read(file)
-        old = self.task.prepare(Rows(tuple(rows)[:count], rows.columns), what="old")
-        self.rows.refuse_test_texts(old.ids, old.texts)
-        return old
+        return old_rows(self.task, file, count, self.rows)
 
     def _own_texts(self, settings: Any) -> TokenRows | None:
         """Texts that the model writes as it stands, where these are to be rehearsed."""
