@@ -40,6 +40,18 @@ ROWS, VALIDATION = labelled(22, 3), labelled(9, 3, start=40)
 Result = dict[str, Any]
 
 
+class Twice:
+    """Steps that hold a row twice, as draws do."""
+
+    def steps(self, epoch: int) -> Sequence[list[int]]:
+        """The same in every pass."""
+        return [[i, i, (i + 7) % len(ROWS.texts), (i + 3) % len(ROWS.texts)] for i in range(6)]
+
+    def total(self, epochs: int) -> int:
+        """Six a pass."""
+        return 6 * epochs
+
+
 class Disturbed(LabelLesson):
     """A lesson in which something happens at the `at`-th call, on the last process alone."""
 
@@ -83,6 +95,13 @@ def run(base: Path, kept: Path | None = None, *, at: int = -1, what: str = "", *
 
     events: list[dict[str, Any]] = []
     checkpoints = Checkpoints(kept) if kept else None
+    if checkpoints and what == "clock" and join()[0]:
+        checkpoints.every = 0.0
+    if what == "unlike" and join()[0]:
+        with torch.no_grad():
+            model.head.weight += 0.01
+    if what == "twice":
+        made.order = Twice()
     try:
         result = train(made, validate=validate, listen=events.append, checkpoints=checkpoints)
     except TailorError as fault:
@@ -122,6 +141,9 @@ def scenarios(base: Path, folder: Path) -> dict[str, Any]:
         "memory": lambda: run(base, at=3, what="memory", micro_tokens=64),
         "short": lambda: run(base, part="lora", sharding="shards", precision="bf16"),
         "adafactor": lambda: run(base, sharding="shards", optimiser="adafactor"),
+        "unlike": lambda: run(base, what="unlike"),
+        "clock": lambda: run(base, folder / "c6", what="clock"),
+        "twice": lambda: run(base, what="twice"),
         "other": lambda: run(base, rows=other),
     }
 

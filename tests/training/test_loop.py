@@ -104,9 +104,8 @@ def test_the_schedule_is_transformers_own(name: str, total: int, warmup: float) 
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = get_scheduler(kind, optimiser, num_warmup_steps=math.ceil(warmup * total), num_training_steps=total)
     for step in range(total):
-        assert rate(step, total, schedule=name, warmup=warmup) == pytest.approx(
-            optimiser.param_groups[0]["lr"], abs=1e-12
-        )
+        theirs = optimiser.param_groups[0]["lr"] if total > 1 else 1.0  # theirs learns nothing in a run of one step
+        assert rate(step, total, schedule=name, warmup=warmup) == pytest.approx(theirs, abs=1e-12)
         optimiser.step()
         scheduler.step()
 
@@ -249,7 +248,7 @@ def test_a_nan_names_step_and_rows() -> None:
     number = next(i for i, step in enumerate(steps) if 13 in step)
     with pytest.raises(TailorError, match=rf"the loss of step {number + 1} is not a finite number") as error:
         train(job(toy))
-    assert error.value.got == "rows of that step: " + ", ".join(f"r{i}" for i in steps[number])
+    assert error.value.got == "rows without a finite loss: r13"
     assert "0.05" in str(error.value), "the learning rate is named"
     assert all(torch.equal(value, started[name]) for name, value in toy.weights().items()), "the start is put back"
 
@@ -272,10 +271,10 @@ def test_after_a_nan_the_best_pass_stands() -> None:
 
 def test_many_rows_are_shortened() -> None:
     toy = Toy()
-    planted(toy, 0)
+    toy.vectors[:] = float("nan")
     with pytest.raises(TailorError, match="is not a finite number") as error:
         train(job(toy, rows_per_step=22))
-    shown = str(error.value.got).removeprefix("rows of that step: ")
+    shown = str(error.value.got).removeprefix("rows without a finite loss: ")
     assert shown.endswith(" ...")
     assert len(shown.split(", ")) == 8
 
@@ -285,8 +284,9 @@ def test_an_infinite_gradient_of_a_finite_loss_is_found() -> None:
         def losses(self, scores: Tensor, *_: Any) -> Tensor:
             return (scores - scores.detach()).square().sum(1).sqrt()
 
-    with pytest.raises(TailorError, match="the gradient of step 1 is not a finite number"):
+    with pytest.raises(TailorError, match="the gradient of step 1 is not a finite number") as error:
         train(job(Toy(), Root()))
+    assert str(error.value.got).startswith("rows of that step: ")
 
 
 def test_a_result_without_passes_has_no_best() -> None:

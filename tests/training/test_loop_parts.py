@@ -199,6 +199,20 @@ def test_a_row_that_never_fits_is_said() -> None:
         train(job(Short(0, MemoryError())))
 
 
+def test_too_little_memory_beside_the_parts_is_said_and_the_best_pass_stands() -> None:
+    toy, plain = Toy(), Toy()
+
+    def validate(left: list[int] = [1]) -> Score:  # noqa: B006
+        if not left:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Score(float(left.pop()), 0.0)
+
+    with pytest.raises(TailorError, match="memory ran out beside the parts of a step"):
+        train(job(toy, patience=9), validate=validate)
+    train(job(plain, stop_after=1))
+    assert all(torch.equal(value, plain.weights()[name]) for name, value in toy.weights().items())
+
+
 def test_another_error_is_not_taken_for_memory() -> None:
     with pytest.raises(RuntimeError, match="something else"):
         train(job(Short(1, RuntimeError("something else"))))
@@ -212,9 +226,10 @@ def test_a_spike_names_the_rows_behind_it() -> None:
     chance = np.random.default_rng(0)
     for step in range(1, 31):
         assert watch.step(step, 1.0 + 0.02 * chance.random(), [0, 1], np.array([1.0, 1.0])) is None
-    event = watch.step(31, 9.0, [4, 7, 9], np.array([0.5, 20.0, 3.0]))
+    watch.job.lesson.counts = [20 if row == 5 else 1 for row in range(ROWS)]
+    event = watch.step(31, 9.0, [4, 7, 5, 9], np.array([0.5, 20.0, 30.0, 3.0]))
     assert event is not None
-    assert event["rows"] == ["r7", "r9", "r4"]
+    assert event["rows"] == ["r7", "r9", "r5", "r4"], "by label"
     assert event["usual"] == pytest.approx(1.01, abs=0.02)
     assert Watch(job(Toy())).step(1, 1e9, [0], np.array([1e9])) is None, "nothing is usual yet"
 
@@ -269,22 +284,41 @@ def test_unequal_label_counts_divide_by_the_labels_of_the_whole_step() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int8])
 def test_a_checksum_sees_one_bit(dtype: torch.dtype) -> None:
-    tensor = torch.ones(7, dtype=dtype)
-    before = checksums({"x": tensor})
-    tensor[3] = 1.0078125 if dtype.is_floating_point else 2
-    assert checksums({"x": tensor}) != before
-    assert checksums({"x": torch.zeros(0, dtype=dtype)}) == {"x": 0}
+    module = nn.Module()
+    module.register_buffer("x", torch.ones(7, dtype=dtype))
+    module.register_buffer("empty", torch.zeros(0, dtype=dtype))
+    module.register_buffer("place", torch.ones(7), persistent=False)
+    before = checksums(module)
+    assert set(before) == {"x", "empty"}
+    module.x[3] = 1.0078125 if dtype.is_floating_point else 2
+    changed = checksums(module)
+    assert changed["x"] != before["x"]
+    module.x[3], module.x[4] = module.x[4].clone(), module.x[3].clone()
+    assert checksums(module)["x"] not in (before["x"], changed["x"])
+
+
+def test_a_checksum_sees_places_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailorlm.training.checks.PIECE", 16)
+    module = nn.Linear(10, 10)
+    before = checksums(module)
+    with torch.no_grad():
+        module.weight[[0, 9]] = module.weight[[9, 0]]
+    assert checksums(module)["weight"] != before["weight"]
 
 
 def test_postflight_refuses_a_frozen_tensor_that_moved_and_tells_one_that_did_not() -> None:
     module = nn.Linear(2, 2)
-    before = checksums(dict(module.named_parameters()))
+    before = checksums(module)
     assert postflight(module, ["weight"], before, 5) == ["1 of 1 tensors that should learn never moved: weight"]
     with torch.no_grad():
         module.bias[0] += 1
     with pytest.raises(TailorError, match="1 frozen tensors have changed"):
         postflight(module, ["weight"], before, 5)
-    assert postflight(module, ["weight", "bias"], before, 1) == []
+    assert postflight(module, ["weight", "bias"], before, 1) == ["1 of 2 tensors that should learn never moved: weight"]
+    with torch.no_grad():
+        module.weight[0, 0] = float("inf")
+    with pytest.raises(TailorError, match="not finite"):
+        postflight(module, ["weight", "bias"], before, 5)
 
 
 def test_a_meddling_lesson_is_caught() -> None:

@@ -20,6 +20,7 @@ from tailorlm.training.processes import Copies, join
 
 Base = Callable[..., Path]
 NAMES = ["copies", "shards", "lora", "clipped", "chance", "nan", "memory", "other", "adafactor", "short"]
+NAMES += ["unlike", "clock", "twice"]
 NAMES += ["stopped-copies", "stopped-shards", "stopped-chance", "on-copies", "on-shards", "on-chance"]
 
 
@@ -88,6 +89,22 @@ def test_two_processes_learn_what_one_learns(name: str, folder: Path, alone: dic
     assert first["plain"], "shards were put together again"
     assert first["events"] > 12
     assert second["events"] == 0, "one process speaks"
+
+
+def test_what_each_process_made_for_itself_is_the_first_ones(folder: Path, alone: dict[str, Any]) -> None:
+    for result in found(folder, "unlike"):
+        assert_same(result, alone)
+
+
+def test_a_row_that_a_step_holds_twice_is_counted_twice(folder: Path, base: Base) -> None:
+    whole = beside.run(base(), what="twice")
+    for result in found(folder, "twice"):
+        assert_same(result, whole)
+
+
+def test_one_clock_says_when_a_checkpoint_is_due(folder: Path, alone: dict[str, Any]) -> None:
+    assert_same(found(folder, "clock")[0], alone)
+    assert not (folder / "c6").exists(), "the other processes' clocks are never reset"
 
 
 def test_shards_of_a_frozen_base_and_a_clipped_gradient(folder: Path, base: Base) -> None:

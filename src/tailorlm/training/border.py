@@ -67,4 +67,4 @@ def restore(run: Run, snapshot: Snapshot) -> None:
     run.watch.sums, run.watch.seen = tensors["row_sums"].numpy().copy(), tensors["row_seen"].numpy().copy()
     run.watch.recent.extend(state["recent"])
     run.random = {name: value for name, value in tensors.items() if name.startswith("random.")}
-    restore_random(run.random)
+    restore_random(run.random, run.device)

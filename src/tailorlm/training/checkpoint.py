@@ -49,6 +49,7 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         self._written = time.monotonic()
+        self.damaged: list[str] = []
 
     def of_stage(self, number: int) -> Checkpoints:
         """Where stage `number` (from 1) is kept: each behind the first in a folder of its own."""
@@ -61,10 +62,10 @@ class Checkpoints:
 
     def save(self, snapshot: Snapshot) -> Path:
         """Publish a checkpoint, then remove older ones. DiskFull when there is no room; those that were there stay."""
-        final = self.folder / f"{PREFIX}{snapshot.step:08d}"
-        size = sum(tensor.numel() * tensor.element_size() for tensor in snapshot.tensors.values())
+        final = self._place(snapshot.step)
         self._written = time.monotonic()
-        atomic.check_space(self.folder, size + (1 << 16))
+        self._sweep()
+        self.check_space(sum(tensor.numel() * tensor.element_size() for tensor in snapshot.tensors.values()))
         temp = self.folder / f".{final.name}.tmp-{os.getpid()}"
         try:
             with atomic.disk_errors(self.folder):
@@ -79,23 +80,27 @@ class Checkpoints:
                     "state": snapshot.state,
                 }
                 (temp / "state.json").write_text(json.dumps(record), encoding="utf-8")
-            if final.exists():  # the same step once more: after going on from it, or a damaged one
-                atomic.remove_folder(final)
             atomic.publish_folder(temp, final)
         finally:
             atomic.remove_folder(temp)
         self._rotate()
         return final
 
+    def check_space(self, size: int) -> None:
+        """DiskFull unless a checkpoint whose tensors have so many bytes has room beside those that are there."""
+        atomic.check_space(self.folder, size + (1 << 16))
+
     def newest(self, identity: Mapping[str, Any]) -> Snapshot | None:
         """The newest whole checkpoint of this run, None where there is none.
 
-        A damaged one is passed over for the one before it. Raises TailorError when the newest whole one belongs to another run,
-        naming each difference: going on would give a model that no settings describe.
+        A damaged one is passed over for the one before it; `damaged` then names it. Raises TailorError when the newest whole one
+        belongs to another run, naming each difference: going on would give a model that no settings describe.
         """
+        self.damaged = []
         for folder in sorted(self.folder.glob(f"{PREFIX}*"), reverse=True):
             found = _read(folder) if atomic.is_complete(folder, verify=True) else None
             if found is None:
+                self.damaged.append(folder.name)
                 continue
             differing = _differences(json.loads(json.dumps(found.identity)), json.loads(json.dumps(identity)))
             if differing:
@@ -111,6 +116,18 @@ class Checkpoints:
         """Remove them all: the run has come to its end."""
         atomic.remove_folder(self.folder)
 
+    def _place(self, step: int) -> Path:
+        """Where a checkpoint of this step goes. The same step comes once more after going on from it: the one that is there may be
+        the only one, so it stays until the next is whole; its name sorts before."""
+        name = f"{PREFIX}{step:08d}"
+        taken = [int(folder.name.partition(".")[2] or 0) for folder in self.folder.glob(f"{name}*")]
+        return self.folder / (f"{name}.{max(taken) + 1:04d}" if taken else name)
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left half-written; one process at a time writes here."""
+        for folder in self.folder.glob(f".{PREFIX}*.tmp-*"):
+            atomic.remove_folder(folder)
+
     def _rotate(self) -> None:
         whole = [f for f in sorted(self.folder.glob(f"{PREFIX}*")) if atomic.is_complete(f)]
         for folder in whole[:-KEPT]:
@@ -118,9 +135,17 @@ class Checkpoints:
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    # Copies: two names may share memory (tied weights), which the format refuses.
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Two names may share memory (tied weights) or be a part of a larger piece, which the format refuses. The rest is not copied:
+    # weights, moments and the best pass's weights once more may be more than there is.
+    seen: set[int] = set()
+    for name, tensor in flat.items():
+        whole = tensor.untyped_storage()
+        if whole.data_ptr() in seen or whole.nbytes() != tensor.numel() * tensor.element_size():
+            flat[name] = tensor.clone()
+        seen.add(whole.data_ptr())
     try:
-        save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, path)
+        save_file(flat, path)
     except SafetensorError as error:
         raise OSError(28 if "No space" in str(error) else 5, str(error)) from None
 
@@ -149,17 +174,19 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def random_states() -> dict[str, Tensor]:
-    """The states of torch's generators, as byte tensors by name."""
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's generators that a model on this device draws from, as byte tensors by name.
+
+    Of several GPUs only the model's own: to ask another one opens it, and a machine that goes on may have fewer.
+    """
     states = {"random.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"random.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(device)
     return states
 
 
-def restore_random(states: Mapping[str, Tensor]) -> None:
-    """Put the generators back to what `random_states` returned."""
+def restore_random(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put the generators back to what `random_states` returned, on a device of the same kind."""
     torch.set_rng_state(states["random.cpu"].cpu())
-    cuda = sorted(name for name in states if name.startswith("random.cuda."))
-    if cuda and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([states[name].cpu() for name in cuda])
+    if device.type == "cuda" and "random.cuda" in states:
+        torch.cuda.set_rng_state(states["random.cuda"].cpu(), device)

@@ -11,6 +11,8 @@ from tailorlm.core.errors import CheckError, TailorError
 from tailorlm.training.job import Event, Job
 
 SHOWN = 8
+# Numbers of a tensor weighed at once, and an odd constant without pattern (2^63 divided by the golden ratio).
+PIECE, FACTOR = 1 << 20, 5_700_357_409_661_599_241
 
 
 def preflight(job: Job) -> Event:
@@ -39,24 +41,43 @@ def preflight(job: Job) -> Event:
     }
 
 
-def checksums(parameters: Mapping[str, Tensor]) -> dict[str, int]:
-    """A number for each tensor that changes when any bit of it does (but for chances of one in 2^32)."""
-    return {name: _checksum(tensor.detach()) for name, tensor in parameters.items()}
+def checksums(module: nn.Module) -> dict[str, int]:
+    """A number for each parameter and each buffer that is kept; it changes when a number of the tensor does, or when two change places.
+
+    One number that changed is always seen, several but for chances of about one in 2^32: a sum of all bits, each number weighed by an odd
+    factor of its place (multiply-shift hashing, Dietzfelbinger et al. 1997), which a GPU does as fast as it reads.
+    """
+    return {name: _checksum(tensor.detach()) for name, tensor in _kept(module).items()}
+
+
+def _kept(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and the buffers that a saved model holds, by name."""
+    found: dict[str, Tensor] = dict(module.named_parameters())
+    for prefix, inner in module.named_modules():
+        for name, buffer in inner.named_buffers(recurse=False):
+            if name not in inner._non_persistent_buffers_set:
+                found[f"{prefix}.{name}" if prefix else name] = buffer
+    return found
 
 
 def _checksum(tensor: Tensor) -> int:
-    width = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
-    return int(tensor.contiguous().view(width).sum(dtype=torch.int64)) if tensor.numel() else 0
+    width = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
+    bits, total = tensor.contiguous().view(width).flatten(), 0
+    places = torch.arange(min(PIECE, bits.numel()), dtype=torch.int64, device=bits.device)
+    factors = (2 * places + 1) * FACTOR
+    for piece in torch.split(bits, PIECE):
+        total = total * FACTOR + int((piece * factors[: piece.numel()]).sum())
+    return total % (1 << 64)
 
 
 def postflight(module: nn.Module, trainable: Sequence[str], before: Mapping[str, int], steps: int) -> list[str]:
     """Look at every tensor after the last step; returns what a person should know.
 
-    before: checksums of all parameters at the start. Raises TailorError when a frozen tensor has changed: that is a fault of the
-    weights part. A declared tensor that never moved is told, since a rate too small for its numbers is the user's to choose.
+    before: checksums at the start. Raises TailorError when a frozen tensor has changed (a fault of the weights part), or where what was
+    learnt holds numbers that are not finite. A declared tensor that never moved is told, since a rate too small for its numbers is the
+    user's to choose.
     """
-    parameters = dict(module.named_parameters())
-    after = checksums(parameters)
+    after = checksums(module)
     learning = set(trainable)
     changed = sorted(name for name in before if name not in learning and after.get(name) != before[name])
     if changed:
@@ -65,8 +86,12 @@ def postflight(module: nn.Module, trainable: Sequence[str], before: Mapping[str,
             got=", ".join(changed[:SHOWN]),
             hint="the weights part declares too few names: it is a defect worth reporting",
         )
+    wild = sorted(name for name, p in module.named_parameters() if name in learning and not torch.isfinite(p).all())
+    if wild:
+        hint = "a smaller learning rate, or train.precision: exact"
+        raise TailorError("what was learnt holds numbers that are not finite", got=", ".join(wild[:SHOWN]), hint=hint)
     still = sorted(name for name in learning if after[name] == before[name])
-    if not still or steps < 2:
+    if not still or not steps:
         return []
     more = f" and {len(still) - 3} more" if len(still) > 3 else ""
     return [f"{len(still)} of {len(learning)} tensors that should learn never moved: {', '.join(still[:3])}{more}"]

@@ -25,10 +25,10 @@ from tailorlm.training.checks import checksums, postflight, preflight
 from tailorlm.training.frozen import in_bfloat16
 from tailorlm.training.groups import optimiser_of
 from tailorlm.training.job import Event, Job, Listener, Score, Trained
-from tailorlm.training.memory import micro_tokens, out_of_memory, too_large
+from tailorlm.training.memory import micro_tokens, no_room_beside, out_of_memory, too_large
 from tailorlm.training.processes import Alone, Report, group_for
 from tailorlm.training.recompute import can_recompute, recomputing, without_cache
-from tailorlm.training.rehearsal import Forecast, forecast_of, worth_a_forecast
+from tailorlm.training.rehearsal import Forecast, forecast_of, state_bytes, worth_a_forecast
 from tailorlm.training.schedule import rate
 from tailorlm.training.signals import Signals
 from tailorlm.training.speed import speed
@@ -53,15 +53,16 @@ def train(
     group, module = group_for(job.settings.sharding), job.lesson.module
     listen = listen if group.first else _silent
     listen(preflight(job))
-    before = checksums(dict(module.named_parameters()))
+    group.agree(job.identity())
+    group.alike(parameter for name, parameter in module.named_parameters() if name in set(job.trainable))
+    before = checksums(module)
     signals = Signals(together=group.count > 1)
     device = next(module.parameters()).device
     small = in_bfloat16(module, job.trainable) if job.computed_in == "bfloat16" else nullcontext()
     with fastest_exact(device), without_cache(module), small, group.spread(module), ExitStack() as stack:
         run = Run(job, listen, group, stack)
-        group.agree(run.identity)
         if checkpoints is not None:
-            run.go_on(group.same(checkpoints.newest(run.identity) if group.first else None))
+            run.go_on(group.same(run.found(checkpoints) if group.first else None))
         try:
             with signals:
                 run.prepare()
@@ -69,6 +70,9 @@ def train(
         except BaseException as fault:
             # Libraries may turn what a signal raised inside them into an error of their own.
             if not isinstance(fault, KeyboardInterrupt) and (group.count > 1 or not signals.arrived):
+                if out_of_memory(fault):  # not in a part of a step, which is met with smaller ones
+                    run.put(run.kept)
+                    raise no_room_beside() from fault
                 raise
             if checkpoints is not None:
                 run.keep(checkpoints)
@@ -101,7 +105,7 @@ class Run:
         self.device = next(iter(self.learning.values())).device
         self.micro = job.settings.micro_tokens or micro_tokens(self.device)
         self.start = time.perf_counter()
-        self.random = random_states()
+        self.random = random_states(self.device)
         self.recomputes = False
         if job.settings.recompute == "on":
             self._recompute()
@@ -136,7 +140,9 @@ class Run:
                 self.learning[name].requires_grad_(first <= self.epoch)
             module.train()
             while self.place < len(steps):
-                due = checkpoints is not None and checkpoints.due
+                due = (
+                    self.group.first and checkpoints is not None and checkpoints.due
+                )  # its clock is the one that is reset
                 heard = self._step(steps[self.place], signals, due)
                 if heard.stop:
                     raise KeyboardInterrupt
@@ -230,9 +236,9 @@ class Run:
         self.group.add_gradients(learning)
         loss = heard.total / sum(job.lesson.counts[i] for i in index) + self._penalties()
         if not np.isfinite(loss):
-            raise self._stopped(index, "loss")
+            raise self._stopped(index, "loss", heard.losses)
         if not torch.isfinite(self.group.clip(learning, settings.clip)):
-            raise self._stopped(index, "gradient")
+            raise self._stopped(index, "gradient", heard.losses)
         with signals.held():
             self.optimiser.step()
             if self.average:
@@ -281,7 +287,7 @@ class Run:
         self.result.rows_seen += len(index)
         self.result.tokens_seen += sum(self.job.lesson.lengths[i] for i in index)
         self.watch.rows(index, losses)
-        self.random = random_states()
+        self.random = random_states(self.device)
 
     def _tell(self, index: list[int], loss: float, losses: np.ndarray) -> None:
         noticed = self.watch.step(self.done, loss, index, losses)
@@ -302,7 +308,7 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        restore_random(self.random)
+        restore_random(self.random, self.device)
         from_here = f"from step {self.done + 1} on; steps and order are the same"
         if self.micro > longest:
             self.micro = max(longest, self.micro // 2)
@@ -316,9 +322,9 @@ class Run:
         told = {"step": self.done + 1, "micro_tokens": self.micro, "recompute": self.recomputes}
         self.listen({"event": "back-off"} | told)
 
-    def _stopped(self, index: list[int], what: str) -> TailorError:
+    def _stopped(self, index: list[int], what: str, losses: np.ndarray) -> TailorError:
         self.put(self.kept)
-        return not_finite(self.job, index, self.done + 1, what)
+        return not_finite(self.job, index, self.done + 1, what, losses)
 
     # ---- the border of two steps, and the end
 
@@ -327,6 +333,16 @@ class Run:
         border = snapshot_of(self)  # on all processes, which may each hold a share of it
         if self.group.first:
             checkpoints.save(border)
+
+    def found(self, checkpoints: Checkpoints) -> Snapshot | None:
+        """The checkpoint to go on from, if there is one. DiskFull where the next would have no room."""
+        snapshot = checkpoints.newest(self.identity)
+        for name in checkpoints.damaged:
+            self.listen({"event": "damaged", "checkpoint": name, "folder": str(checkpoints.folder)})
+        checkpoints.check_space(
+            2 * sum(p.numel() * p.element_size() for p in self.learning.values()) + state_bytes(self)
+        )
+        return snapshot
 
     def go_on(self, snapshot: Snapshot | None) -> None:
         """Go to where the snapshot was taken, if there is one."""

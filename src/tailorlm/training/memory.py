@@ -29,6 +29,14 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
+def no_room_beside() -> TailorError:
+    """The error when memory ran out outside of the parts of a step: in the optimiser's first step, a penalty, or a validation."""
+    hint = "train.optimiser: adafactor keeps almost no state; other programs closed, fewer validation rows, or a smaller model"
+    return TailorError(
+        "memory ran out beside the parts of a step; the weights are those of the best pass so far", hint=hint
+    )
+
+
 def too_large(longest: int, forecast: Forecast | None) -> TailorError:
     """The error when not even one row at a time fits. longest: its tokens. forecast: what said so before the first step, if something did."""
     hint = "shorter texts (task.max_length), a smaller model, or weights: head, which keeps no gradients of the body"

@@ -57,6 +57,9 @@ class Alone:
     def agree(self, identity: Mapping[str, Any]) -> None:
         """TailorError unless all processes are about to run the same job."""
 
+    def alike(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the first one's numbers: a head that each computed for itself may differ in its last bits."""
+
     def parts(
         self, index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True
     ) -> list[tuple[list[int], float]]:
@@ -120,6 +123,13 @@ class Copies(Alone):
                 hint="every machine needs the same rows, recipe and base model",
             )
 
+    def alike(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the first one's numbers."""
+        from torch import distributed
+
+        for tensor in tensors:
+            distributed.broadcast(tensor.data, src=0)
+
     def parts(
         self, index: Sequence[int], lengths: Sequence[int], budget: int, *, padded: bool = True
     ) -> list[tuple[list[int], float]]:
@@ -129,8 +139,12 @@ class Copies(Alone):
 
     def shares(self, index: Sequence[int]) -> list[list[int]]:
         """The rows of a step, dealt out to all processes there and back."""
+        return [[index[i] for i in self._places(len(index), rank)] for rank in range(self.count)]
+
+    def _places(self, rows: int, rank: int) -> list[int]:
+        """Where a process's rows stand in a step of so many; a step of draws may hold one row twice."""
         turn = [*range(self.count), *reversed(range(self.count))]
-        return [[row for i, row in enumerate(index) if turn[i % len(turn)] == rank] for rank in range(self.count)]
+        return [i for i in range(rows) if turn[i % len(turn)] == rank]
 
     def chance(self, *place: int) -> None:
         """Set the generators by the place in the run and the process, so that a run that goes on needs no other process's state."""
@@ -140,9 +154,8 @@ class Copies(Alone):
         """The report over all processes, by one sum."""
         sent = np.zeros(4 + len(index))
         sent[:4] = mine.total, mine.short, mine.stop, mine.due
-        place = {row: i for i, row in enumerate(index)}
         if not mine.short:
-            sent[[4 + place[row] for row in self.shares(index)[self.rank]]] = mine.losses
+            sent[[4 + place for place in self._places(len(index), self.rank)]] = mine.losses
         heard = self._sum(torch.from_numpy(sent).to(device)).cpu().numpy()
         return replace(
             mine,

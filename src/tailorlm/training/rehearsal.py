@@ -56,7 +56,7 @@ def worth_a_forecast(run: Run) -> bool:
     """Whether the run is long enough for a forecast to cost next to nothing, or weights and optimiser alone need half of the memory."""
     learning = list(run.learning.values())
     long = run.total >= STEPS and sum(run.job.lesson.lengths) * run.job.settings.epochs >= TOKENS
-    sure = resident() + 4 * sum(p.numel() for p in learning) + _state_bytes(run)
+    sure = resident() + 4 * sum(p.numel() for p in learning) + state_bytes(run)
     return long or (run.device.type == "cpu" and 2 * sure > obtainable())
 
 
@@ -77,7 +77,7 @@ def forecast_of(run: Run) -> Forecast | None:
             operations = _operations(module, compute[1], learning) / sum(lengths[i] for i in parts[1]) if parts else 0.0
             module.train()
             several = any(len(cut(step)) > 1 for step in steps[:8])
-            return rehearse(compute, learning, accumulates=several, state=_state_bytes(run), operations=operations)
+            return rehearse(compute, learning, accumulates=several, state=state_bytes(run), operations=operations)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -119,7 +119,8 @@ def rehearse(
     compute: each gives the losses of a part. accumulates: whether steps have several parts, so that gradients are held while a part is computed.
     state: bytes that the optimiser will keep. operations: of a token. What torch raises when memory is short comes through.
     """
-    device, random = learning[0].device, random_states()
+    device = learning[0].device
+    random = random_states(device)
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter) if accumulates else None
     try:
@@ -139,7 +140,7 @@ def rehearse(
     finally:
         for parameter in learning:
             parameter.grad = None
-        restore_random(random)
+        restore_random(random, device)
     return Forecast(peak + state, held, state, available, operations)
 
 
@@ -152,13 +153,14 @@ def _operations(module: nn.Module, losses: Callable[[], Tensor], learning: Seque
     """Operations that a part asks for, counted with the model at rest, so that blocks computed again do not count twice."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    random = random_states()
+    device = learning[0].device
+    random = random_states(device)
     module.eval()
     with FlopCounterMode(display=False) as counter:
         losses().sum().backward()  # type: ignore[no-untyped-call]
     for parameter in learning:
         parameter.grad = None
-    restore_random(random)
+    restore_random(random, device)
     return float(counter.get_total_flops())
 
 
@@ -167,7 +169,7 @@ def _obtainable(device: torch.device) -> int:
     return int(free + torch.cuda.memory_reserved(device))
 
 
-def _state_bytes(run: Run) -> int:
+def state_bytes(run: Run) -> int:
     """Bytes that the optimiser will keep: by its part's own rule, else 8 a number, as AdamW."""
     if run.optimiser.state:  # gone on with: it is there already
         return 0

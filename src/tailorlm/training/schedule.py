@@ -15,11 +15,12 @@ def rate(step: int, total: int, *, schedule: str, warmup: float) -> float:
 
     Rises linearly from 0 over `warmup * total` steps, then falls to 0 `linear`ly or along a `cosine`, stays (`constant`), or stays and
     falls in the last tenth (`wsd`). `one_cycle` rises and falls along a cosine, with its top at the end of the warm-up.
-    The first three equal transformers' `get_linear_schedule_with_warmup` and its kin, the last torch's OneCycleLR.
+    The first three equal transformers' `get_linear_schedule_with_warmup` and its kin, the last torch's OneCycleLR; but a run of one
+    step has no warm-up, in which it would learn nothing.
     """
     if schedule == "one_cycle":
         return _one_cycle(step, total, warmup)
-    rise = math.ceil(warmup * total)
+    rise = math.ceil(warmup * total) if total > 1 else 0
     if step < rise:
         return step / max(1, rise)
     if schedule == "constant":

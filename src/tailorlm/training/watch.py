@@ -40,7 +40,9 @@ class Watch:
         self.recent.append(loss)
         if usual is None or loss <= usual + SPIKE * max(spread, 0.05 * abs(usual), 1e-6):
             return None
-        worst = [self.job.ids[index[i]] for i in np.argsort(-losses, kind="stable")[:SHOWN]]
+        # By label: a long row's sum is large whatever it says.
+        each = losses / np.maximum([self.job.lesson.counts[i] for i in index], 1)
+        worst = [self.job.ids[index[i]] for i in np.argsort(-each, kind="stable")[:SHOWN]]
         return {"event": "spike", "step": number, "loss": loss, "usual": usual, "rows": worst}
 
     def validated(self, result: Trained, score: Score) -> Event | None:
@@ -52,11 +54,16 @@ class Watch:
         return {"event": "declining", "epoch": len(result.validation) + 1, "score": score.value, "rows": worst}
 
 
-def not_finite(job: Job, index: Sequence[int], step: int, what: str) -> TailorError:
-    """The error for a loss or gradient of step number `step` (from 1) that is NaN or infinite."""
-    rows = ", ".join(job.ids[i] for i in index[:SHOWN])
+def not_finite(job: Job, index: Sequence[int], step: int, what: str, losses: np.ndarray) -> TailorError:
+    """The error for a loss or gradient of step number `step` (from 1) that is NaN or infinite.
+
+    losses: of the rows of the step, in its order; those that are not finite are named, all where each is.
+    """
+    behind = [row for row, loss in zip(index, losses, strict=True) if not np.isfinite(loss)]
+    rows = ", ".join(job.ids[i] for i in (behind or index)[:SHOWN])
+    more = " ..." if len(behind or index) > SHOWN else ""
     return TailorError(
         f"the {what} of step {step} is not a finite number",
-        got=f"rows of that step: {rows}{' ...' if len(index) > SHOWN else ''}",
+        got=f"{'rows without a finite loss' if behind else 'rows of that step'}: {rows}{more}",
         hint=f"a smaller learning rate (now {job.lr:g}), or look at these rows",
     )
