@@ -19,9 +19,7 @@ import argparse
 import gzip
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +27,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from turns import Run, alone, in_turns, timed
 
 SHAPES = {"60m": (512, 14, 8, 1408), "15m": (256, 8, 4, 688), "2m": (64, 2, 2, 128)}
 VOCABULARY, RATE, PACK, PACKS = 32_000, 1e-4, 512, 4
@@ -62,16 +62,13 @@ def main() -> None:
     for shape in args.shapes.split(","):
         names = args.ways.split(",") + (["ours-peft"] if "lora" in shape and "ours-peft" not in args.ways else [])
         with tempfile.TemporaryDirectory() as work:
-            found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-            for number in range(args.rounds):
-                for name in names:
-                    found[name].append(alone(name, shape, Path(work), args))
-                    told = {key: value for key, value in found[name][-1].items() if key != "losses"}
-                    print(f"{shape}, round {number + 1}, {name}: {told}", file=sys.stderr, flush=True)
+            found = in_turns(
+                names, args.rounds, lambda name, shape=shape, work=work: run(name, shape, Path(work), args)
+            )
         table(shape, found, args)
 
 
-def table(shape: str, found: dict[str, list[dict[str, Any]]], args: argparse.Namespace) -> None:
+def table(shape: str, found: dict[str, list[Run]], args: argparse.Namespace) -> None:
     """Print what was measured for one shape."""
     first = next(iter(found.values()))[0]
     print(
@@ -96,27 +93,15 @@ def table(shape: str, found: dict[str, list[dict[str, Any]]], args: argparse.Nam
     print(f"\nMeasured peak of one float32 product on this processor: {peak:.0f} GFLOP a CPU second.")
 
 
-def alone(name: str, shape: str, work: Path, args: argparse.Namespace) -> dict[str, Any]:
+def run(name: str, shape: str, work: Path, args: argparse.Namespace) -> Run:
     """One measurement in a process of its own."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(args.threads),
-        "HF_HUB_OFFLINE": "1",
-        "TQDM_DISABLE": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "HF_DATASETS_CACHE": str(work / "datasets"),
-    }
+    asked = ["--measure", name, "--shapes", shape, "--rows", args.rows, "--work", work]
+    asked += ["--data", args.data] if args.data else []
     python = sys.executable if name.startswith("ours") else args.trl_python
-    command = [python, __file__, "--measure", name, "--shapes", shape, "--rows", str(args.rows), "--work", str(work)]
-    command += ["--data", str(args.data)] if args.data else []
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return alone(__file__, *asked, threads=args.threads, python=python)
 
 
-def measure(name: str, shape: str, rows: int, data: Path | None, work: Path) -> dict[str, Any]:
+def measure(name: str, shape: str, rows: int, data: Path | None, work: Path) -> Run:
     """Seconds of one training call, its losses by step, and this process's peak memory."""
     import torch
 
@@ -131,21 +116,10 @@ def measure(name: str, shape: str, rows: int, data: Path | None, work: Path) -> 
         operations += 6 * tokens * sum(p.numel() for n, p in model.named_parameters() if "lora_" in n)
     peak = product_speed()
     call = ours(model, work, fused=name == "ours") if name.startswith("ours") else theirs(name, model, pairs, work)
-    wall, cpu = time.perf_counter(), time.process_time()
-    losses = call()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    losses, took = timed(call)
     assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
-    return {
-        "cpu": round(cpu, 2),
-        "wall": round(wall, 2),
-        "tokens": tokens,
-        "labels": labels,
-        "gflop": operations / 1e9,
-        "peak_gflops": round(peak, 1),
-        "peak_mb": round(memory),
-        "losses": losses,
-    }
+    counted = {"tokens": tokens, "labels": labels, "gflop": operations / 1e9, "peak_gflops": round(peak, 1)}
+    return took | counted | {"losses": losses}
 
 
 def product_speed() -> float:
@@ -264,6 +238,7 @@ def ours(model: Any, work: Path, *, fused: bool) -> Call:
 
 def theirs(name: str, model: Any, pairs: list[tuple[list[int], list[bool]]], work: Path) -> Call:
     """TRL's trainer; the first one packed writes its steps down."""
+    os.environ["HF_DATASETS_CACHE"] = str(work / "datasets")
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Kept:
-    """`results.jsonl` of a folder, which is made: one result a line, with its `key`, `accuracy` and `seconds`. done: those that are there, by key."""
+    """`results.jsonl` of a folder, which is made: one result a line, with its `key`. done: those that are there, by key."""
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -25,4 +25,9 @@ class Kept:
         entry = self.done[key] = {"key": key} | make()
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(entry) + "\n")
-        print(key, f"{entry['accuracy']:.3f}", f"{entry['seconds']} s", file=sys.stderr, flush=True)
+        print(f"{key}: {numbers(entry)}", file=sys.stderr, flush=True)
+
+
+def numbers(entry: dict[str, Any]) -> str:
+    """The single numbers of a result, as they are told."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in entry.items() if isinstance(value, int | float))

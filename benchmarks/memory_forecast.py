@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from turns import alone
 
 # name: (model, weights part, settings of the loop, tokens of the longest row)
 WAYS: dict[str, tuple[str, str, dict[str, Any], int]] = {
@@ -46,13 +45,7 @@ def main() -> None:
     print("| run | forecast | measured peak | forecast / peak | held before | optimiser |")
     print("|---|---|---|---|---|---|")
     for name in args.ways.split(";"):
-        command = [sys.executable, __file__, "--measure", name, "--steps", str(args.steps)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        f = json.loads(done.stdout.splitlines()[-1])
+        f = alone(__file__, "--measure", name, "--steps", args.steps)
         mb = {key: f"{f[key] / 1e6:,.0f} MB" for key in ("forecast", "peak", "held", "state")}
         share = f["forecast"] / f["peak"]
         print(f"| {name} | {mb['forecast']} | {mb['peak']} | {share:.0%} | {mb['held']} | {mb['state']} |", flush=True)
