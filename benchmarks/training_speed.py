@@ -7,7 +7,7 @@ Full fine-tuning of the starter encoder with its own classification head, one pa
 `pydoc_data`, which comes with Python) cut to lengths as texts have them (lognormal, median 42 tokens, longest 512), told apart by the
 quarter of it that they are from. Each measurement is a process of its own; the processes take turns (A B C A B C). `--few` gives slow ways fewer
 rows: ratios are of tokens a second, at one thread of its processor seconds, which other programs disturb least, at more of wall time. The mean
-loss of the last quarter of the steps is shown: rows are the same, orders are not. Trainer's losses are per step as ours:
+loss of the last quarter of the steps is shown; rows are the same, orders are not. Trainer's losses are per step as ours:
 tests/training/test_trainer_equality.py holds both to each other on equal batches.
 """
 
@@ -54,9 +54,9 @@ def main() -> None:
 
 
 def came_out(ours: Run, other: Run) -> str:
-    """The loss at the end, and of how many rows where they are others than ours."""
-    rows = "" if other["rows"] == ours["rows"] else f" ({other['rows']} rows)"
-    return f"loss {last_quarter(other['losses']):.3f}{rows}"
+    """The loss at the end, of both, and of how many rows where they are not the same."""
+    rows = "" if other["rows"] == ours["rows"] else f" after {other['rows']} rows"
+    return f"loss {last_quarter(other['losses']):.3f}{rows}, ours {last_quarter(ours['losses']):.3f}"
 
 
 def measure(name: str, rows: int) -> Run:

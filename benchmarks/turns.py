@@ -74,7 +74,7 @@ def table(
     threads: int,
     came_out: Callable[[Run, Run], str],
 ) -> None:
-    """Print what ways took, the first of them being ours. came_out: what there is to say of a run's outcome beside that of ours.
+    """Print what ways took, the first of them being ours. came_out: what there is to say of the outcome of another run beside that of ours.
 
     The ratio is of processor seconds at one thread, of wall time at more.
     """
@@ -86,9 +86,10 @@ def table(
         speed = statistics.median(run[unit] / run[clock] for run in runs)
         times = " | ".join(spread(run[key] for run in runs) for key in ("cpu", "wall"))
         memory = max(run["peak_mb"] for run in runs)
-        ratio = "" if runs is ours else f"{spread(faster(ours, runs, unit, clock), '.2f')} times faster"
-        told = came_out(ours[0], runs[0])
-        print(f"| {named[name]} | {times} | {runs[0][unit]:,} | {speed:,.0f} | {memory:,} MB | {ratio} | {told} |")
+        told = " | "
+        if runs is not ours:
+            told = f"{spread(faster(ours, runs, unit, clock), '.2f')} times faster | {came_out(ours[0], runs[0])}"
+        print(f"| {named[name]} | {times} | {runs[0][unit]:,} | {speed:,.0f} | {memory:,} MB | {told} |")
     print(flush=True)
 
 
@@ -97,7 +98,7 @@ def furthest(ours: Run, other: Run) -> str:
     if len(ours["losses"]) != len(other["losses"]):
         return f"{len(other['losses'])} steps, {len(ours['losses'])} of ours"
     apart = max(abs(a - b) for a, b in zip(ours["losses"], other["losses"], strict=True))
-    return f"losses at most {apart:.1e} apart, the last {other['losses'][-1]:.4f}"
+    return f"losses at most {apart:.1e} apart, the last {other['losses'][-1]:.4f} and {ours['losses'][-1]:.4f}"
 
 
 def last_quarter(losses: list[float]) -> float:
