@@ -25,7 +25,7 @@ from tailorlm.training.checks import checksums, postflight, preflight
 from tailorlm.training.frozen import in_bfloat16
 from tailorlm.training.groups import optimiser_of
 from tailorlm.training.job import Event, Job, Listener, Score, Trained
-from tailorlm.training.memory import micro_tokens, no_room_beside, out_of_memory, too_large
+from tailorlm.training.memory import micro_tokens, no_room_beside, out_of_memory, pages_kept, too_large
 from tailorlm.training.processes import Alone, Report, group_for
 from tailorlm.training.recompute import can_recompute, recomputing, without_cache
 from tailorlm.training.rehearsal import Forecast, forecast_of, state_bytes, worth_a_forecast
@@ -59,7 +59,7 @@ def train(
     signals = Signals(together=group.count > 1)
     device = next(module.parameters()).device
     small = in_bfloat16(module, job.trainable) if job.computed_in == "bfloat16" else nullcontext()
-    with fastest_exact(device), without_cache(module), small, group.spread(module), ExitStack() as stack:
+    with pages_kept(), fastest_exact(device), without_cache(module), small, group.spread(module), ExitStack() as stack:
         run = Run(job, listen, group, stack)
         if checkpoints is not None:
             run.go_on(group.same(run.found(checkpoints) if group.first else None))

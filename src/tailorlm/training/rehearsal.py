@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tailorlm.core.memory import PeakMemory, obtainable, resident
 from tailorlm.models.arithmetic import computing
 from tailorlm.training.checkpoint import random_states, restore_random
-from tailorlm.training.memory import out_of_memory
+from tailorlm.training.memory import give_back, out_of_memory
 
 if TYPE_CHECKING:
     from tailorlm.training.loop import Run
@@ -130,6 +130,7 @@ def rehearse(
             _all(compute)
             peak = int(torch.cuda.max_memory_allocated(device))
         else:
+            give_back()  # what an earlier rehearsal left with the process counts as free
             available = obtainable()
             with PeakMemory() as before:
                 pass
