@@ -16,15 +16,24 @@ from toy import Toy, job
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models import arithmetic
 from tailorlm.models.arithmetic import precision
+from tailorlm.models.decoder import load_writer
+from tailorlm.models.resolve import resolve
+from tailorlm.models.row_losses import RowLosses
 from tailorlm.training import rehearsal
 from tailorlm.training.frozen import in_bfloat16
-from tailorlm.training.job import Trained
+from tailorlm.training.job import Job, Trained
+from tailorlm.training.language import NextTokens
 from tailorlm.training.loop import train
 from tailorlm.training.memory import micro_tokens
 from tailorlm.training.optimisers import optimisers
 from tailorlm.training.recompute import can_recompute, recomputing
 from tailorlm.training.rehearsal import Forecast, telling
-from tailorlm.training.speed import speed
+from tailorlm.training.settings import TrainSettings
+from tailorlm.training.speed import gain_of_bfloat16, speed, telling_row
+from tailorlm.training.token_rows import TokenRows
+from tailorlm.weights.full import Full
+from tailorlm.weights.lora import LoRA
+from writers import tiny_writer
 
 Base = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -45,14 +54,16 @@ def test_a_rehearsal_changes_no_bit(changes: dict[str, Any], always: None, monke
     rehearsed = Toy()
     events: list[dict[str, Any]] = []
     result = train(job(rehearsed, **changes), listen=events.append)
-    assert [event["event"] for event in events][:2] == ["preflight", "forecast"]
+    assert [event["event"] for event in events][:3] == ["preflight", "needs", "forecast"]
     assert result.forecast is not None
     assert result.forecast.peak > 0
+    assert result.operations > 0
     monkeypatch.setattr(rehearsal, "STEPS", 10**9)
+    monkeypatch.setattr("tailorlm.training.loop.operations_of", lambda run: 0.0)
     plain = Toy()
     expected = train(job(plain, **changes))
     assert expected.forecast is None
-    assert len(rehearsed.asked) == len(plain.asked) + 4
+    assert len(rehearsed.asked) == len(plain.asked) + 3
     assert result.losses == expected.losses
     assert {n: v.tolist() for n, v in rehearsed.weights().items()} == {
         n: v.tolist() for n, v in plain.weights().items()
@@ -72,13 +83,72 @@ def test_the_telling_parts_are_found() -> None:
     assert telling(steps, lengths, lambda step: []) == []
 
 
-def test_operations_of_a_token_are_counted(always: None) -> None:
+def test_what_a_run_surely_takes_is_said_before_the_first_step() -> None:
+    events: list[dict[str, Any]] = []
+    toy = Toy()
+    result = train(job(toy), listen=events.append)
+    assert [event["event"] for event in events][:3] == ["preflight", "needs", "step"]
+    told = events[1]
+    assert (told["weights"], told["gradients"], told["optimiser"]) == (4 * 18, 4 * 18, 8 * 18 + 2 * 4)
+    assert told["least"] > told["gradients"] + told["optimiser"] + 10**7, "this program is counted in"
+    assert told["available"] > told["least"]
+    assert result.needs is not None
+    assert told["bfloat16"] is None
+
+
+def test_exact_says_what_it_costs_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailorlm.training.speed.facts", lambda: {"gflops": 2.0, "gflops_bfloat16": 8.0})
+    events: list[dict[str, Any]] = []
+    train(job(Toy(), precision="exact"), listen=events.append)
+    assert events[1]["bfloat16"] == 4.0
+    monkeypatch.setattr(
+        "tailorlm.training.speed._measured", lambda device, kind: {"float32": 1.0, "bfloat16": 7.5}[kind]
+    )
+    assert gain_of_bfloat16(torch.device("cuda")) == 7.5, "a GPU is asked itself"
+    monkeypatch.setattr("tailorlm.training.speed.facts", dict)
+    assert gain_of_bfloat16(CPU) is None
+
+
+def test_operations_of_a_token_are_counted_in_every_run() -> None:
     """A linear layer of 5 x 3: 2 x 15 forward, as many for its weights' gradient; its inputs need none."""
     toy = Toy()
     toy.lengths = [1] * len(toy.codes)
     result = train(job(toy))
-    assert result.forecast is not None
-    assert result.forecast.operations == 60
+    assert result.forecast is None
+    assert result.operations == 60
+
+
+@pytest.mark.parametrize("part", ["full", "lora"])
+def test_all_products_of_a_model_that_writes_are_counted(part: str, tmp_path: Path) -> None:
+    """Every product by hand: projections, attention, the vocabulary at the learned places, the low-rank steps."""
+    model = load_writer(resolve(str(tiny_writer(tmp_path / "writer", "gpt2"))))
+    names = {"full": lambda: Full(Full.Settings()), "lora": lambda: LoRA(LoRA.Settings())}[part]().attach(model)
+    length, learned, width, blocks = 12, 5, 32, 2
+    rows = TokenRows.of([(list(range(5, 5 + length)), [False] * (length - learned) + [True] * learned)], ["a"])
+    lesson = NextTokens(RowLosses(model.body, pad=model.pad_id), rows, model)
+    result = train(Job(lesson, names, ["a"], TrainSettings(epochs=1, precision="exact"), 1e-3, 0))
+    layers = 12 * width * width * blocks  # weights of a block of GPT-2: 3 + 1 + 4 + 4 squares of its width
+    attention = 2 * 2 * length * length * width * blocks
+    vocabulary = learned * width * model.config.vocab_size
+    if part == "full":
+        expected = 3 * (2 * layers * length + attention) + 3 * 2 * vocabulary
+    else:
+        steps = sum(p.numel() for name, p in model.named_parameters() if name in set(names))
+        below = [
+            p.numel()
+            for n, p in model.named_parameters()
+            if n in set(names) and "h.0.attn.c_attn" in n and "lora_A" in n
+        ]
+        # The first layer's input needs no gradient: neither its own nor that of the low-rank step into it.
+        expected = 2 * (2 * layers * length + 2 * vocabulary) + 3 * attention + 3 * 2 * steps * length
+        expected -= 2 * length * (3 * width * width + sum(below))
+    assert result.operations * length == expected
+
+
+def test_the_row_that_is_counted_stands_for_all() -> None:
+    assert telling_row([4, 4, 4, 4], [1, 1, 1, 1]) == 0
+    assert telling_row([2, 2, 2, 2, 40, 39], [1] * 6) in (4, 5), "most tokens are in long rows"
+    assert telling_row([10, 10, 10], [1, 9, 5]) == 2, "labels a token as in all rows"
 
 
 @pytest.mark.parametrize("name", [name for name in optimisers if name != "adamw_8bit"])
@@ -97,8 +167,8 @@ def test_the_optimisers_rule_is_what_it_keeps(name: str, size: tuple[int, ...]) 
 def test_speed_counts_tokens_and_what_the_machine_could(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tailorlm.training.speed.facts", lambda: {"gflops": 2.0, "gflops_bfloat16": 8.0})
     ran = Trained(tokens_seen=1000, busy=4.0)
-    assert speed(ran, CPU) == {"tokens_per_second": 250.0}
-    ran.forecast = Forecast(1, 1, 1, 1, operations=2e6)
+    assert speed(ran, CPU) == {"tokens_per_second": 250.0, "busy_seconds": 4.0, "computed_in": "float32"}
+    ran.operations = 2e6
     assert speed(ran, CPU)["share_of_peak"] == 0.25
     assert speed(ran, CPU, processes=2)["share_of_peak"] == 0.125
     ran.computed_in = "bfloat16"
@@ -118,7 +188,7 @@ class Tight:
 
     def __call__(self, run: Any) -> Forecast | None:
         self.left -= 1
-        return Forecast(10**10, 0, 10**9, 10**9 if self.left >= 0 else 10**11, 1.0)
+        return Forecast(10**10, 0, 10**9, 10**9 if self.left >= 0 else 10**11)
 
 
 def tight(monkeypatch: pytest.MonkeyPatch, times: int) -> None:

@@ -17,7 +17,7 @@ ROWS, LABELS = 22, 3
 
 
 class Toy:
-    """Source of scores over `rows` vectors; `asked` keeps what was asked of it."""
+    """Source of scores over `rows` vectors; `asked` keeps what was asked of it while it learns."""
 
     fingerprint = "toy"
 
@@ -34,7 +34,8 @@ class Toy:
         self.asked: list[list[int]] = []
 
     def scores(self, index: Sequence[int]) -> Tensor:
-        self.asked.append(list(index))
+        if self.module.training:
+            self.asked.append(list(index))
         return self.module(self.vectors[list(index)])
 
     def weights(self) -> dict[str, Tensor]:

@@ -12,13 +12,26 @@ from torch import Tensor
 from tailorlm.models.arithmetic import precision
 from tailorlm.training.lesson import Lesson
 from tailorlm.training.order import SeededOrder
-from tailorlm.training.rehearsal import Forecast
+from tailorlm.training.rehearsal import Forecast, Needs
 from tailorlm.training.settings import TrainSettings
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
+# A row as text, in stretches with whether they are learned.
+Shown = Callable[[], Sequence[tuple[str, bool]]]
 # Settings that say where and how a run is computed, not what: one may go on with others.
 PLACE = {"sharding", "recompute"}
+
+
+class Told(dict[str, Any]):
+    """An event that can show a row. Files, logs and trackers keep its items alone; who shows it asks for the text, which is nowhere else.
+
+    row: its name. example: makes its text; None where there is none to show.
+    """
+
+    def __init__(self, items: Mapping[str, Any], row: str = "", example: Shown | None = None):
+        super().__init__(items)
+        self.row, self.example = row, example
 
 
 class Order(Protocol):
@@ -70,7 +83,8 @@ class Trained:
     wrongly labelled. ids: the names of those rows. notes: what a person should know of the run. resumed: the step it went on from, 0 for a
     whole run;
     earlier: seconds of the sittings before, which `seconds` includes. tokens_seen: by this process, without padding; busy: seconds of its steps.
-    forecast: of memory and operations, where the run was long enough for one. computed_in: `float32` or `bfloat16`.
+    needs: the memory that it surely takes. forecast: of the memory, where the run was long enough for one. operations: floating point operations of
+    matrix products for a token that is no padding, forward and backward. computed_in: `float32` or `bfloat16`.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -86,7 +100,9 @@ class Trained:
     earlier: float = 0.0
     tokens_seen: int = 0
     busy: float = 0.0
+    needs: Needs | None = None
     forecast: Forecast | None = None
+    operations: float = 0.0
     computed_in: str = "float32"
 
     @property
@@ -108,6 +124,8 @@ class Job:
     penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC); held: what they are, as written. limits:
     measured after every pass; once one is over its own, the pass before is kept and no other begins.
     base: a fingerprint of the weights it starts from, parts: weights and objective as written; both for checkpoints.
+    ends: in how many rows the token that an answer or text ends with is learned, where tokens are. example: the first row as text, for the
+    terminal alone.
     """
 
     lesson: Lesson
@@ -124,6 +142,8 @@ class Job:
     limits: Sequence[Limit] = ()
     base: str = ""
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ends: int | None = None
+    example: Shown | None = None
 
     def rows_in_order(self) -> Order:
         """The order given, or the seeded one."""

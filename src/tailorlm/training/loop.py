@@ -28,10 +28,10 @@ from tailorlm.training.job import Event, Job, Listener, Score, Trained
 from tailorlm.training.memory import micro_tokens, no_room_beside, out_of_memory, pages_kept, too_large
 from tailorlm.training.processes import Alone, Report, group_for
 from tailorlm.training.recompute import can_recompute, recomputing, without_cache
-from tailorlm.training.rehearsal import Forecast, forecast_of, state_bytes, worth_a_forecast
+from tailorlm.training.rehearsal import Forecast, Needs, forecast_of, state_bytes, worth_a_forecast
 from tailorlm.training.schedule import rate
 from tailorlm.training.signals import Signals
-from tailorlm.training.speed import speed
+from tailorlm.training.speed import operations_of, speed
 from tailorlm.training.watch import Watch, not_finite
 
 
@@ -66,6 +66,7 @@ def train(
         try:
             with signals:
                 run.prepare()
+                run.result.operations = operations_of(run)
                 run.passes(validate, checkpoints, signals)
         except BaseException as fault:
             # Libraries may turn what a signal raised inside them into an error of their own.
@@ -111,7 +112,9 @@ class Run:
             self._recompute()
 
     def prepare(self) -> None:
-        """Before the first step of a long run: forecast its memory, and make do with what there is."""
+        """Before the first step: say what the run surely takes; of a long one forecast its memory, and make do with what there is."""
+        self.result.needs = Needs.of(self)
+        self.listen(self.result.needs.event())
         if not worth_a_forecast(self):
             return
         while True:

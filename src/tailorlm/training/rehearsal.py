@@ -20,6 +20,7 @@ from tailorlm.core.memory import PeakMemory, obtainable, resident
 from tailorlm.models.arithmetic import computing
 from tailorlm.training.checkpoint import random_states, restore_random
 from tailorlm.training.memory import give_back, out_of_memory
+from tailorlm.training.speed import gain_of_bfloat16
 
 if TYPE_CHECKING:
     from tailorlm.training.loop import Run
@@ -31,16 +32,12 @@ STEPS, TOKENS = 200, 200_000
 @dataclass(frozen=True)
 class Forecast:
     """What a run will need at its highest, in bytes: `peak`, of which `held` was there before and `state` the optimiser will keep;
-    `available`: what there is.
-
-    operations: floating point operations of matrix products for a token that is no padding, forward and backward.
-    """
+    `available`: what there is."""
 
     peak: int
     held: int
     state: int
     available: int
-    operations: float
 
     @property
     def short(self) -> bool:
@@ -52,12 +49,48 @@ class Forecast:
         return {"event": "forecast"} | asdict(self)
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a run takes whatever its rows are, in bytes: `weights` of the model, `gradients`, what the `optimiser` will keep; and with what this
+    program held before (`least`), of what there is (`available`).
+
+    device: `cpu` or `cuda`. exact: whether float32 was asked for; bfloat16: how many times as fast products would be in that, where it was and
+    that is known.
+    """
+
+    weights: int
+    gradients: int
+    optimiser: int
+    least: int
+    available: int
+    device: str = "cpu"
+    exact: bool = False
+    bfloat16: float | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> Needs:
+        """Known before the first step."""
+        weights, gradients = (
+            sum(_local(p).numel() * p.element_size() for p in parameters)
+            for parameters in (run.job.lesson.module.parameters(), run.learning.values())
+        )
+        on_gpu, state = run.device.type == "cuda", state_bytes(run)
+        held = int(torch.cuda.memory_allocated(run.device)) if on_gpu else resident()
+        available = _obtainable(run.device) if on_gpu else obtainable()
+        exact = run.job.settings.precision == "exact"
+        gain = gain_of_bfloat16(run.device) if exact else None
+        return cls(weights, gradients, state, held + gradients + state, available, run.device.type, exact, gain)
+
+    def event(self) -> dict[str, Any]:
+        """As an event."""
+        return {"event": "needs"} | asdict(self)
+
+
 def worth_a_forecast(run: Run) -> bool:
     """Whether the run is long enough for a forecast to cost next to nothing, or weights and optimiser alone need half of the memory."""
-    learning = list(run.learning.values())
     long = run.total >= STEPS and sum(run.job.lesson.lengths) * run.job.settings.epochs >= TOKENS
-    sure = resident() + 4 * sum(p.numel() for p in learning) + state_bytes(run)
-    return long or (run.device.type == "cpu" and 2 * sure > obtainable())
+    needs = run.result.needs
+    return long or (run.device.type == "cpu" and needs is not None and 2 * needs.least > needs.available)
 
 
 def forecast_of(run: Run) -> Forecast | None:
@@ -74,10 +107,9 @@ def forecast_of(run: Run) -> Forecast | None:
     learning, module = list(run.learning.values()), run.job.lesson.module
     try:
         with computing(run.result.computed_in, run.device):
-            operations = _operations(module, compute[1], learning) / sum(lengths[i] for i in parts[1]) if parts else 0.0
             module.train()
             several = any(len(cut(step)) > 1 for step in steps[:8])
-            return rehearse(compute, learning, accumulates=several, state=state_bytes(run), operations=operations)
+            return rehearse(compute, learning, accumulates=several, state=state_bytes(run))
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -112,12 +144,11 @@ def rehearse(
     *,
     accumulates: bool,
     state: int,
-    operations: float,
 ) -> Forecast:
     """Compute some parts' losses and gradients once, and measure.
 
     compute: each gives the losses of a part. accumulates: whether steps have several parts, so that gradients are held while a part is computed.
-    state: bytes that the optimiser will keep. operations: of a token. What torch raises when memory is short comes through.
+    state: bytes that the optimiser will keep. What torch raises when memory is short comes through.
     """
     device = learning[0].device
     random = random_states(device)
@@ -142,27 +173,12 @@ def rehearse(
         for parameter in learning:
             parameter.grad = None
         restore_random(random, device)
-    return Forecast(peak + state, held, state, available, operations)
+    return Forecast(peak + state, held, state, available)
 
 
 def _all(compute: Sequence[Callable[[], Tensor]]) -> None:
     for losses in compute:
         losses().sum().backward()  # type: ignore[no-untyped-call]
-
-
-def _operations(module: nn.Module, losses: Callable[[], Tensor], learning: Sequence[nn.Parameter]) -> float:
-    """Operations that a part asks for, counted with the model at rest, so that blocks computed again do not count twice."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    device = learning[0].device
-    random = random_states(device)
-    module.eval()
-    with FlopCounterMode(display=False) as counter:
-        losses().sum().backward()  # type: ignore[no-untyped-call]
-    for parameter in learning:
-        parameter.grad = None
-    restore_random(random, device)
-    return float(counter.get_total_flops())
 
 
 def _obtainable(device: torch.device) -> int:

@@ -22,7 +22,9 @@ TRACKERS = ("tensorboard", "trackio", "mlflow", "wandb")
 SENT = {
     "step": ("loss", "epoch", "rows", "tokens"),
     "validation": ("score", "loss", "epoch"),
-    "forecast": ("peak", "state", "operations"),
+    "needs": ("weights", "gradients", "optimiser"),
+    "forecast": ("peak", "state"),
+    "trained": ("tokens_per_second", "share_of_peak"),
     "back-off": ("micro_tokens",),
     "spike": ("loss", "usual"),
 }
