@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,49 @@ def test_every_method_repeats_to_the_bit_and_scores_its_validation_rows(name: st
         assert fitted.score.value == (found[-1].argmax(1) == VALIDATION.codes).mean(), "the score of what was kept"
     assert np.array_equal(*found)
     assert fitted.adaptation.labels == ROWS.labels
+
+
+def test_a_row_is_shown_before_training_and_no_event_holds_its_text(base: Base) -> None:
+    masked = {"weights": "lora", "objective": "masked_lm", "train": QUICK}
+    made = {
+        "features": recipe(base(), "features"),
+        "lora": recipe(base(), "lora"),
+        "text": validate(
+            {"name": "x", "base": str(base()), "stages": [masked, {"weights": "lora", "train": QUICK}]}, Recipe
+        ),
+    }
+    for name, one in made.items():
+        events: list[Any] = []
+        fit(one, ROWS, listen=events.append)
+        told = [event for event in events if event["event"] == "preflight"]
+        *before, (label, learned) = told[-1].example()
+        assert ROWS.texts[0] in "".join(text for text, _ in before), name
+        assert learned
+        assert (label, told[-1].row, told[-1]["learned"]) == (ROWS.gold[0], ROWS.ids[0], "labels")
+        assert told[-1]["learned_per_row"] == [1, 1, 1]
+        assert not any(text in str(dict(event)) for event in events for text in ROWS.texts)
+        if name == "text":
+            hidden = [t for t, learned in told[0].example() if learned]
+            assert hidden
+            assert all(word in ROWS.texts[0] for word in " ".join(hidden).split())
+            assert (told[0]["learned"], told[0]["ends"]) == ("tokens", None)
+
+
+def test_texts_that_are_too_long_are_told_before_training(base: Base) -> None:
+    events: list[Any] = []
+    made = recipe(base(), "lora").changed({"task.max_length": 8})
+    rows = replace(ROWS, texts=tuple(f"{text} bank money tax" for text in ROWS.texts), inputs=(), groups=())
+    fitted = fit(made, rows, listen=events.append)
+    kinds = [event["event"] for event in events]
+    assert kinds.count("cut") == 1
+    assert kinds.index("cut") < kinds.index("preflight")
+    cut = events[kinds.index("cut")]
+    assert fitted.cut == cut
+    sizes = [len(ids) for ids in fitted.adaptation.model.tokenizer(list(rows.texts))["input_ids"]]  # type: ignore[union-attr]
+    lost = [size - 8 for size in sizes if size > 8]
+    assert (cut["rows"], cut["tokens"], cut["of"], cut["max_length"]) == (len(lost), sum(lost), len(rows), 8)
+    assert lost
+    assert fit(recipe(base(), "lora"), ROWS).cut == {}
 
 
 def test_validation_rows_are_scored_by_the_metric_asked_for(base: Base) -> None:

@@ -206,6 +206,31 @@ def test_a_text_is_limited_and_not_what_is_shown_beside_it(writer: Path) -> None
     assert narrow.detail[0]["left_out"] == 2
 
 
+def test_answers_that_break_off_are_told_before_training_and_never_learn_to_stop(writer: Path) -> None:
+    made = recipe(writer, **tuned({"part": "lora", "lr": 0.01}, epochs=1)).changed({"task.max_length": 40})
+    long = ("say more", "cold ice " * 40)
+    values = [{"prompt": p, "completion": a} for p, a in [*PAIRS, long]]
+    rows = Rows(tuple(Row(v, "p.jsonl", i) for i, v in enumerate(values, 1)), ("prompt", "completion"))
+    events: list[Any] = []
+    fitted = fit(made, prepared(made, rows), listen=events.append)
+    kinds = [event["event"] for event in events]
+    assert kinds.index("cut") < kinds.index("preflight") < kinds.index("step")
+    cut, told = events[kinds.index("cut")], events[kinds.index("preflight")]
+    assert (cut["rows"], cut["of"], cut["answers"], cut["max_length"]) == (1, 6, 1, 40)
+    assert cut["answer_tokens"] > 20
+    assert fitted.cut == cut
+    assert (told["rows"], told["ends"], told["learned"]) == (6, 5, "tokens")
+    least, median, most = told["learned_per_row"]
+    assert least <= median < most <= 40
+    assert told.row == "p.jsonl:1"
+    answer = [text for text, learned in told.example() if learned]
+    assert answer == ["dog<|im_end|>"]
+    assert "say cat" in "".join(text for text, _ in told.example())
+    assert "say cat" not in json.dumps(events), "what files and logs are given holds no text"
+    whole = fit(recipe(writer, **tuned({"part": "lora", "lr": 0.01}, epochs=1)), prepared(made, pairs()))
+    assert whole.cut == {}
+
+
 def test_labels_are_learnt_by_writing_them(writer: Path) -> None:
     made = classified(writer, **tuned({"part": "full", "lr": 0.01}, epochs=30))
     rows = labelled(12, 3)

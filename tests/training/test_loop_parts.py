@@ -260,7 +260,8 @@ def test_the_hardest_rows_are_those_with_a_wrong_label() -> None:
 def test_preflight_names_rows_with_nothing_to_learn() -> None:
     made_job = job(Toy())
     assert preflight(made_job) == {
-        "event": "preflight", "rows": 22, "labels": 22, "tokens": sum(made_job.lesson.lengths), "longest": 7, "parameters": 18,
+        "event": "preflight", "rows": 22, "labels": 22, "learned": "labels", "learned_per_row": [1, 1, 1], "ends": None,
+        "tokens": sum(made_job.lesson.lengths), "longest": 7, "parameters": 18,
     }  # fmt: skip
     made_job.lesson.counts = [0 if i in (2, 5) else 1 for i in range(ROWS)]
     with pytest.raises(CheckError, match="2 of 22 rows hold nothing to learn") as fault:

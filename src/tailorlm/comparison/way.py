@@ -157,6 +157,7 @@ def run_way(
             "steps": step_records(fitted, asked, answers, bench.settings.level),
             "forgotten": bench.remembers.forgotten(fitted.adaptation),
             "tasks": dict(fitted.tasks) or None,
+            "cut": {name: value for name, value in fitted.cut.items() if name != "event"} or None,
         }
         run = writer.publish(record | {"key": bench.run_key(recipe, fold, test, seed)})
     if bench.reload and not bench.helps:
@@ -252,6 +253,7 @@ def _training(fitted: Fitted) -> dict[str, Any] | None:
         "steps": len(trained.losses),
         "rows_per_second": round(trained.rows_seen / max(1e-9, trained.seconds), 1),
         **speed(trained, fitted.adaptation.model.device, processes()[1]),
+        "needs": asdict(trained.needs) if trained.needs else None,
         "forecast_bytes": trained.forecast.peak if trained.forecast else None,
         "notes": trained.notes,
         "hardest_rows": [

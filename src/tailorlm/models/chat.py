@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models.cutting import fitted
 from tailorlm.models.template import PLAIN, RAW, Message, Template
-from tailorlm.models.tokens import Tokens
+from tailorlm.models.tokens import Tokens, stretches
 
 Learn = Literal["all", "last"]
 PROBE = "probe"
@@ -148,16 +148,7 @@ class Chat:
 
     def shown(self, rendered: Rendered) -> list[tuple[str, bool]]:
         """The text as the model sees it, special tokens written out, in stretches with whether they are learned."""
-        found: list[tuple[str, bool]] = []
-        start, before = 0, ""
-        for at in range(1, len(rendered.ids) + 1):
-            if at == len(rendered.ids) or rendered.learned[at] != rendered.learned[start]:
-                # Some tokenizers drop a blank at the very beginning of what they decode: each stretch is read behind the others.
-                whole = self.tokens.decode(rendered.ids[:at], special=True)
-                alone = self.tokens.decode(rendered.ids[start:at], special=True)
-                found.append((whole[len(before) :] if whole.startswith(before) else alone, rendered.learned[start]))
-                start, before = at, whole
-        return found
+        return stretches(partial(self.tokens.decode, special=True), rendered.ids, rendered.learned)
 
     def answer(self, prompt: Sequence[int], written: Sequence[int]) -> str:
         """The text that was written behind a prompt, without the token it stopped at and special tokens."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +91,21 @@ class Tokens:
     def size(self) -> int:
         """How many ids there are, added tokens included."""
         return int(self.backend.get_vocab_size(with_added_tokens=True))
+
+
+def stretches(
+    decode: Callable[[Sequence[int]], str], ids: Sequence[int], learned: Sequence[bool]
+) -> list[tuple[str, bool]]:
+    """The text of a row in stretches with whether they are learned. decode: from ids to text, special tokens written out."""
+    found: list[tuple[str, bool]] = []
+    start, before = 0, ""
+    for at in range(1, len(ids) + 1):
+        if at == len(ids) or learned[at] != learned[start]:
+            # Some tokenizers drop a blank at the very beginning of what they decode: each stretch is read behind the others.
+            whole, alone = decode(ids[:at]), decode(ids[start:at])
+            found.append((whole[len(before) :] if whole.startswith(before) else alone, bool(learned[start])))
+            start, before = at, whole
+    return found
 
 
 def tokens_of(folder: Path) -> Tokens:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
 
 PORTION = 4096
+# Longer than any text.
+WHOLE = 1 << 30
 
 
 class Ragged(Sequence[list[int]]):
@@ -129,6 +131,28 @@ def ragged_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> Ragged:
     """Like `token_ids`, some thousand texts at a time and in one array: for as many rows as there may be."""
     starts = range(0, len(texts), PORTION)
     return Ragged(ids for at in starts for ids in token_ids(tokenizer, texts[at : at + PORTION], max_length))
+
+
+def left_out(
+    read: Callable[[Sequence[Any], int], Readings], inputs: Sequence[Any], readings: Readings, max_length: int
+) -> tuple[int, int]:
+    """Of how many inputs something is not read because they are too long, and how many tokens that is.
+
+    read: gives readings of inputs, of so many tokens at most. readings: of these inputs, of `max_length` at most. Where a long input is read in
+    windows, nothing is left out.
+    """
+
+    def tokens(some: Readings) -> np.ndarray:
+        counts = np.bincount(some.rows, some.lengths)
+        return counts if some.others is None else counts + [len(other) for other in some.others]
+
+    sides = readings.sides or (readings,)
+    full = {row for side in sides for row, length in zip(side.rows, side.lengths, strict=True) if length >= max_length}
+    if not full:
+        return 0, 0
+    rows = sorted(full)
+    lost = tokens(read([inputs[row] for row in rows], WHOLE)) - tokens(readings)[rows]
+    return int((lost > 0).sum()), int(lost[lost > 0].sum())
 
 
 def whole(text: str) -> str:

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import CheckError, TailorError
-from tailorlm.training.job import Event, Job
+from tailorlm.training.job import Event, Job, Told
+from tailorlm.training.token_rows import TokenRows
 
 SHOWN = 8
 # Numbers of a tensor weighed at once, and an odd constant without pattern (2^63 divided by the golden ratio).
 PIECE, FACTOR = 1 << 20, 5_700_357_409_661_599_241
 
 
-def preflight(job: Job) -> Event:
-    """What is about to be learnt, as an event. CheckError when rows hold nothing to learn, naming them."""
+def preflight(job: Job) -> Told:
+    """What is about to be learnt, as an event that can show the first row. CheckError when rows hold nothing to learn, naming them."""
     lesson = job.lesson
     empty = [job.ids[i] for i, count in enumerate(lesson.counts) if count < 1]
     if len(empty) == len(lesson.counts):
@@ -31,13 +32,30 @@ def preflight(job: Job) -> Event:
     unknown = sorted(set(job.trainable) - set(parameters))
     if unknown:
         raise TailorError(f"the model has no parameter '{unknown[0]}'", got=f"{len(unknown)} unknown names")
+    learning = sum(parameters[name].numel() for name in job.trainable)
+    of_tokens = isinstance(getattr(lesson, "rows", None), TokenRows)
+    told = learnt_from(lesson.counts, lesson.lengths, learning, "tokens" if of_tokens else "labels", job.ends)
+    return Told(told, job.ids[0], job.example)
+
+
+def learnt_from(
+    counts: Sequence[int], lengths: Sequence[int], parameters: int, learned: str = "labels", ends: int | None = None
+) -> Event:
+    """What a fit learns from, as an event. counts, lengths: of each row, what is learned and the tokens computed. learned: `labels` or `tokens`.
+
+    `learned_per_row` has the least, the median and the most. ends: in how many rows the token that ends them is learned.
+    """
+    ordered = sorted(counts)
     return {
         "event": "preflight",
-        "rows": len(lesson.counts),
-        "labels": int(sum(lesson.counts)),
-        "tokens": int(sum(lesson.lengths)),
-        "longest": int(max(lesson.lengths)),
-        "parameters": sum(parameters[name].numel() for name in job.trainable),
+        "rows": len(counts),
+        "labels": int(sum(counts)),
+        "learned": learned,
+        "learned_per_row": [int(ordered[at]) for at in (0, (len(ordered) - 1) // 2, -1)],
+        "ends": ends,
+        "tokens": int(sum(lengths)),
+        "longest": int(max(lengths)),
+        "parameters": parameters,
     }
 
 

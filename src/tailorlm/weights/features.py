@@ -162,6 +162,8 @@ def _converged(model: Any, vectors: np.ndarray, codes: np.ndarray) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
+        # Few rows a label look like numbers to predict; they are labels all the same.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
         try:
             return model.fit(vectors, codes)
         except ConvergenceWarning:

@@ -16,7 +16,7 @@ from tailorlm.models.resolve import BaseModel
 from tailorlm.models.run import scores_of
 from tailorlm.recipes.schema import Recipe
 from tailorlm.tasks.base import Answers, Examples, HeadTask, Task
-from tailorlm.tasks.readings import Readings
+from tailorlm.tasks.readings import Readings, left_out
 
 
 class HeadAnswering:
@@ -39,8 +39,15 @@ class HeadAnswering:
 
     def read(self, inputs: Sequence[Any]) -> Readings:
         """What the model reads of the inputs."""
+        return self._read(inputs, self.model.max_length)
+
+    def left_out(self, inputs: Sequence[Any], readings: Readings) -> tuple[int, int]:
+        """Of how many inputs, which these are the readings of, something is not read, and how many tokens that is."""
+        return left_out(self._read, inputs, readings, self.model.max_length)
+
+    def _read(self, inputs: Sequence[Any], max_length: int) -> Readings:
         read = getattr(self.task, "read_apart", self.task.read) if self.apart else self.task.read
-        readings: Readings = read(self.model.tokenizer, inputs, self.model.max_length)
+        readings: Readings = read(self.model.tokenizer, inputs, max_length)
         return readings
 
     def scores(self, inputs: Sequence[Any]) -> np.ndarray:

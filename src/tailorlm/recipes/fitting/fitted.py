@@ -18,7 +18,8 @@ class Fitted:
     learnt (weights of a classical classifier included). score: on the validation rows, where there were any. found: settings of the
     task that those rows decided, such as a threshold; they are in the adaptation's recipe. tasks: of the other tasks that
     stages learnt, by name, what `Other.told` gives: rows, and scores before and behind every stage. steps: of a recipe in steps, what
-    each learnt from.
+    each learnt from. cut: of the train rows how many were too long, and what was left out of them, as the event of that name tells it; empty where
+    nothing was.
     """
 
     adaptation: Adaptation
@@ -28,6 +29,7 @@ class Fitted:
     found: Mapping[str, Any] = field(default_factory=dict)
     tasks: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[Mapping[str, Any], ...] = ()
+    cut: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def earlier(self) -> float:

@@ -26,12 +26,14 @@ from tailorlm.recipes.fitting.head_start import chained, labelled, start_of_head
 from tailorlm.recipes.fitting.lessons import Ground, lesson_for
 from tailorlm.recipes.fitting.old import StageScene
 from tailorlm.recipes.fitting.others import Others
+from tailorlm.recipes.fitting.seen import cut_event, of_label, of_tokens
 from tailorlm.recipes.forgotten import limits_of
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, HeadTask, Target
 from tailorlm.tasks.readings import Readings
-from tailorlm.training.job import Job, Score, Trained
+from tailorlm.training.checks import learnt_from
+from tailorlm.training.job import Event, Job, Score, Shown, Told, Trained
 from tailorlm.training.lesson import IGNORED, Source
 from tailorlm.training.mixture import of_rows
 from tailorlm.training.source import TokenSource, TrunkSource, VectorSource
@@ -73,9 +75,8 @@ def fit_head(recipe: Recipe, given: Given) -> Fitted:
         score = (fitting.trained[-1].best if trained_last else None) or fitting.score()
     others = [Another(one.name, one.part, one.by_head(model)) for one in fitting.others.learnt]
     adaptation = Adaptation(recipe.with_task(fitting.found), answering, fitting.stack, others)
-    return Fitted(
-        adaptation, fitting.trained, sum(fitting.stack.counted.values()), score, fitting.found, fitting.others.told()
-    )
+    counted, told = sum(fitting.stack.counted.values()), fitting.others.told()
+    return Fitted(adaptation, fitting.trained, counted, score, fitting.found, told, cut=fitting.cut)
 
 
 @dataclass
@@ -88,8 +89,8 @@ class _Fitting:
     def __post_init__(self) -> None:
         self.rows = self.given.rows
         self.task, self.model = self.answering.task, self.answering.model
-        self.readings = self._read(self.rows)
-        self.targets = self.task.targets(self.readings, self.rows)
+        self.cut: Event = {}
+        self._read_rows()
         self.trained: list[Trained] = []
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.frozen = True  # whether the body still is the base's own
@@ -101,10 +102,19 @@ class _Fitting:
     def _read(self, examples: Examples) -> Readings:
         return self.answering.read(examples.inputs)
 
-    def _read_again(self) -> None:
-        """Read all rows as they are read from here on."""
+    def _read_rows(self) -> None:
+        """Read the train rows, and tell which are too long."""
         self.readings = self._read(self.rows)
         self.targets = self.task.targets(self.readings, self.rows)
+        rows, tokens = self.answering.left_out(self.rows.inputs, self.readings)
+        if rows:
+            told = cut_event("texts", len(self.rows), self.model.max_length, rows, tokens)
+            self.cut = told
+            self.given.listen(told)
+
+    def _read_again(self) -> None:
+        """Read all rows as they are read from here on."""
+        self._read_rows()
         self.__dict__.pop("judged", None)
         for other in self.others.learnt:
             other.meet(self.model)
@@ -132,6 +142,8 @@ class _Fitting:
         """Fit one stage, the number-th (from 1). part: the stage's own, which the stage before may have begun to train."""
         if not part.trains:
             self._read_pairs(part)
+            counts = [int((np.atleast_1d(row) != IGNORED).sum()) for row in self.targets]
+            self.given.listen(Told(learnt_from(counts, self.readings.lengths, 0), self.rows.ids[0], self._example()))
             head = part.fit(*self._labelled_vectors(), len(self.task.outputs(self.rows.labels)), self.given.seed)
             self.model.head = self._chained(head).to(self.model.device)
             self.stack.counted |= {f"head.{name}": p.numel() for name, p in self.model.head.named_parameters()}
@@ -213,6 +225,7 @@ class _Fitting:
             self.others.of(number),
         )
         made = lesson_for(stage.objective.learns_from)(ground, stage.objective.make())
+        of_text = stage.objective.learns_from in ("text", "task")
         self.frozen = self.frozen and not ground.body
         lr, base = stage.weights.settings.lr, self.model.base.fingerprint
         last = stage.train.epochs - 1  # in which all learn, however long a warm-up was asked for
@@ -228,7 +241,14 @@ class _Fitting:
             begins=begins,
             base=base,
             parts=stage.named,
+            example=of_tokens(made.lesson, self.model.tokenizer.decode) if of_text else self._example(),
         )
+
+    def _example(self) -> Shown:
+        """The first row as the model reads it, with its answer."""
+        task: Any = self.task
+        label = task.written(self.rows.gold[0], self.rows.inputs[0])
+        return of_label(self.readings.tokens[0], label, self.model.tokenizer.decode)
 
     def _source(self, names: Sequence[str]) -> Source:
         """Where scores come from, computing no more than what learns: the head on vectors, blocks on states, or the whole model."""

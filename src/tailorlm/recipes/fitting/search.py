@@ -20,12 +20,13 @@ from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.fitting.given import Given
 from tailorlm.recipes.fitting.head import FEW_ROWS, rates_of
 from tailorlm.recipes.fitting.old import StageScene
+from tailorlm.recipes.fitting.seen import cut_event
 from tailorlm.recipes.forgotten import limits_of
 from tailorlm.recipes.schema import Recipe, Stage
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Examples, SearchTask
-from tailorlm.tasks.readings import ragged_ids
-from tailorlm.training.job import Job, Score, Trained
+from tailorlm.tasks.readings import Readings, left_out, ragged_ids
+from tailorlm.training.job import Event, Job, Score, Trained
 from tailorlm.training.plain_text import text_lesson
 from tailorlm.training.search import KnownTexts, ReadTexts, SearchLesson, Texts
 
@@ -51,9 +52,8 @@ def fit_search(recipe: Recipe, given: Given) -> Fitted:
         score = last or fitting.score()
     # What is kept computes its own vectors: those shared are of the rows that were fitted on.
     answering.view = None
-    return Fitted(
-        Adaptation(recipe, answering, fitting.stack), fitting.trained, sum(fitting.stack.counted.values()), score
-    )
+    counted = sum(fitting.stack.counted.values())
+    return Fitted(Adaptation(recipe, answering, fitting.stack), fitting.trained, counted, score, cut=fitting.cut)
 
 
 @dataclass
@@ -68,6 +68,7 @@ class _Fitting:
         self.model = self.answering.model
         self.trained: list[Trained] = []
         self.stack = Stack(self.model)
+        self.cut: Event = {}
         names = dict.fromkeys(name for of_row in (*self.rows.gold, *self.rows.against) for name in of_row)
         self.names = list(names)  # of the passages that train rows have: what is learnt from, and mined among
 
@@ -144,6 +145,7 @@ class _Fitting:
             named, texts = objective.texts(self.names, passages)
             self.rows.refuse_test_texts(named, texts)
             return text_lesson(objective, self.model, named, texts, self.given.seed, stage.train.rows_per_step)
+        self._tell_cut([*queries, *passages])
         right, wrong = self._sides()
         both = [list(dict.fromkeys([*own, *more])) for own, more in zip(wrong, mined or [[]] * len(wrong), strict=True)]
         sides: list[Texts] = [self._side(texts, known=known) for texts in (queries, passages)]
@@ -165,6 +167,18 @@ class _Fitting:
             view = self.answering.view
             return KnownTexts(self.model, view.take(self.model, texts) if view else embed(self.model, texts))
         return ReadTexts(self.model, ragged_ids(self.model.tokenizer, texts, self.model.max_length))
+
+    def _tell_cut(self, texts: Sequence[str]) -> None:
+        """Tell which queries and passages are too long."""
+
+        def read(some: Sequence[str], most: int) -> Readings:
+            return Readings(ragged_ids(self.model.tokenizer, some, most))
+
+        limit = self.model.max_length
+        rows, tokens = left_out(read, texts, read(texts, limit), limit)
+        if rows:
+            self.cut = cut_event("texts", len(texts), limit, rows, tokens)
+            self.given.listen(self.cut)
 
     # ---- how it is judged
 

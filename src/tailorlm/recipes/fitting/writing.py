@@ -28,12 +28,13 @@ from tailorlm.recipes.fitting.head import rates_of
 from tailorlm.recipes.fitting.old import WritingScene, mixed, needed, old_rows, old_texts, written_freely
 from tailorlm.recipes.fitting.optimised import optimised
 from tailorlm.recipes.fitting.others import Other, Others
+from tailorlm.recipes.fitting.seen import cut_event, ends_of, of_tokens
 from tailorlm.recipes.forgotten import limits_of
 from tailorlm.recipes.schema import Recipe, Stage, learns_text
 from tailorlm.recipes.stack import Stack
 from tailorlm.tasks.base import Answers, Examples
 from tailorlm.tasks.readings import log_shares
-from tailorlm.training.job import Job, Score, Trained
+from tailorlm.training.job import Event, Job, Score, Trained
 from tailorlm.training.language import NextTokens
 from tailorlm.training.mixture import Draws, Mixture
 from tailorlm.training.plain_text import framed
@@ -78,7 +79,8 @@ def fit_writing(recipe: Recipe, given: Given) -> Fitted:
     found, learnt = fitting.found | fitting.decided, fitting.others.learnt
     others = [Another(one.name, one.part, fitting.asking(one)) for one in learnt]
     adaptation = Adaptation(recipe.with_task(found), answering, fitting.stack, others)
-    return Fitted(adaptation, fitting.trained, sum(fitting.stack.counted.values()), score, found, fitting.others.told())
+    counted, told = sum(fitting.stack.counted.values()), fitting.others.told()
+    return Fitted(adaptation, fitting.trained, counted, score, found, told, cut=fitting.cut)
 
 
 @dataclass
@@ -94,6 +96,7 @@ class _Fitting:
         self.trained: list[Trained] = []
         self.stack = Stack(self.answering.model)
         self.losses: RowLosses | None = None
+        self.cut: Event = {}
         self.held: NextTokens | PreferenceLesson | Mixture | None = None
         self.found: dict[str, Any] = {}  # settings of the task that the validation rows decided
         self.decided: dict[str, Any] = {}  # settings of the prompt that they decided
@@ -137,6 +140,7 @@ class _Fitting:
         lr, base = stage.weights.settings.lr, self.model.base.fingerprint
         job = Job(lesson, names, self._names(lesson, number), stage.train, lr, self.given.seed, base=base)
         job.order = self._draws(stage, lesson)
+        self._show(job, lesson)
         job.parts = stage.named
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
@@ -152,6 +156,14 @@ class _Fitting:
         self.model.eval()
         for other in self.others.learnt:
             other.after[number] = other.score(self.asking(other))
+
+    def _show(self, job: Job, lesson: NextTokens | PreferenceLesson | Mixture) -> None:
+        """Give the job its first row as text, and how many rows learn where they end."""
+        own: Any = lesson.lessons[0] if isinstance(lesson, Mixture) else lesson
+        tokens = own.both if isinstance(own, PreferenceLesson) else own
+        job.example = of_tokens(tokens, partial(self.model.chat.tokens.decode, special=True))
+        if isinstance(lesson, NextTokens):
+            job.ends = ends_of(lesson.rows, self.model.chat.stop_ids)
 
     def _text(self, stage: Stage, rows: Examples) -> NextTokens:
         """Plain text as the lesson of a stage."""
@@ -272,7 +284,7 @@ class _Fitting:
         return TokenRows.of([(row.ids, row.learned) for row in self._rendered(examples, asking)], examples.ids)
 
     def _rendered(self, examples: Examples, asking: WriteAnswering | None = None) -> list[Rendered]:
-        """Each row as the model is shown it, with its answer; prompts are cut where they are too long, and that is told.
+        """Each row as the model is shown it, with its answer; what is cut of rows that are learned from is told.
 
         asking: how, where it is another task's.
         """
@@ -285,12 +297,20 @@ class _Fitting:
             (name, {"messages": [*prompt, {"role": "assistant", "content": task.written(gold, value)}]})
             for name, prompt, gold, value in zip(examples.ids, prompts, examples.gold, examples.inputs, strict=True)
         )
-        limit = self.model.max_length
-        found = render_all(self.model.chat, records, max_length=limit, learn="last").check().rows
-        cut = sum(row.cut + one.cut > 0 or row.turns_cut > 0 for row, one in zip(found, asked, strict=True))
-        if cut:
-            self.given.listen({"event": "cut", "rows": cut, "of": len(found), "max_length": limit})
+        found = render_all(self.model.chat, records, max_length=self.model.max_length, learn="last").check().rows
+        if examples is not self.given.validation:
+            self._tell_cut([row.cut + one.cut for row, one in zip(found, asked, strict=True)], found)
         return found
+
+    def _tell_cut(self, prompts: Sequence[int], rows: Sequence[Rendered]) -> None:
+        """Tell of rows that are too long. prompts: tokens that each row's prompt lost."""
+        answers = [row.answer_cut for row in rows]
+        cut = sum(prompt > 0 or answer > 0 for prompt, answer in zip(prompts, answers, strict=True))
+        if cut:
+            broken = {"answers": sum(answer > 0 for answer in answers), "answer_tokens": sum(answers)}
+            told = cut_event("rows", len(rows), self.model.max_length, cut, sum(prompts), **broken)
+            self.cut = self.cut or told
+            self.given.listen(told)
 
     def score(self) -> Score:
         """Metric and mean loss a token on the validation rows, as the model stands."""
