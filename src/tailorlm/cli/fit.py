@@ -141,6 +141,7 @@ def _fit(
     as_json: bool,
 ) -> None:
     from tailorlm.cli.show import Screen
+    from tailorlm.cli.show_fit import ended
     from tailorlm.comparison.report.format import forgotten_lines, task_lines
     from tailorlm.comparison.single import fit_one
     from tailorlm.core.machine import processes
@@ -148,11 +149,9 @@ def _fit(
     helps = processes()[0] > 0  # the first of several processes speaks for all
     screen = Screen(quiet=as_json or helps)
     with screen.events() as listen, _tracked(track, recipe, seed, listen) as both:
-        done = fit_one(request, recipe, out=out, seed=seed, listen=both, reload=reload)
+        done = fit_one(request, recipe, out=out, seed=seed, listen=both, reload=reload, foresee=not screen.quiet)
     if helps:
         return
-    for note in done.notes:
-        screen.out.print(f"  {note}", style="dim", markup=False)
     if as_json:
         sys.stdout.write(json.dumps(done.record, ensure_ascii=False, indent=2) + "\n")
         return
@@ -168,8 +167,8 @@ def _fit(
         )
     for line in [*task_lines(done.record.get("tasks")), *forgotten_lines(done.record["forgotten"])]:
         screen.out.print(f"  {line}", style="dim", markup=False)
-    if any(stage.train.precision == "exact" for one in (recipe, *recipe.step_recipes()) for stage in one.stages):
-        screen.out.print(f"  {_cost_of_exact()}", style="dim")
+    for line in ended(done.record, done.folder):
+        screen.out.print(f"  {line}", style="dim", markup=False)
     screen.out.print(f"adaptation  {done.folder}")
     screen.out.print(f"next        tailor predict {done.folder} NEW_ROWS.csv", markup=False)
     screen.out.print(f"            tailor eval {done.folder} TEST_ROWS.csv", markup=False)
@@ -190,14 +189,3 @@ def _tracked(name: str | None, recipe: Recipe, seed: int, listen: Callable[[dict
             send(event)
 
         yield both
-
-
-def _cost_of_exact() -> str:
-    """What float32 costs here beside bfloat16, as it was measured."""
-    from tailorlm.models.arithmetic import facts
-
-    ratio = facts().get("bfloat16")
-    if ratio is None:
-        return "computed in float32, as asked"
-    faster = f"{ratio:.1f} times as fast" if ratio >= 1 else f"{1 / ratio:.0f} times slower"
-    return f"computed in float32, as asked; products in bfloat16 are {faster} on this processor"

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tailorlm.cli.show_fit import LINES, Before, cut_line
+
 if TYPE_CHECKING:
     from tailorlm.comparison.estimate import Estimate
     from tailorlm.comparison.request import Prepared
@@ -89,14 +91,23 @@ class Screen:
         if self.quiet:
             yield lambda event: None
         elif self.err.is_terminal:
-            pace = Pace()
+            pace, before = Pace(), Before()
             with self.err.status("reading the model") as status:
-                yield lambda event: self._status(status, event, pace)
+                yield lambda event: self._status(status, event, pace, before)
         else:
-            yield _json_lines
+            yield self._plainly
 
-    def _status(self, status: Any, event: dict[str, Any], pace: Pace) -> None:
-        if event["event"] != "reused":
+    def _plainly(self, event: dict[str, Any]) -> None:
+        """Where no terminal looks on: a line of JSON an event, and what is planned in words among the answers."""
+        if event["event"] == "plan":
+            for line in Before().lines(event):
+                self.out.print(line)
+        _json_lines(event)
+
+    def _status(self, status: Any, event: dict[str, Any], pace: Pace, before: Before) -> None:
+        for told in before.lines(event):
+            self.err.print(told)
+        if event["event"] not in {"reused", *LINES}:
             status.update(pace.line(event) if event["event"] == "step" else _one_line(event))
         line = noticed(event)
         if line:
@@ -208,8 +219,6 @@ def _one_line(event: dict[str, Any]) -> str:
         )
     if event["event"] == "trial":
         return f"tries {_settings(event['settings'])}"
-    if event["event"] == "preflight":
-        return f"{event['rows']:,} rows, {event['tokens']:,} tokens, {event['parameters']:,} parameters learn"
     if event["event"] == "forecast":
         return f"needs about {event['peak'] / 1e9:.1f} GB of memory of {event['available'] / 1e9:.1f} GB"
     if event["event"] == "part":
@@ -251,14 +260,23 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
     with Progress(*columns, console=console, transient=True) as progress:
         whole = progress.add_task("all ways", total=estimate.total(seeds), note="")
         now = progress.add_task("", total=1.0, note="")
-        state: dict[str, Any] = {"done": 0.0, "way": "", "trial": "", "begun": time.monotonic(), "tokens": 0}
+        state: dict[str, Any] = {
+            "done": 0.0,
+            "way": "",
+            "trial": "",
+            "begun": time.monotonic(),
+            "tokens": 0,
+            "cut": False,
+        }
 
         def listen(event: dict[str, Any]) -> None:
             kind, line = event["event"], noticed(event)
+            if kind == "cut" and not state["cut"]:  # the fits of a way cut the same rows
+                state["cut"], line = True, cut_line(event)
             if line:
                 progress.console.print(f"  {state['way']}: {line}", style="yellow", markup=False)
             if kind == "way":
-                state.update(way=event["name"], trial="", begun=time.monotonic(), tokens=0)
+                state.update(way=event["name"], trial="", begun=time.monotonic(), tokens=0, cut=False)
                 progress.update(
                     now, description=f"{event['name']} ({event['number']}/{event['of']})", completed=0, note=""
                 )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tailorlm.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from rich.text import Text
 
     from tailorlm.data.prep import PrepSettings
     from tailorlm.data.rows import Row
@@ -69,19 +71,24 @@ def _rows(settings: PrepSettings) -> Iterator[Row]:
             yield from read_hub(name, "train")
 
 
+def marked(shown: Sequence[tuple[str, bool]], *, colours: bool) -> Text:
+    """Stretches of a text, what is learned in green; colours: where there is none to be had, brackets stand for it."""
+    from rich.text import Text
+
+    text = Text()
+    for part, learned in shown:
+        text.append(part if colours or not learned else f"⟦{part}⟧", "bold green" if learned else "dim")
+    return text
+
+
 def _print(found: dict[str, Any], shown: list[tuple[str, bool]]) -> None:
     from rich.console import Console
-    from rich.text import Text
 
     colours = sys.stdout.isatty()
     console = Console(highlight=False, soft_wrap=True)
-    text = Text()
-    for part, learned in shown:
-        # Where there is no colour, brackets stand for it.
-        text.append(part if colours or not learned else f"⟦{part}⟧", "bold green" if learned else "dim")
     console.print(f"{found['row']}, as {found['model']} sees it ({found['template']} template); learned: ", end="")
     console.print("[bold green]green[/]" if colours else "⟦in brackets⟧")
-    console.print(text)
+    console.print(marked(shown, colours=colours))
     share = found["learned"] / found["tokens"]
     console.print(
         f"\n{found['rows']:,} rows looked at: {found['learned']:,} of {found['tokens']:,} tokens are learned ({share:.0%})"
