@@ -19,6 +19,7 @@ from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource, VectorSource
+from tailorlm.weights.head import Head
 from tiny import labelled
 
 Base = Callable[..., Path]
@@ -45,9 +46,9 @@ def test_token_source_scores_rows_by_index_with_gradients(base: Base) -> None:
 
 def test_a_head_on_vectors_learns_what_it_learns_on_tokens(base: Base) -> None:
     """The short cut of frozen bodies is exact: same steps, same head, to rounding."""
-    folder = base("bert", "mean", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    folder = base("bert", "mean")
     slow, fast = model_of(folder), model_of(folder)
-    names = ["head.bias", "head.weight"]
+    names = Head(Head.Settings()).attach(slow)
     made = TrainSettings(epochs=3, rows_per_step=4)
 
     class Steps:

@@ -14,23 +14,27 @@ import torch
 from tailorlm.models.disk import OnDisk
 from tailorlm.models.encoder import TextModel, load_model
 from tailorlm.models.heads import Linear
+from tailorlm.models.layers import blocks, dropouts
 from tailorlm.models.resolve import resolve
 from tailorlm.models.run import EmbeddingCache, EmbeddingView, label_scores
 from tailorlm.models.trunk import Trunk, frozen_trunk
+from tailorlm.models.worded import Worded
 from tailorlm.objectives.labels import Labels
 from tailorlm.tasks.readings import Readings
+from tailorlm.training.beside import Beside
 from tailorlm.training.job import Job
 from tailorlm.training.lesson import LabelLesson
 from tailorlm.training.loop import train
 from tailorlm.training.settings import TrainSettings
 from tailorlm.training.source import TokenSource, TrunkSource
+from tailorlm.weights import weights
 from tailorlm.weights.bias import Bias
 from tailorlm.weights.top_layers import TopLayers
 from tiny import ARCHITECTURES, labelled
 
 Base = Callable[..., Path]
 ROWS = labelled(18, 3)
-STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+TOP = {"bert": "2.attention.self.query", "gpt2": "2.attn.c_attn", "distilbert": "2.attention.q_lin"}
 
 
 def model_of(folder: Path, pooling: str = "mean") -> TextModel:
@@ -61,12 +65,16 @@ def test_every_architecture_starts_above_its_trunk_or_says_that_it_cannot(
     assert np.array_equal(label_scores(model, ROWS.texts), expected), "the model is as it was"
 
 
-def test_the_losses_are_those_of_the_whole_model(base: Base) -> None:
-    folder = base("bert", "mean", **STILL)
+@pytest.mark.parametrize("architecture", TOP)
+@pytest.mark.parametrize("part", ["top_layers", "lora"])
+def test_the_losses_are_those_of_the_whole_model_with_its_dropout(architecture: str, part: str, base: Base) -> None:
+    folder = base(architecture, "mean")
+    settings = {"top_layers": {"layers": 1}, "lora": {"names": (TOP[architecture],), "dropout": 0.1}}[part]
     found = []
     for short in (False, True):
         model = model_of(folder)
-        names = TopLayers(TopLayers.Settings(layers=1)).attach(model)
+        assert any(share > 0 for _, _, share in dropouts(model.body))
+        names = weights.get(part)(weights.get(part).Settings(**settings)).attach(model)
         readings = Readings(model.tokenize(ROWS.texts))
         source: Any = TokenSource(model, readings)
         if short:
@@ -78,6 +86,34 @@ def test_the_losses_are_those_of_the_whole_model(base: Base) -> None:
         found.append((trained.losses, {name: p.detach().clone() for name, p in model.named_parameters()}))
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
     assert max(float((value - found[1][1][name]).abs().max()) for name, value in found[0][1].items()) < 1e-4
+
+
+def _own(model: TextModel) -> Any:
+    return model
+
+
+@pytest.mark.parametrize(
+    "around",
+    [_own, lambda model: Beside(model, {}), lambda model: Worded(model, "masked")],
+    ids=["own", "beside", "worded"],
+)
+def test_what_learns_has_dropout_and_what_is_frozen_below_has_none(
+    around: Callable[[TextModel], Any], base: Base
+) -> None:
+    model = model_of(base())
+    TopLayers(TopLayers.Settings(layers=1)).attach(model)
+    module, stack = around(model), [block for _, block in blocks(model.body)]
+    still = [model.body.embeddings.dropout, *stack[0].modules(), *stack[1].modules()]
+    module.train()
+    assert not any(inner.training for inner in still)
+    assert all(inner.training for inner in stack[2].modules())
+    assert module.training
+    model.requires_grad_(True)
+    module.train()
+    assert all(inner.training for inner in module.modules())
+    model.body.requires_grad_(False)
+    module.train()
+    assert not any(inner.training for inner in model.body.modules())
 
 
 def test_states_are_computed_once_while_they_fit(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:

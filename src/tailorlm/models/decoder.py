@@ -16,6 +16,7 @@ from tailorlm.models.cache import Behind, Prefix, Recorder
 from tailorlm.models.chat import Chat
 from tailorlm.models.encoder import is_causal, positions
 from tailorlm.models.layers import blocks, keep_blocks
+from tailorlm.models.mode import Learner
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 from tailorlm.models.tokens import tokens_from
@@ -30,7 +31,7 @@ TOLERANCE = {"fp32": 1e-3, "bf16": 0.25}
 BUDGET = {"cpu": 1024, "cuda": 16384}
 
 
-class Writer(nn.Module):
+class Writer(Learner):
     """Body (with its output layer), tokenizer and chat of one causal language model; weights parts attach to `body`.
 
     base: where the body came from. chat: writes conversations and knows where answers stop. max_length: tokens that prompt and

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from tailorlm.core.errors import TailorError
 from tailorlm.models.heads import Head
 from tailorlm.models.layers import keep_blocks
+from tailorlm.models.mode import Learner
 from tailorlm.models.quantise import quantise
 from tailorlm.models.resolve import BaseModel
 from tailorlm.models.unpadded import flat_states
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 POOLINGS = ("auto", "mean", "cls", "last", "native")
 
 
-class TextModel(nn.Module):
+class TextModel(Learner):
     """Body, pooling and head of one model; the weights parts attach to `body`, the contexts give it a head.
 
     base: where the body came from. pooling: `mean`, `cls`, `last`, `native` or `tokens` (never `auto`). max_length: tokens kept of

@@ -7,7 +7,7 @@ Qwen, GPT-2, GPT-J and T5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,12 @@ def below_top(body: nn.Module) -> dict[str, int]:
         else:
             found[name] = after_encoder if after_encoder < len(stack) and name.startswith(encoder) else 0
     return found
+
+
+def frozen_below(body: nn.Module, learning: Iterable[str]) -> int:
+    """How many of the lowest blocks lie below all of these parameters (names in the body): all where there are none, -1 with embeddings."""
+    above = below_top(body)
+    return len(blocks(body)) - 1 - max((above[name] for name in learning), default=-1)
 
 
 def dropouts(body: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.mode import Learner
 from tailorlm.models.vocabulary import label_losses
 
 
-class Rebuilder(nn.Module):
+class Rebuilder(Learner):
     """The body of a text model, and a decoder that sees the vector first and then the tokens written so far.
 
     Parameters of the body go by the names they have in the text model; `made` are those of the decoder. Tokens come in and go out through

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.models.encoder import TextModel
-from tailorlm.models.layers import below_top, blocks
+from tailorlm.models.layers import blocks, frozen_below
 from tailorlm.models.mode import evaluating
 from tailorlm.models.run import batches
 from tailorlm.tasks.readings import Readings
@@ -116,12 +116,9 @@ class _Given(nn.Module):
 
 def frozen_trunk(model: TextModel, trainable: Sequence[str]) -> Trunk | None:
     """The trunk below the lowest block that learns; None where there is none, or where this architecture cannot start above it."""
-    above = below_top(model.body)
-    learning = [above[name.removeprefix("body.")] for name in trainable if name.startswith("body.")]
-    if not learning:
-        return None
-    boundary = len(blocks(model.body)) - 1 - max(learning)
-    if boundary < 1:
+    learning = [name.removeprefix("body.") for name in trainable if name.startswith("body.")]
+    boundary = frozen_below(model.body, learning)
+    if not learning or boundary < 1:
         return None
     trunk = Trunk(model, boundary)
     sample = Readings(model.tokenize(["a short text", "and another one, which is longer"]))

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.mode import Learner
 
 
-class Worded(nn.Module):
+class Worded(Learner):
     """The body of a text model, and transformers' own vocabulary head of its architecture put on it.
 
     Parameters of the body go by the names they have in the text model. `made` are the names of head parameters that the folder did not hold:

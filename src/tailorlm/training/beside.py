@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from torch import nn
 
 from tailorlm.models.encoder import TextModel
+from tailorlm.models.mode import Learner
 
 
-class Beside(nn.Module):
+class Beside(Learner):
     """Body and head of a text model under their own names, and further modules under theirs.
 
     more: by name, which is neither `body` nor `head`. made: names of all their parameters. The body is the model's as it stands: make this
