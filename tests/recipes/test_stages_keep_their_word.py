@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from sought import prepared
 from tailorlm.core.config import validate
 from tailorlm.core.errors import CheckError, TailorError
 from tailorlm.data.held_out import HeldOut
@@ -149,21 +150,90 @@ def test_no_fit_goes_on_with_other_weights_or_another_objective(
     changed: dict[str, Any], named: str, base: Base, tmp_path: Path
 ) -> None:
     stage = {"weights": {"part": "lora", "lr": 1e-3}, "train": QUICK}
-    kept = Checkpoints(tmp_path / "kept", every=0)
-    folder = base("bert")
-
-    class Stopped(Exception):
-        pass
-
-    def stop(event: Any) -> None:
-        if event["event"] == "step" and event["step"] == 3:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        fit(recipe(folder, stage, pooling="mean"), ROWS, listen=stop, checkpoints=kept)
+    kept, folder = Checkpoints(tmp_path / "kept"), base("bert")
+    stopped(recipe(folder, stage, pooling="mean"), kept)
     with pytest.raises(TailorError, match="interrupted run of something else") as error:
         fit(recipe(folder, stage | changed, pooling="mean"), ROWS, checkpoints=kept)
     assert named in str(error.value)
+
+
+def stopped(made: Recipe, kept: Checkpoints, rows: Any = ROWS, validation: Any = None) -> None:
+    """Fit, and be interrupted in the first step of the last stage: only that one has a checkpoint."""
+    stages: list[int] = []
+
+    def stop(event: Any) -> None:
+        stages.extend([1] if event["event"] == "step" and event["step"] == 1 else [])
+        if len(stages) == len(made.stages):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(made, rows, validation, listen=stop, checkpoints=kept)
+
+
+TWO = (
+    {"weights": {"part": "lora", "lr": 1e-3}, "objective": "masked_lm", "train": QUICK, "anew": True},
+    {"weights": {"part": "lora", "lr": 1e-3}, "train": QUICK, "anew": True},
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"stages.0.weights.lr": 2e-3}, "stage 1.weights.lr was 0.001, is 0.002"),
+        ({"stages.0.train.epochs": 1}, "stage 1.train.epochs was 2, is 1"),
+        ({"stages.0.objective.share": 0.3}, "stage 1.objective.share was 0.15, is 0.3"),
+        ({"pooling": "cls"}, "recipe.pooling was mean, is cls"),
+        ({"task.max_length": 99}, "recipe.task.max_length was 256, is 99"),
+        ({"stages.1.anew": False, "stages.0.weights.r": 8}, "weights.anew was True, is False"),
+    ],
+)
+def test_no_fit_goes_on_behind_other_stages_or_with_another_recipe(
+    changed: dict[str, Any], named: str, base: Base, tmp_path: Path
+) -> None:
+    kept, made = Checkpoints(tmp_path / "kept"), recipe(base("bert"), *TWO, pooling="mean")
+    stopped(made, kept)
+    assert not list(kept.folder.glob("step-*")), "the first stage was over before its first checkpoint"
+    with pytest.raises(TailorError, match="interrupted run of something else") as error:
+        fit(made.changed(changed), ROWS, checkpoints=kept)
+    assert named in str(error.value)
+    here = made.changed({"stages.0.train.recompute": "off", "name": "another"})
+    assert fit(here, ROWS, checkpoints=kept).trained[1].resumed == 1, "where it is computed may change"
+
+
+def test_no_fit_goes_on_with_other_validation_rows_another_metric_or_other_files(base: Base, tmp_path: Path) -> None:
+    text = tmp_path / "domain.csv"
+    text.write_text("text\n" + "".join(f"{row}\n" for row in ROWS.texts))
+    first = TWO[0] | {"objective": {"part": "masked_lm", "text": str(text)}}
+    kept, made = Checkpoints(tmp_path / "kept"), recipe(base("bert"), first, TWO[1], pooling="mean")
+    held = labelled(6, 3, start=20)
+    stopped(made, kept, validation=held)
+
+    def refused(validation: Any, metric: str | None = None) -> str:
+        with pytest.raises(TailorError, match="interrupted run of something else") as error:
+            fit(made, ROWS, validation, metric=metric, checkpoints=kept)
+        return str(error.value.got)
+
+    assert refused(held.select(range(5))) == "other validation.rows"
+    assert refused(held, "macro_f1") == "validation.metric was accuracy, is macro_f1"
+    text.write_text(text.read_text() + "one more\n")
+    assert refused(held) == "other contents.stages.0.objective.text"
+
+
+def test_no_fit_of_a_model_that_writes_or_searches_goes_on_with_another_recipe(
+    writer: Path, base: Base, tmp_path: Path
+) -> None:
+    lora = {"weights": {"part": "lora", "lr": 1e-3}, "train": QUICK}
+    before = lora | {"objective": "causal_lm", "anew": True}
+    made = recipe(writer, before, lora | {"anew": True}, task="generate")
+    rows, kept = made.task.make().prepare(said(), what="train"), Checkpoints(tmp_path / "written")
+    stopped(made, kept, rows)
+    with pytest.raises(TailorError, match=r"stage 1\.weights\.lr was 0\.001, is 0\.01"):
+        fit(made.changed({"stages.0.weights.lr": 0.01}), rows, checkpoints=kept)
+    kept = Checkpoints(tmp_path / "sought")
+    made = recipe(base("bert"), lora | {"objective": "ranking"}, task="retrieve", pooling="mean")
+    stopped(made, kept, prepared(12))
+    with pytest.raises(TailorError, match=r"recipe\.pooling was mean, is cls"):
+        fit(made.changed({"pooling": "cls"}), prepared(12), checkpoints=kept)
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,6 @@ class Stage(Settings):
         help="begin a part of its own where it would go on with the same one of the stage before: an adapter over the first, another LoRA",
     )
 
-    @property
-    def named(self) -> dict[str, dict[str, Any]]:
-        """Weights and objective as written, under these words."""
-        return {"weights": self.weights.plain(), "objective": self.objective.plain()}
-
 
 SEARCH = "search"
 # Settings of objectives that a head's scores are learnt by; tokens that are written are learnt by likelihood alone.

@@ -123,7 +123,8 @@ class Job:
     parameter, where they are not 1. begins: the pass (0 is the first) in which a parameter begins to learn, where it is a later one.
     penalties: losses added once a step, each a function of the weights alone (L2-SP, EWC); held: what they are, as written. limits:
     measured after every pass; once one is over its own, the pass before is kept and no other begins.
-    base: a fingerprint of the weights it starts from, parts: weights and objective as written; both for checkpoints.
+    base: a fingerprint of the weights it starts from, parts: what else decides what is computed (weights and objective as written, the stages
+    before, ...), by the words a message would use; both for checkpoints.
     ends: in how many rows the token that an answer or text ends with is learned, where tokens are. example: the first row as text, for the
     terminal alone.
     """

@@ -240,7 +240,7 @@ class _Fitting:
             order=made.order,
             begins=begins,
             base=base,
-            parts=stage.named,
+            parts=self.given.told(self.recipe, number),
             example=of_tokens(made.lesson, self.model.tokenizer.decode) if of_text else self._example(),
         )
 

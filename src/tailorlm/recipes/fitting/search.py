@@ -41,7 +41,7 @@ def fit_search(recipe: Recipe, given: Given) -> Fitted:
     """Fit a recipe that searches. Raises TailorError for parts that have nothing to learn here."""
     answering = SearchAnswering.of(recipe, resolve(recipe.base, recipe.quantise, recipe.layers), given.rows.pool)
     answering.view = given.embeddings
-    fitting = _Fitting(answering, given, given.judge(recipe))
+    fitting = _Fitting(recipe, answering, given, given.judge(recipe))
     for stage, part in zip(recipe.stages, recipe.parts(), strict=True):
         fitting.stage(stage, part)
     fitting.stack.settle()
@@ -58,6 +58,7 @@ def fit_search(recipe: Recipe, given: Given) -> Fitted:
 
 @dataclass
 class _Fitting:
+    recipe: Recipe
     answering: SearchAnswering
     given: Given
     metric: Metric
@@ -92,7 +93,7 @@ class _Fitting:
         order, base = getattr(lesson, "order", None), self.model.base.fingerprint
         lr = stage.weights.settings.lr
         job = Job(lesson, [*names, *more], lesson.names, stage.train, lr, self.given.seed, order=order, base=base)
-        job.parts = stage.named
+        job.parts = self.given.told(self.recipe, len(self.trained) + 1)
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
         if more and (passes := getattr(objective.settings, "warm_up", 0)):  # what was made learns alone first

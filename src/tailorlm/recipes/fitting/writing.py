@@ -141,7 +141,7 @@ class _Fitting:
         job = Job(lesson, names, self._names(lesson, number), stage.train, lr, self.given.seed, base=base)
         job.order = self._draws(stage, lesson)
         self._show(job, lesson)
-        job.parts = stage.named
+        job.parts = self.given.told(self.recipe, number)
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
         scene = WritingScene(self.model, names, partial(self._old_tokens, number))
