@@ -129,6 +129,19 @@ def test_a_draw_is_the_tasks_loss_and_the_distance(base: Base) -> None:
     assert torch.allclose(made.losses([0, 1, 2]), torch.cat([made.losses([i]) for i in range(3)]))
 
 
+def test_a_pass_counts_the_tokens_of_all_rows_once(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, counted = lesson(base), []
+    real = Readings.lengths
+    monkeypatch.setattr(Readings, "lengths", property(lambda self: (counted.append(self), real.fget(self))[1]))
+    made.begin(1)
+    assert counted == [made.source, made.target]
+    assert sum(made.lengths) == sum(
+        len(side.tokens[i])
+        for side, draws in ((made.source, made.draws), (made.target, made.drawn))
+        for i in itertools.chain(*draws)
+    )
+
+
 def test_draws_differ_by_pass_and_repeat_by_seed(base: Base) -> None:
     one, other = lesson(base), lesson(base)
     assert one.fingerprint == other.fingerprint

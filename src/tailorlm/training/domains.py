@@ -81,8 +81,9 @@ class DomainLesson:
         drawn = np.concatenate(passes)[:needed]
         self.drawn = [part.tolist() for part in np.split(drawn, np.cumsum([len(d) for d in self.draws])[:-1])]
         self.counts: Sequence[int] = [sum(len(self.targets[i]) for i in draw) for draw in self.draws]
+        near, far = self.source.lengths, self.target.lengths  # a list over all rows each time they are asked for
         self.lengths: Sequence[int] = [
-            sum(self.source.lengths[i] for i in mine) + sum(self.target.lengths[i] for i in theirs)
+            sum(near[i] for i in mine) + sum(far[i] for i in theirs)
             for mine, theirs in zip(self.draws, self.drawn, strict=True)
         ]
 
