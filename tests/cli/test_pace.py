@@ -12,6 +12,11 @@ def step(number: int, tokens: int = 500) -> dict[str, object]:
     return {"event": "step", "step": number, "steps": 100, "epoch": 1, "epochs": 2, "loss": 0.5, "tokens": tokens}
 
 
+def test_a_setting_that_failed_is_told() -> None:
+    event = {"event": "trial-failed", "number": 2, "settings": {"stages.0.weights.lr": 0.1}, "fault": "no number"}
+    assert show.noticed(event) == "lr 0.1 failed: no number"
+
+
 def test_tokens_a_second_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(show.time, "monotonic", lambda: clock[0])

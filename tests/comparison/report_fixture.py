@@ -134,7 +134,7 @@ def hostile() -> dict[str, Any]:
     for way in evil["ways"]:
         way.update(title=f"{way['title']} {HOSTILE}", summary=HOSTILE, runs=[HOSTILE], verdict=way["verdict"])
         way["recipe"] = {"name": HOSTILE, HOSTILE: [HOSTILE]}
-        way["search"] = [[{"settings": {HOSTILE: HOSTILE}, "score": 0.5, "loss": None, "epochs": 1}]]
+        way["search"] = [[{"settings": {HOSTILE: HOSTILE}, "score": 0.5, "loss": None, "epochs": 1, "fault": HOSTILE}]]
         way["chosen"] = [{HOSTILE: HOSTILE}]
     evil["ways"][0].update(status="failed", error=HOSTILE, scores={}, cost={})
     for entry in evil["per_label"]:

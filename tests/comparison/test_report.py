@@ -312,6 +312,19 @@ def test_search_marks_the_chosen_line_once(full):
     assert "with each of 3 seeds" in view(make(seeds=3))["search"][0]["summary"]
 
 
+def test_a_setting_that_failed_is_told_with_its_words():
+    result = make()
+    lora = next(way for way in result["ways"] if way["title"] == "LoRA")
+    tries = lora["search"][0]
+    tries.append(tries[2] | {"score": None, "loss": None, "epochs": None, "fault": "the loss of step 3 is no number"})
+    told = {way["title"]: way for way in view(result)["search"]}["LoRA"]
+    said = "5 settings tried, chosen: lr 0.001, epochs 7; 1 failed: the loss of step 3 is no number"
+    assert told["summary"] == said
+    assert [row["chosen"] for row in told["tables"][0]["rows"]] == [False, False, True, False, False]
+    assert "failed: the loss of step 3 is no number" in render_html(result)
+    assert said in render_markdown(result).replace("\\", "")
+
+
 def test_answers_are_grouped_the_right_one_first():
     row = {"id": "t:1", "text": "hm", "gold": "a", "answers": {"bitfit": "b", "lora": "a", "full": "b"}}
     result = make(ways=3, labels=3) | {"disagreements": [row]}

@@ -67,6 +67,27 @@ def predictions(prepared: Prepared) -> dict[str, str]:
     return {run.record["name"]: (run.folder / "predictions.jsonl").read_text() for run in find_runs(prepared.folder)}
 
 
+def test_a_setting_that_failed_is_kept_in_the_record_of_the_run(
+    ask: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = search.fit
+
+    def fit(made: Any, *args: Any, **given: Any) -> Any:
+        if made.name == "two" and made.stages[0].weights.settings.lr == 0.1:
+            raise TailorError("it came to nothing", got="something private")
+        return real(made, *args, **given)
+
+    monkeypatch.setattr(search, "fit", fit)
+    prepared = ask()
+    prepared.comparer.run()
+    record = next(run.record for run in find_runs(prepared.folder) if run.record["name"] == "two")
+    assert [one.get("fault") for one in record["search"]] == [None, None, "it came to nothing"]
+    assert record["search"][2]["settings"] == {"stages.0.weights.lr": 0.1}
+    written = "".join(path.read_text() for path in prepared.folder.rglob("*.json*"))
+    assert '"trial-failed"' in written
+    assert "something private" not in written
+
+
 def test_finished_runs_are_not_repeated(ask: Callable[..., Prepared], fits: list[str]) -> None:
     first = finish(ask(), ask().comparer.run())
     assert fits == ["one", "one", "two", "two", "two", "two"]

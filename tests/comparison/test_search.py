@@ -105,11 +105,18 @@ def test_a_trained_recipe_without_a_grid_is_tried_once_for_its_passes(base: Base
 def test_a_diverging_trial_counts_as_failed(base: Base, part: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
     def trial(candidate: Recipe, changes: Any, *args: Any) -> Trial:
         if changes[LR] > 0.05:
-            raise TailorError("the loss of step 1 is not a finite number")
+            raise TailorError("the loss of step 1 is not a finite number", got="rows of that step: something private")
         return Trial(changes, 0.5, 1.0, 1, 1.0)
 
     monkeypatch.setattr(search, "_trial", trial)
-    assert [t.settings for t in tuned(recipe(base, search={LR: [0.01, 0.1]}), part).trials] == [{LR: 0.01}]
+    events: list[dict[str, Any]] = []
+    care = Care(0, "accuracy", EmbeddingView(), TrialMemory(), events.append)
+    done = tune(recipe(base, search={LR: [0.01, 0.1]}), part, care)
+    assert [t.settings for t in done.trials] == [{LR: 0.01}]
+    words = "the loss of step 1 is not a finite number"
+    assert [(one.settings, one.fault) for one in done.failed] == [({LR: 0.1}, words)]
+    assert events[-1] == {"event": "trial-failed", "number": 2, "settings": {LR: 0.1}, "fault": words}
+    assert done.seconds == 1.0 + done.failed[0].seconds > 1.0
     with pytest.raises(TailorError, match="step 1"):
         tuned(recipe(base, search={LR: [0.1, 1.0]}), part)
 

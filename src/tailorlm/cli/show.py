@@ -179,6 +179,8 @@ def noticed(event: dict[str, Any]) -> str | None:
     if kind == "back-off":
         again = ", blocks computed again in backward" if event.get("recompute") else ""
         return f"memory was short: {event['micro_tokens']} tokens at once{again} from step {event['step']} on, with the same steps"
+    if kind == "trial-failed":
+        return f"{_settings(event['settings'])} failed: {event['fault']}"
     if kind == "resumed":
         return f"goes on at step {event['step']} of {event['steps']}"
     if kind == "interrupted":

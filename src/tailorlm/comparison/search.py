@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tailorlm.comparison.evidence import recipe_key
 from tailorlm.comparison.split import Fold
@@ -31,6 +31,8 @@ from tailorlm.tasks.base import Examples
 from tailorlm.training.checkpoint import Checkpoints
 from tailorlm.training.job import Event, Score
 from tailorlm.training.processes import Alone
+
+T = TypeVar("T", bound="Trial | Failed")
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,37 @@ class Trial:
         } | ({"found": dict(self.found)} if self.found else {})
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A setting tried that came to nothing: what was set, the words of the fault, seconds until then."""
+
+    settings: Mapping[str, Any]
+    fault: str
+    seconds: float
+
+    def plain(self) -> dict[str, Any]:
+        """As kept in files, with the keys of a `Trial`."""
+        return {
+            "settings": dict(self.settings),
+            "score": None,
+            "loss": None,
+            "epochs": None,
+            "seconds": self.seconds,
+            "fault": self.fault,
+        }
+
+
 @dataclass
 class Tuned:
-    """The outcome of a search: the recipe with the best settings in it, and every trial. judged: whether the best one's score is of the answers."""
+    """The outcome of a search: the recipe with the best settings in it, every trial, and those that failed. judged: whether the best one's score
+    is of the answers. seconds: of all of them."""
 
     recipe: Recipe
     trials: list[Trial]
     best: Trial | None
     seconds: float
     judged: bool = True
+    failed: list[Failed] = field(default_factory=list)
 
 
 @dataclass
@@ -139,7 +163,7 @@ def tune(recipe: Recipe, fold: Fold, care: Care, share: float | None = None) -> 
     """Try every setting of the recipe's grid on the fold and keep the best (metric, then log loss; see `FEW_ROWS`).
 
     The passes that the best trial kept become those of the last fit (see `_passes`); where there is nothing to try, and every pass is to be
-    made (`patience: null`), there is no trial. A trial that diverges counts as failed;
+    made (`patience: null`), there is no trial. A trial that diverges counts as failed, which is told;
     if all do, that is a TailorError. share: how much of the rows of the last fit a trial sees, where it is not what the fold says.
     """
     if recipe.steps:
@@ -150,26 +174,31 @@ def tune(recipe: Recipe, fold: Fold, care: Care, share: float | None = None) -> 
     if not grid and not chooses and not any(_open(stage) for stage in recipe.stages):
         return Tuned(recipe, [], None, 0.0)
     trials: list[Trial] = []
-    faults: list[TailorError] = []
+    failed: list[Failed] = []
+    first: TailorError | None = None
     for number, changes in enumerate(candidates(grid), 1):
         candidate = recipe.changed(changes)
         care.listen({"event": "trial", "number": number, "settings": changes})
+        start, spent = time.perf_counter(), care.view.spent
         try:
             trials.append(_trial(candidate, changes, fold, care))
         except atomic.DiskFull:
             raise
         except TailorError as fault:
-            faults.append(fault)
-            continue
+            # Its first sentence alone: what was got may be of the rows.
+            failed.append(Failed(changes, fault.what, time.perf_counter() - start - (care.view.spent - spent)))
+            care.listen({"event": "trial-failed", "number": number, "settings": changes, "fault": fault.what})
+            first = first or fault
     if not trials:
-        raise faults[0]
+        assert first is not None
+        raise first
     by_loss = len(fold.validation) < FEW_ROWS and _gives_probabilities(recipe)
     best = max(trials, key=lambda trial: Score(trial.score, trial.loss, by_loss=by_loss).rank)
     chosen = recipe.changed(best.settings).with_task(best.found)
     if best.epochs:
         seen = share if share is not None else fold.share
         chosen = chosen.changed(_passes(chosen, best.epochs, seen))
-    return Tuned(chosen, trials, best, sum(trial.seconds for trial in trials))
+    return Tuned(chosen, trials, best, sum(t.seconds for t in trials) + sum(f.seconds for f in failed), failed=failed)
 
 
 def _open(stage: Stage) -> bool:
@@ -215,7 +244,8 @@ def _tune_steps(recipe: Recipe, fold: Fold, care: Care) -> Tuned:
     bests = [_of_step(place, one.best) for place, one in enumerate(tuned) if one.best is not None]
     best = _together(bests, ends or [(one, 1) for one in bests]) if bests else None
     whole = recipe.with_steps([one.recipe for one in tuned])
-    return Tuned(whole, trials, best, sum(one.seconds for one in tuned) + extra, judged=bool(ends))
+    failed = [_of_step(place, fault) for place, one in enumerate(tuned) for fault in one.failed]
+    return Tuned(whole, trials, best, sum(one.seconds for one in tuned) + extra, bool(ends), failed)
 
 
 def _together(bests: Sequence[Trial], ends: Sequence[tuple[Trial, int]]) -> Trial:
@@ -226,8 +256,8 @@ def _together(bests: Sequence[Trial], ends: Sequence[tuple[Trial, int]]) -> Tria
     return Trial(settings, score, loss, None, sum(one.seconds for one in bests))
 
 
-def _of_step(place: int, trial: Trial) -> Trial:
-    """A trial of a step, with the keys that its settings have in the whole recipe."""
+def _of_step(place: int, trial: T) -> T:
+    """A trial of a step, or one that failed, with the keys that its settings have in the whole recipe."""
     return replace(trial, settings={f"steps.{place}.recipe.{key}": value for key, value in trial.settings.items()})
 
 

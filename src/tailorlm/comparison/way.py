@@ -237,7 +237,7 @@ def _record(tuned: Tuned, fitted: Fitted, fold: Fold, test: Examples | None, see
         "data": {name: {"rows": len(part), "fingerprint": part.fingerprint} for name, part in rows.items()},
         "labels": list(fitted.adaptation.labels),
         "chosen": chosen,
-        "search": [trial.plain() for trial in tuned.trials],
+        "search": [*(trial.plain() for trial in tuned.trials), *(failed.plain() for failed in tuned.failed)],
         "validation_score": tuned.best.score if tuned.best and tuned.judged else None,
         "training": _training(fitted),
         "environment": environment(),

@@ -237,7 +237,9 @@ def search(result: dict[str, Any], order: list[Any]) -> list[dict[str, Any]]:
                 seed = fmt.setting(seeds[number]) if number < len(seeds) else str(number)
                 tables.append({"seed": seed, **_tries(tries, chosen[number] if number < len(chosen) else {})})
         said = "; ".join(dict.fromkeys(_settings_text(entry) for entry in chosen if entry))
+        faults = [row["fault"] for table in tables for row in table["rows"] if row["fault"]]
         summary = _tried([len(table["rows"]) for table in tables]) + (f", chosen: {said}" if said else "")
+        summary += f"; {len(faults)} failed: {'; '.join(dict.fromkeys(faults))}" if faults else ""
         told.append({"title": title, "summary": fmt.one_line(summary, 300), "tables": tables})
     return told
 
@@ -297,7 +299,8 @@ def _tries(tries: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any
     for entry in tries:
         settings = entry.get("settings") or {}
         # Only one line is the chosen one, even where two tries had the same settings.
-        match = not taken and bool(settings) and all(chosen.get(key) == value for key, value in settings.items())
+        match = not (taken or entry.get("fault")) and bool(settings)
+        match = match and all(chosen.get(key) == value for key, value in settings.items())
         taken = taken or match
         rows.append(
             {
@@ -306,6 +309,7 @@ def _tries(tries: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any
                 "score": fmt.score(entry.get("score")),
                 "loss": fmt.score(entry.get("loss")),
                 "epochs": fmt.setting(entry.get("epochs")),
+                "fault": fmt.one_line(entry.get("fault"), 200),
             }
         )
     return {"names": [fmt.one_line(key, 80) for key in keys], "rows": rows}
