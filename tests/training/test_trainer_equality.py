@@ -46,7 +46,7 @@ class Reseeded(TokenSource):
 
     def scores(self, index: Sequence[int]) -> Tensor:
         torch.manual_seed(1000 + self.step)
-        self.step += 1
+        self.step += self.module.training  # before the first step operations are counted on a row, at rest
         return super().scores(index)
 
 
