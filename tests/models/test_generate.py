@@ -11,9 +11,12 @@ import torch
 
 from tailorlm.core.errors import TailorError
 from tailorlm.models.answers import Writing
+from tailorlm.models.arithmetic import VARIABLE, fastest_exact
 from tailorlm.models.decoder import Writer, load_writer
 from tailorlm.models.generate import shared_start, write
+from tailorlm.models.local import Local
 from tailorlm.models.resolve import resolve
+from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.score import candidate_scores
 from writers import KINDS, POSITIONS, tiny_writer
 
@@ -206,8 +209,17 @@ def test_what_was_learned_beside_the_weights_counts(part: str, kind: str, tmp_pa
     assert scores[1, 2] == pytest.approx(truth, abs=1e-4)
 
 
-def test_short_rows_look_no_further_than_they_reach(writers: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = writers("llama")
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+@pytest.mark.parametrize("learns", [False, True])
+def test_short_rows_look_no_further_than_they_reach(
+    learns: bool, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = load_writer(resolve(str(tiny_writer(tmp_path, kind))))
+    own = writer.body.config._attn_implementation
+    if learns:  # whose rows are packed, with an attention of its own
+        assert RowLosses(writer.body).packed
+    before = writer.body.config._attn_implementation
+    assert (before == own) != learns
     prompts = prompts_of(writer, 20)
     seen: list[tuple[int, int]] = []
     attention = torch.nn.functional.scaled_dot_product_attention
@@ -219,12 +231,33 @@ def test_short_rows_look_no_further_than_they_reach(writers: Made, monkeypatch: 
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
     together = write(writer, prompts, Writing(max_new_tokens=4))
-    groups, reaches = zip(*seen, strict=True)
-    assert max(groups) == 8
-    assert min(reaches) < max(reaches) / 2
-    assert writer.body.config._attn_implementation == "sdpa", "as it was before"
+    if own == "sdpa":
+        groups, reaches = zip(*seen, strict=True)
+        assert max(groups) == 8
+        assert min(reaches) < max(reaches) / 2
+    assert writer.body.config._attn_implementation == before
     alone = [write(writer, [prompt], Writing(max_new_tokens=4))[0].ids for prompt in prompts]
     assert [row.ids for row in together] == alone
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_prompts_take_the_fast_route_and_single_tokens_the_usual_one(
+    beams: int, writers: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = writers("llama")
+    monkeypatch.setenv(VARIABLE, "medium")
+    seen: set[tuple[bool, str]] = set()
+
+    def look(module: object, args: object, given: dict[str, torch.Tensor]) -> None:
+        seen.add((given["input_ids"].shape[1] == 1, torch.get_float32_matmul_precision()))
+
+    hook = writer.body.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        with fastest_exact(writer.device):
+            Local(writer).answers(["a", "a longer prompt"], Writing(max_new_tokens=3, beams=beams))
+    finally:
+        hook.remove()
+    assert seen == {(False, "medium"), (True, "highest")}
 
 
 def test_threads_that_share_a_model_get_what_each_would_get_alone(writers: Made) -> None:

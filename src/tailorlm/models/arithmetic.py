@@ -42,6 +42,13 @@ def fastest_exact(device: torch.device) -> Iterator[str]:
         yield chosen
 
 
+@contextmanager
+def few_rows(device: torch.device) -> Iterator[None]:
+    """Inside the block products of one token a row take torch's default route: what the other gains with many rows it loses with one."""
+    with _route(ROUTES[0]) if device.type == "cpu" else nullcontext():
+        yield
+
+
 def precision(wanted: str, device: torch.device) -> str:
     """`float32` or `bfloat16`: what products are computed in. wanted: `exact`, `bf16`, or `auto`, which takes what is faster here.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorlm.core.errors import TailorError
+from tailorlm.models.arithmetic import few_rows
 from tailorlm.models.cache import Behind, Prefix, Recorder
 from tailorlm.models.chat import Chat
 from tailorlm.models.encoder import is_causal, positions
@@ -130,7 +131,8 @@ class Writer(Learner):
         there is. seen: bool (batch or 1, new, keys), what a token may see of these at all.
         """
         mask = None if keys is None else self._masks(places, keys, seen)
-        with self._only(wanted):
+        step = few_rows(self.device) if ids.shape[1] == 1 else nullcontext()
+        with self._only(wanted), step:
             out = self._plain(
                 input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True
             )

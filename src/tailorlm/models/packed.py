@@ -185,8 +185,9 @@ def _capped(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, how: _How) -> 
     repeat = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
     scores = how.cap * torch.tanh(torch.matmul(q, k.transpose(2, 3)) * (how.scaling / how.cap))
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    if mask is not None:  # what may be seen, or what is added to the scores
+        hidden = torch.finfo(scores.dtype).min
+        scores = scores.masked_fill(~mask, hidden) if mask.dtype == torch.bool else scores + mask
     weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
     return torch.matmul(nn.functional.dropout(weights, how.dropout), v)
 
