@@ -17,7 +17,9 @@ from tailorlm.core.errors import TailorError, UsageError
 from tailorlm.models.decoder import load_writer
 from tailorlm.models.encoder import load_model
 from tailorlm.models.resolve import resolve
+from tailorlm.models.row_losses import RowLosses
 from tailorlm.models.run import embed
+from tailorlm.objectives.penalties.ewc import diagonal_fisher
 from tailorlm.recipes.fit import fit
 from tailorlm.recipes.fitting.fitted import Fitted
 from tailorlm.recipes.fitting.old import WritingScene, written_freely
@@ -202,7 +204,21 @@ def test_old_rows_of_a_model_that_writes_cost_what_the_loss_says(tmp_path: Path)
 
     writer = load_writer(resolve(str(tiny_writer(tmp_path / "writer", "llama"))))
     rows = TokenRows.of([([1, 5, 9, 7], [False, False, True, True]), ([1, 6, 8], [False, True, True])], ["a", "b"])
-    scene = WritingScene(writer, [], lambda file, count: [rows])
+    scene = WritingScene(writer, [], RowLosses(writer.body), lambda file, count: [rows])
+    asked: list[int] = []
+    writer.body.lm_head.register_forward_hook(lambda module, inputs, output: asked.append(output.shape[-2]))
+    list(scene.old("", 2))
+    assert asked == [2, 2], "the vocabulary is asked at learned places alone"
+    parameters = dict(writer.body.named_parameters())
+
+    def whole() -> Any:
+        for row, learned in (([1, 5, 9, 7], [2, 3]), ([1, 6, 8], [1, 2])):
+            ids = torch.tensor(row)
+            yield writer.body(input_ids=ids[None]).logits[0, [i - 1 for i in learned]], ids[learned]
+
+    for drawn in (True, False):
+        found, expected = (diagonal_fisher(some, parameters, drawn=drawn) for some in (scene.old("", 2), whole()))
+        assert all(torch.allclose(found[name], expected[name], rtol=1e-4, atol=1e-7) for name in parameters)
     with torch.no_grad():
         found = [torch.nn.functional.cross_entropy(s, c, reduction="sum") for s, c in scene.old("", 2)]
         for loss, row, learned in zip(found, ([1, 5, 9, 7], [1, 6, 8]), ([2, 3], [1, 2]), strict=True):

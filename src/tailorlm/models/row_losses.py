@@ -58,9 +58,13 @@ class RowLosses:
             return torch.zeros(0, device=self.device)
         wanted = torch.from_numpy(np.asarray(targets, dtype=np.int64)).to(self.device)
         if not self.fused:
-            return nn.functional.cross_entropy(self._run(rows, places, fused=False).float(), wanted, reduction="none")
+            return nn.functional.cross_entropy(self.logits(rows, places), wanted, reduction="none")
         states = self._run(rows, places, fused=True)
         return label_losses(states, self.head.weight, self.head.bias, wanted, self.scores)
+
+    def logits(self, rows: Sequence[np.ndarray], places: np.ndarray) -> Tensor:
+        """Scores over the vocabulary at these places alone, (places, vocabulary) float32, with gradients; rows and places as in a call."""
+        return self._run(rows, places, fused=False).float()
 
     @property
     def device(self) -> torch.device:
@@ -82,7 +86,7 @@ class RowLosses:
         whole = len(rows) * int(lengths.max()) if not self.packed else int(lengths.sum())
         with _only(self.body, index, whole, len(rows)), _caught(self.head, fused) as states:
             scores = self.model(**inputs).logits
-        return states[0] if fused else scores.reshape(len(index), -1)
+        return states[0] if fused else scores.flatten(0, -2)
 
     def _padded(self, rows: Sequence[np.ndarray], lengths: np.ndarray) -> dict[str, Any]:
         ids = np.full((len(rows), int(lengths.max())), self.pad, dtype=np.int64)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tailorlm.models.decoder import Writer
     from tailorlm.models.encoder import TextModel
+    from tailorlm.models.row_losses import RowLosses
     from tailorlm.tasks.base import Examples, HeadTask, SearchTask, Task
 
 # Inverse strength of L2 regularisation of the head that stands for the old task.
@@ -143,10 +144,14 @@ class StageScene:
 
 @dataclass
 class WritingScene:
-    """The same of a model that writes. tokens: of a file's rows ("": of earlier tasks'), the first so many, as the model is trained on them."""
+    """The same of a model that writes.
+
+    losses: of the model with its part on. tokens: of a file's rows ("": of earlier tasks'), the first so many, as the model is trained on them.
+    """
 
     model: Writer
     names: Sequence[str]
+    losses: RowLosses
     tokens: Callable[[str, int], Sequence[TokenRows]]
 
     head: ClassVar[frozenset[str]] = frozenset()
@@ -165,11 +170,9 @@ class WritingScene:
                 targets = rows.targets()
                 for i in range(len(rows)):
                     span = slice(rows.borders[i], rows.borders[i + 1])
-                    ids = torch.from_numpy(rows.ids[span].astype(np.int64)).to(self.model.device)
-                    places = torch.from_numpy(np.flatnonzero(targets[span])).to(self.model.device)
-                    # Prompt tuning puts vectors of its own before the tokens, and scores for them: ours are the last.
-                    scores = self.model.body(input_ids=ids[None]).logits[0, -len(ids) :]
-                    yield scores[places - 1].float(), ids[places]
+                    ids, places = rows.ids[span].astype(np.int64), np.flatnonzero(targets[span])
+                    codes = torch.from_numpy(ids[places]).to(self.model.device)
+                    yield self.losses.logits([ids], places - 1), codes
 
 
 def _named(model: nn.Module, names: Sequence[str]) -> Mapping[str, nn.Parameter]:

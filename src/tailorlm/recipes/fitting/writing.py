@@ -144,7 +144,7 @@ class _Fitting:
         job.parts = self.given.told(self.recipe, number)
         job.rates = rates_of(part, names, self.model.body, stage.train.layer_decay)
         job.begins = part.begins(self.model, names)
-        scene = WritingScene(self.model, names, partial(self._old_tokens, number))
+        scene = WritingScene(self.model, names, self.losses, partial(self._old_tokens, number))
         for penalty in stage.penalties:
             if penalty.acts_on == "rows":
                 job = mixed(job, self._old(penalty.settings, own[id(penalty)], number), penalty.settings)
