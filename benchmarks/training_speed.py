@@ -27,7 +27,7 @@ WAYS = {
     "trainer": "Trainer, defaults (padded to the longest of a random batch)",
     "padded": "Trainer, padding='max_length' as many tutorials do",
 }
-ROWS_A_STEP, LONGEST, LABELS, RATE = 16, 512, 4, 5e-5
+ROWS_A_STEP, LONGEST, LABELS, RATE = 32, 512, 4, 5e-5
 Call = Callable[[], list[float]]
 
 
