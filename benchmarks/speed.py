@@ -1,7 +1,7 @@
 """The speed table: all that is measured beside others, in turns, each measurement a process of its own.
 
-    python benchmarks/speed.py [--out tailor-runs/speed] [--rounds 2] [--threads 1,2] [--parts encoder,completion,features,top,classify]
-        [--trl-python PYTHON_WITH_TRL] [--data ../shared/data] [--rows 16]
+    python benchmarks/speed.py [--out tailor-runs/speed] [--rounds 2] [--threads 1,2] [--rows 16] [--trl-python PYTHON_WITH_TRL]
+        [--data ../shared/data] [--parts encoder,completion,completion-15m,completion-lora,features,top,classify]
 
 Takes the measurements of training_speed.py, completion_speed.py, frozen_speed.py and classify_speed.py, which say what is compared, and prints one
 table. Ratios are of processor seconds at one thread and of wall time at more, the middle of the rounds with the least and the largest. Every
@@ -46,6 +46,12 @@ class Part:
     came_out: Callable[[Run, Run], str] = furthest
 
 
+def completions(shape: str, workload: str, ways: Mapping[str, float]) -> Part:
+    """Measurements of completion_speed.py for one shape."""
+    asked = ("--shapes", shape)
+    return Part(workload, completion_speed, completion_speed.WAYS, ways, "tokens", rows=128, asked=asked, keeps=True)
+
+
 PARTS = {
     "encoder": Part(
         "classification, starter encoder, full",
@@ -57,16 +63,11 @@ PARTS = {
         few={"grouped-bf16": 64, "padded": 64},
         came_out=training_speed.came_out,
     ),
-    "completion": Part(
-        "completions, Llama shape of 60M, full",
-        completion_speed,
-        completion_speed.WAYS,
-        {"trl-packed": 2.8, "ours": 0},
-        "tokens",
-        rows=96,
-        asked=("--shapes", "60m"),
-        keeps=True,
+    "completion": completions(
+        "60m", "completions, Llama shape of 60M, full", {"trl-packed": 2.8, "ours": 0, "trl-plain": 6}
     ),
+    "completion-15m": completions("15m", "completions, Llama shape of 15M, full", {"trl-packed": 5, "ours": 0}),
+    "completion-lora": completions("60m-lora", "completions, 60M, LoRA of rank 8", {"trl-packed": 2.8, "ours": 0}),
     "features": Part(
         "head over the frozen encoder, 8 settings of 3 passes",
         frozen_speed,
@@ -109,7 +110,7 @@ def main() -> None:
     parser.add_argument("--trl-python", help="an interpreter that has trl")
     parser.add_argument("--data", type=Path, help="a folder that holds dolly_open_qa")
     args = parser.parse_args()
-    names = [name for name in args.parts.split(",") if name != "completion" or args.trl_python]
+    names = [name for name in args.parts.split(",") if args.trl_python or PARTS[name].script is not completion_speed]
     threads = [int(number) for number in args.threads.split(",")]
     kept = Kept(args.out)
     found = {(name, number): rounds(kept, name, number, args) for number in threads for name in names}
@@ -131,7 +132,7 @@ def rounds(kept: Kept, name: str, threads: int, args: argparse.Namespace) -> dic
     for number in range(args.rounds):
         for way, runs in found.items():
             asked = ["--rows", str(args.rows or part.few.get(way, part.rows)), *part.asked]
-            asked += ["--data", str(args.data)] if args.data and name == "completion" else []
+            asked += ["--data", str(args.data)] if args.data and part.script is completion_speed else []
             key = f"{name} {way} {' '.join(asked)}, {threads} thread(s), round {number + 1}"
             # What ways share belongs to these rows.
             asked += ["--work", str(args.out / f"{name}-{args.rows or part.rows}")] if part.keeps else []
