@@ -85,7 +85,8 @@ def test_exact_says_what_it_costs_and_numbers_are_tracked(words: list[str], tail
     pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'tailorlm[track]'")
     said = tailor(*words, "--out", "a", "--precision", "exact", "--track", "tensorboard")
     assert said.code == 0
-    assert "computes in float32, as asked" in said.out
+    needs = next(event for line in said.err.splitlines() if (event := json.loads(line))["event"] == "needs")
+    assert needs["exact"] is True
     assert list((tmp_path / "tailor-runs" / "tracked" / "full-s0").glob("events.*"))
     facts = record(tmp_path / "a")["training"]
     assert facts["tokens_per_second"] > 0  # type: ignore[index]

@@ -172,7 +172,7 @@ def case(request: pytest.FixtureRequest, base: Base) -> Case:
     parameters = dict(model.named_parameters())
     gradients: dict[str, torch.Tensor] = {}
     for key in names:
-        parameters[key].register_hook(_first(gradients, key))
+        parameters[key].register_hook(_first(model, gradients, key))
     started = {key: parameters[key].detach().clone() for key in names}
     # No decay and no warm-up: what moves moves by its gradient, from the first step on.
     settings = TrainSettings(epochs=1, rows_per_step=4, warmup=0.0, weight_decay=0.0, schedule="constant")
@@ -184,9 +184,10 @@ def case(request: pytest.FixtureRequest, base: Base) -> Case:
     return Case(part, name, model, folder, pooling, bare, before, structure, names, started, gradients)
 
 
-def _first(gradients: dict[str, torch.Tensor], name: str) -> Callable[[torch.Tensor], None]:
+def _first(model: torch.nn.Module, gradients: dict[str, torch.Tensor], name: str) -> Callable[[torch.Tensor], None]:
     def hook(gradient: torch.Tensor) -> None:  # what a hook returns takes the gradient's place
-        gradients.setdefault(name, gradient.clone())
+        if model.training:  # not what is counted on one row before the first step
+            gradients.setdefault(name, gradient.clone())
 
     return hook
 

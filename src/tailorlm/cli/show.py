@@ -181,6 +181,8 @@ def noticed(event: dict[str, Any]) -> str | None:
         return f"memory was short: {event['micro_tokens']} tokens at once{again} from step {event['step']} on, with the same steps"
     if kind == "trial-failed":
         return f"{_settings(event['settings'])} failed: {event['fault']}"
+    if kind == "no-room":
+        return f"no room for a checkpoint ({event['got']}, {event['needed']} needed): after {event['minutes']:g} minutes this run would stop there"
     if kind == "damaged":
         return f"the checkpoint {event['checkpoint']} is damaged and is passed over; it lies in {event['folder']}"
     if kind == "resumed":

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tailorlm.core.atomic import DiskFull
 from tailorlm.core.errors import TailorError
 from tailorlm.models.arithmetic import computing, fastest_exact
 from tailorlm.training.average import Average
@@ -338,13 +339,15 @@ class Run:
             checkpoints.save(border)
 
     def found(self, checkpoints: Checkpoints) -> Snapshot | None:
-        """The checkpoint to go on from, if there is one. DiskFull where the next would have no room."""
+        """The checkpoint to go on from, if there is one; that the next would have no room is told."""
         snapshot = checkpoints.newest(self.identity)
         for name in checkpoints.damaged:
             self.listen({"event": "damaged", "checkpoint": name, "folder": str(checkpoints.folder)})
-        checkpoints.check_space(
-            2 * sum(p.numel() * p.element_size() for p in self.learning.values()) + state_bytes(self)
-        )
+        size = 2 * sum(p.numel() * p.element_size() for p in self.learning.values()) + state_bytes(self)
+        try:
+            checkpoints.check_space(size)
+        except DiskFull as full:  # a short run writes none
+            self.listen({"event": "no-room", "minutes": checkpoints.every, "got": full.got, "needed": full.allowed})
         return snapshot
 
     def go_on(self, snapshot: Snapshot | None) -> None:
