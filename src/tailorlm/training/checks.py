@@ -82,7 +82,8 @@ def _checksum(tensor: Tensor) -> int:
     width = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
     bits, total = tensor.contiguous().view(width).flatten(), 0
     places = torch.arange(min(PIECE, bits.numel()), dtype=torch.int64, device=bits.device)
-    factors = (2 * places + 1) * FACTOR
+    factors = places * FACTOR
+    factors = (factors ^ (factors >> 29)) * FACTOR | 1  # mixed: factors in a row would let small changes cancel out
     for piece in torch.split(bits, PIECE):
         total = total * FACTOR + int((piece * factors[: piece.numel()]).sum())
     return total % (1 << 64)
