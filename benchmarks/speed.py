@@ -52,6 +52,14 @@ def completions(shape: str, workload: str, ways: Mapping[str, float]) -> Part:
     return Part(workload, completion_speed, completion_speed.WAYS, ways, "tokens", rows=128, asked=asked, keeps=True)
 
 
+def frozen(part: str, workload: str, aim: float, passes: int, *others: str) -> Part:
+    """Measurements of one part of frozen_speed.py."""
+    asked = ("--parts", part, *others, "--passes", f"{part}={passes}")
+    return Part(
+        workload, frozen_speed, frozen_speed.WAYS[part], {"ours": 0, "plain": aim}, "tokens", rows=512, asked=asked
+    )
+
+
 PARTS = {
     "encoder": Part(
         "classification, starter encoder, full",
@@ -68,24 +76,8 @@ PARTS = {
     ),
     "completion-15m": completions("15m", "completions, Llama shape of 15M, full", {"trl-packed": 5, "ours": 0}),
     "completion-lora": completions("60m-lora", "completions, 60M, LoRA of rank 8", {"trl-packed": 2.8, "ours": 0}),
-    "features": Part(
-        "head over the frozen encoder, 8 settings of 3 passes",
-        frozen_speed,
-        frozen_speed.WAYS["features"],
-        {"ours": 0, "plain": 20},
-        "tokens",
-        rows=512,
-        asked=("--parts", "features", "--settings", "8", "--passes", "features=3"),
-    ),
-    "top": Part(
-        "top block of 6, 10 passes, float32",
-        frozen_speed,
-        frozen_speed.WAYS["top"],
-        {"ours": 0, "plain": 2.3},
-        "tokens",
-        rows=512,
-        asked=("--parts", "top", "--passes", "top=10"),
-    ),
+    "features": frozen("features", "head over the frozen encoder, 8 settings of 3 passes", 20, 3, "--settings", "8"),
+    "top": frozen("top", "top block of 6, 10 passes, float32", 2.3, 10),
     "classify": Part(
         "answering, starter encoder",
         classify_speed,

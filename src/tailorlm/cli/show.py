@@ -266,14 +266,8 @@ def _bars(console: Console, prepared: Prepared, estimate: Estimate) -> Iterator[
     with Progress(*columns, console=console, transient=True) as progress:
         whole = progress.add_task("all ways", total=estimate.total(seeds), note="")
         now = progress.add_task("", total=1.0, note="")
-        state: dict[str, Any] = {
-            "done": 0.0,
-            "way": "",
-            "trial": "",
-            "begun": time.monotonic(),
-            "tokens": 0,
-            "cut": False,
-        }
+        state: dict[str, Any] = {"done": 0.0, "way": "", "trial": ""}
+        state |= {"begun": time.monotonic(), "tokens": 0, "cut": False}
 
         def listen(event: dict[str, Any]) -> None:
             kind, line = event["event"], noticed(event)
